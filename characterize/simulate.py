@@ -1,0 +1,220 @@
+"""Simulation of a PE, RTL or gates: cocotb on Icarus Verilog."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cocotb_tools.config
+import find_libpython
+
+from characterize.liberty import LibraryCell
+from characterize.process import StepError, run_tool
+from characterize.testbench_wrapper import wrapper
+from characterize.workload import Workload
+from rtl_gen.design import PEDesign
+from rtl_gen.golden import Words, row_cycles
+
+#: Delay of a cell in the gate simulation: glitches happen, and no race is decided by order.
+CELL_DELAY_NS = 0.1
+#: Clock gates are quicker than flip-flops, so that gated and free flip-flops see one edge.
+CLOCK_GATE_DELAY_NS = 0.01
+#: Simulated clock period: longer than any path at `CELL_DELAY_NS` a cell.
+CLOCK_NS = 40
+ACTIVITY_MODEL = f"unit delay, {CELL_DELAY_NS} ns a cell"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SimulationResult:
+    """What a simulation that reproduced the golden sums saw.
+
+    Attributes:
+        cycles: from the edge that took the first configuration to that of the last sum.
+        window_cycles: clock cycles in the activity dump: from the first multiply-accumulate.
+        output_delay_ps: from the clock edge to the last change of ``psum_out.valid``.
+    """
+
+    cycles: int
+    window_cycles: int
+    output_delay_ps: int
+
+
+def _unsigned(words: Words, bits: int) -> list[int]:
+    mask = (1 << bits) - 1
+    return [int(word) & mask for word in words.ravel()]
+
+
+def write_job(
+    path: Path, design: PEDesign, workloads: Sequence[Workload], *, stall: float, seed: int
+) -> None:
+    """Write what the test bench sends and expects: the primitives one after the other.
+
+    Args:
+        stall: probability that a stream waits in a cycle.
+        seed: of the waiting.
+    """
+    cycles = sum(row_cycles(design, workload.size) for workload in workloads)
+    job = {
+        "config": [workload.size.config_word for workload in workloads],
+        "filter": [w for work in workloads for w in _unsigned(work.filters, design.weight_bits)],
+        "ifmap": [w for work in workloads for w in _unsigned(work.ifmap, design.act_bits)],
+        "psum_in": [w for work in workloads for w in _unsigned(work.psums, design.psum_bits)],
+        "expected": [int(word) for work in workloads for word in work.expected.ravel()],
+        "stall": stall,
+        "seed": seed,
+        "period_ns": CLOCK_NS,
+        "max_cycles": int((cycles + 100) * (1 + 10 * stall)),
+        "window_after_ifmap_words": workloads[0].size.window,
+    }
+    path.write_text(json.dumps(job), encoding="utf-8")
+
+
+def simulate(
+    folder: Path,
+    design: PEDesign,
+    workloads: Sequence[Workload],
+    sources: Sequence[str],
+    *,
+    gates: bool,
+    timeout_s: float,
+    stall: float = 0.0,
+    seed: int = 0,
+    dump: bool = False,
+) -> SimulationResult:
+    """Simulate primitives back to back and hold the sums against the golden ones.
+
+    Args:
+        folder: where ``sources`` are and results go (``activity.vcd`` if ``dump``).
+        gates: the sources are a netlist and its cells: outputs must change behind the clock edge.
+        stall, seed: as in ``write_job``.
+
+    Raises:
+        StepError: if it does not compile or run, a sum differs, or the delays were not applied.
+    """
+    (folder / "tb.v").write_text(wrapper(design), encoding="utf-8")
+    write_job(folder / "job.json", design, workloads, stall=stall, seed=seed)
+    run_tool(
+        ["iverilog", "-g2012", "-s", "tb", "-o", "sim.vvp", "tb.v", *sources],
+        folder=folder,
+        log="iverilog.log",
+        timeout_s=timeout_s,
+    )
+    (folder / "result.json").unlink(missing_ok=True)
+    (folder / "results.xml").unlink(missing_ok=True)
+    run_tool(
+        [
+            "vvp", "-n", "-m", cocotb_tools.config.lib_entry("vpi", "icarus"), "sim.vvp",
+            "-vcd" if dump else "-none",
+        ],
+        folder=folder,
+        log="simulation.log",
+        timeout_s=timeout_s,
+        environment=_cocotb_environment(),
+    )  # fmt: skip
+    return _check(folder, design, workloads, gates=gates, unstalled=stall == 0)
+
+
+def _cocotb_environment() -> dict[str, str]:
+    libpython = find_libpython.find_libpython()
+    if libpython is None:
+        raise StepError("cocotb needs the shared libpython; on Debian: apt-get install libpython3-dev")
+    return {
+        "COCOTB_TOPLEVEL": "tb",
+        "COCOTB_TEST_MODULES": "characterize.testbench",
+        "COCOTB_RESULTS_FILE": "results.xml",
+        "COCOTB_LOG_LEVEL": "WARNING",
+        "TOPLEVEL_LANG": "verilog",
+        "GPI_USERS": f"{libpython};{cocotb_tools.config.pygpi_entry_point()}",
+        "PYGPI_PYTHON_BIN": sys.executable,
+        "PYTHONPATH": str(Path(__file__).resolve().parent.parent),
+        "PEFORGE_JOB": "job.json",
+        "PEFORGE_RESULT": "result.json",
+    }
+
+
+def _check(
+    folder: Path,
+    design: PEDesign,
+    workloads: Sequence[Workload],
+    *,
+    gates: bool,
+    unstalled: bool,
+) -> SimulationResult:
+    try:
+        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        report = (folder / "results.xml").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        raise StepError("the simulation ended without a result") from None
+    expected = [int(word) for work in workloads for word in work.expected.ravel()]
+    received = result["received"]
+    for index, (have, want) in enumerate(zip(received, expected, strict=False)):
+        if have != want:
+            raise StepError(f"psum {index} is {have}, the golden model says {want}")
+    if len(received) != len(expected) or not expected:
+        raise StepError(f"{len(received)} psums came out, not {len(expected)}")
+    if any(result["left"].values()) or not result["idle"]:
+        raise StepError(f"the PE did not come back to idle; words left: {result['left']}")
+    if not re.search(r"<testcase ", report) or re.search(r"<(failure|error)", report):
+        raise StepError("the test bench reports a failure")
+    want = sum(row_cycles(design, work.size) for work in workloads)
+    if unstalled and len(workloads) == 1 and result["cycles"] != want:
+        raise StepError(f"the primitive took {result['cycles']} cycles, the formula says {want}")
+    if gates and result["output_delay_ps"] < CELL_DELAY_NS * 1000:
+        raise StepError("cell delays were not applied in the gate simulation")
+    return SimulationResult(
+        cycles=result["cycles"],
+        window_cycles=result["window_cycles"],
+        output_delay_ps=result["output_delay_ps"],
+    )
+
+
+def cell_models(cells: Iterable[LibraryCell]) -> str:
+    """Verilog models of library cells, from their Liberty functions, with delays.
+
+    A flip-flop samples at its clock edge; a clock gate latches its enable while the clock is low.
+    Nothing has an initial value: simulation starts from X.
+
+    Raises:
+        StepError: on a cell whose behaviour the Liberty file does not give in such terms.
+    """
+    return "`timescale 1ns/1ps\n" + "".join(_cell_model(cell) for cell in cells)
+
+
+def _cell_model(cell: LibraryCell) -> str:
+    outputs = list(cell.outputs)
+    lines = [f"module {cell.name}({', '.join([*cell.inputs, *outputs])});"]
+    lines += [f"  input {pin};" for pin in cell.inputs]
+    lines += [f"  output {pin};" for pin in outputs]
+    if cell.clock_gate:
+        clock, enable = cell.clock_gate_pins
+        lines += [
+            "  reg enabled;",
+            f"  always @* if (!{clock}) enabled = {enable};",
+            f"  assign #{CLOCK_GATE_DELAY_NS} {outputs[0]} = {clock} & enabled;",
+        ]
+    elif cell.is_flop:
+        true, inverted = cell.state
+        lines += [
+            f"  reg {true};",
+            f"  wire {inverted} = ~{true};",
+            f"  always @(posedge {_verilog(cell.clocked_on)})"
+            f" {true} <= #{CELL_DELAY_NS} {_verilog(cell.next_state)};",
+        ]
+        lines += [f"  assign {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs]
+    elif outputs and all(cell.outputs.values()) and not cell.has_other_state:
+        lines += [
+            f"  assign #{CELL_DELAY_NS} {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs
+        ]
+    else:
+        raise StepError(f"no simulation model for cell {cell.name}")
+    return "\n".join([*lines, "endmodule\n"])
+
+
+def _verilog(function: str) -> str:
+    """A Liberty Boolean function as a Verilog expression."""
+    text = re.sub(r"(\w+)\s*'", r"!\1", function)
+    return text.replace("*", "&").replace("+", "|").replace("!", "~")

@@ -1,0 +1,52 @@
+"""Files that are either whole or not there."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from rtl_gen.errors import InputError
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file through a temporary one beside it; makes the folder if needed.
+
+    Raises:
+        InputError: if the folder or file cannot be written.
+    """
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """``write_bytes`` for UTF-8 text.
+
+    Raises:
+        InputError: as there.
+    """
+    write_bytes(path, text.encode())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and check that files can be made in it.
+
+    Raises:
+        InputError: if not.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None

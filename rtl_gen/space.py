@@ -1,0 +1,327 @@
+"""Design spaces: YAML in, tables of legal design points out, vectorised.
+
+A space file lists blocks; a block gives each parameter a value or a list of values and stands for
+every combination of them::
+
+    blocks:
+      - preset: [INT16, LightPE-1]
+        period_ps: 2000
+      - family: lightpe
+        act_bits: [4, 8]
+        weight_bits: [4, 6, 8]
+        terms: [1, 2, 3]
+        filter_depth: [32, 64]
+        period_ps: [1500, 2000]
+
+Combinations that are not designs (8 weight bits in 3 terms) are left out; a value that no design
+could have (17 activation bits) is an error. Points that are the same hardware at the same period
+appear once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from numpy.typing import NDArray
+
+from rtl_gen import design as limits
+from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError, require_choice, require_int
+
+#: Columns that make a hardware design, as in ``PEDesign.to_dict``.
+DESIGN_COLUMNS = tuple(field.name for field in fields(PEDesign))
+#: Columns of a design point: the hardware, and the clock period that the flow aims at.
+POINT_COLUMNS = (*DESIGN_COLUMNS, "period_ps")
+
+PERIOD_PS = (100, 100_000)
+DEFAULT_PERIOD_PS = 2000
+
+_RANGES = {
+    "act_bits": limits.ACT_BITS,
+    "weight_bits": limits.WEIGHT_BITS,
+    "terms": limits.TERMS,
+    "ifmap_depth": limits.IFMAP_DEPTH,
+    "filter_depth": limits.FILTER_DEPTH,
+    "psum_depth": limits.PSUM_DEPTH,
+    "psum_bits": limits.PSUM_BITS,
+    "pipeline_stages": limits.PIPELINE_STAGES,
+    "period_ps": PERIOD_PS,
+}
+#: Rounds of drawing before a sample is taken as it is; each aims at what is still missing.
+_SAMPLING_ROUNDS = 20
+_DEFAULTS = {
+    "ifmap_depth": 12,
+    "filter_depth": 224,
+    "psum_depth": 24,
+    "pipeline_stages": 2,
+    "period_ps": DEFAULT_PERIOD_PS,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """All combinations of the listed values.
+
+    Attributes:
+        axes: parameter name to its values; ``family`` and, unless derived or not applicable, every
+            numeric parameter. A missing ``psum_bits`` is derived, a missing ``terms`` is 0 for
+            ``int`` and 1 for ``pow2``.
+        largest_layer: (R, S, C) whose accumulation must not overflow, if the block states one.
+    """
+
+    axes: Mapping[str, tuple[Any, ...]]
+    largest_layer: tuple[int, int, int] | None
+
+    @property
+    def size(self) -> int:
+        """Number of combinations, legal or not."""
+        return math.prod(len(values) for values in self.axes.values())
+
+    def take(self, indices: NDArray[np.int64]) -> pd.DataFrame:
+        """The combinations with these numbers (the last axis fastest), as given, unchecked."""
+        columns: dict[str, Any] = {}
+        for name, values in reversed(self.axes.items()):
+            indices, position = np.divmod(indices, len(values))
+            columns[name] = np.asarray(values)[position]
+        return pd.DataFrame(columns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """A union of blocks.
+
+    Attributes:
+        name: where it came from, for messages.
+        blocks: in the order of the file.
+    """
+
+    name: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of combinations before illegal and double ones are left out."""
+        return sum(block.size for block in self.blocks)
+
+    def table(self, limit: int | None = None, seed: int = 0) -> pd.DataFrame:
+        """Legal, distinct points, in the order of the file.
+
+        Args:
+            limit: if the space has more combinations, draw this many of them at random (uniformly,
+                without repetition, then left out as above).
+            seed: of that draw.
+
+        Returns:
+            One row a point, columns ``POINT_COLUMNS``, every value resolved.
+
+        Raises:
+            InputError: if no point is legal.
+        """
+        if limit is None or self.size <= limit:
+            table = self._resolve(np.arange(self.size, dtype=np.int64))
+        else:
+            table = self._sample(limit, np.random.default_rng(seed))
+        if table.empty:
+            first = self.blocks[0].take(np.zeros(1, dtype=np.int64)).iloc[0]
+            raise InputError(f"{self.name}: no legal point; the first combination: {_why(first)}")
+        return table
+
+    def _sample(self, limit: int, generator: np.random.Generator) -> pd.DataFrame:
+        """``limit`` points or, where legal ones are too rare, as many as some rounds give."""
+        table = self._resolve(np.sort(generator.integers(0, self.size, size=limit)))
+        for _ in range(_SAMPLING_ROUNDS):
+            missing = limit - len(table)
+            if missing <= 0:
+                break
+            count = min(10 * limit, 1 + int(1.2 * missing * limit / max(1, len(table))))
+            more = self._resolve(generator.integers(0, self.size, size=count))
+            table = pd.concat([table, more], ignore_index=True).drop_duplicates(ignore_index=True)
+        return table.iloc[:limit]
+
+    def _resolve(self, numbers: NDArray[np.int64]) -> pd.DataFrame:
+        """The distinct legal points among these combinations, block by block."""
+        ends = np.cumsum([block.size for block in self.blocks])
+        parts = []
+        for block, end in zip(self.blocks, ends, strict=True):
+            start = end - block.size
+            inside = numbers[(numbers >= start) & (numbers < end)] - start
+            parts.append(resolve(block.take(inside), block.largest_layer))
+        return pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    """The reason why a combination is not a design."""
+    try:
+        design_of(row)
+    except InputError as error:
+        return str(error)
+    return "its psum_bits cannot hold the largest_layer"
+
+
+def resolve(
+    table: pd.DataFrame, largest_layer: tuple[int, int, int] | None
+) -> pd.DataFrame:
+    """The legal rows of a table of combinations, with every ``POINT_COLUMNS`` filled in.
+
+    The same rules as ``PEDesign``, over whole columns; a test holds the two together.
+
+    Args:
+        table: columns as in ``Block.axes``.
+        largest_layer: as in ``Block``.
+    """
+    table = table.copy()
+    is_int = (table["family"] == "int").to_numpy()
+    is_pow2 = (table["family"] == "pow2").to_numpy()
+    if "terms" not in table:
+        table["terms"] = np.where(is_pow2, 1, 0)
+    terms = np.where(is_int, 0, table["terms"].to_numpy())
+    legal = np.where(is_pow2, terms == 1, True) & (is_int | (terms > 0))
+
+    weight_bits = table["weight_bits"].to_numpy()
+    divisor = np.where(terms > 0, terms, 1)
+    term_bits = weight_bits // divisor
+    low, high = limits.TERM_BITS
+    fits = (weight_bits % divisor == 0) & (term_bits >= low) & (term_bits <= high)
+    legal &= is_int | fits
+
+    # int64 suffices: legal products are below 2**31, largest layers below 2**29.
+    shift = np.where(is_int | ~fits, 0, (1 << np.clip(term_bits - 1, 0, 8)) - 2)
+    max_weight = np.where(is_int, 1 << (weight_bits - 1), terms << shift)
+    max_product = max_weight << (table["act_bits"].to_numpy() - 1)
+    accumulations = math.prod(largest_layer or limits.DEFAULT_LARGEST_LAYER)
+    derived = _bit_length(max_product * accumulations) + 1
+    if "psum_bits" in table:
+        needed = derived if largest_layer else _bit_length(max_product) + 1
+        legal &= table["psum_bits"].to_numpy() >= needed
+    else:
+        table["psum_bits"] = derived
+        legal &= (table["psum_bits"] >= limits.PSUM_BITS[0]).to_numpy()
+        legal &= (table["psum_bits"] <= limits.PSUM_BITS[1]).to_numpy()
+
+    table["terms"] = terms
+    table["family"] = np.where(terms == 1, "pow2", table["family"].to_numpy())
+    return table.loc[legal, list(POINT_COLUMNS)].reset_index(drop=True)
+
+
+def _bit_length(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Bits of each positive integer, exact to 2**63."""
+    high = values >> 31
+    return np.where(
+        high > 0, np.frexp(high.astype(float))[1] + 31, np.frexp(values.astype(float))[1]
+    ).astype(np.int64)
+
+
+def design_of(row: Mapping[str, Any]) -> PEDesign:
+    """The design in a row of a table.
+
+    Raises:
+        InputError: if it is not legal.
+    """
+    values = {
+        name: row[name] if name == "family" else int(row[name])
+        for name in DESIGN_COLUMNS
+        if name in row
+    }
+    if values.get("family") == "int":
+        values.pop("terms", None)
+    return PEDesign(**values)
+
+
+def load_space(path: Path) -> Space:
+    """Read a space file.
+
+    Raises:
+        InputError: if it cannot be read, is not YAML, or has an unknown or illegal entry; the
+            message names file, block and parameter.
+    """
+    document = load_yaml(path)
+    if not isinstance(document, dict) or set(document) != {"blocks"}:
+        raise InputError(f"{path}: a space must be a mapping with one key, blocks")
+    if not isinstance(document["blocks"], list) or not document["blocks"]:
+        raise InputError(f"{path}: blocks must be a list of at least one block")
+    blocks: list[Block] = []
+    for number, entry in enumerate(document["blocks"], start=1):
+        try:
+            blocks += _parse_block(entry)
+        except InputError as error:
+            raise InputError(f"{path}: block {number}: {error}") from None
+    return Space(name=str(path), blocks=tuple(blocks))
+
+
+def load_yaml(path: Path) -> Any:
+    """Parse a YAML file.
+
+    Raises:
+        InputError: if it cannot be read or is not YAML.
+    """
+    try:
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is not UTF-8 text") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InputError(f"{path}: is not YAML{where}: {_first_line(error)}") from None
+
+
+def _first_line(error: yaml.YAMLError) -> str:
+    return str(getattr(error, "problem", None) or error).splitlines()[0]
+
+
+def _parse_block(entry: object) -> list[Block]:
+    if not isinstance(entry, dict):
+        raise InputError(f"must be a mapping of parameters to values, not {entry!r}")
+    entry = dict(entry)
+    presets = entry.pop("preset", None)
+    if presets is not None:
+        blocks = []
+        for name in _as_list("preset", presets):
+            base = PEDesign.preset(name).to_dict()
+            base.pop("psum_bits")
+            if base["terms"] == 0:
+                base.pop("terms")
+            if clash := sorted(set(entry) & {"family", "act_bits", "weight_bits", "terms"}):
+                raise InputError(f"{clash[0]} is set by the preset and cannot be given too")
+            blocks += _parse_block({**base, **entry})
+        return blocks
+
+    layer = entry.pop("largest_layer", None)
+    if layer is not None:
+        layer = limits.check_layer(layer)
+    for name in entry:
+        if name not in POINT_COLUMNS:
+            allowed = ", ".join(("preset", *POINT_COLUMNS, "largest_layer"))
+            raise InputError(f"{name!r} is not a parameter; allowed are {allowed}")
+    for name in ("family", "act_bits", "weight_bits"):
+        if name not in entry:
+            raise InputError(f"needs {name}")
+    axes = {name: _parse_axis(name, value) for name, value in {**_DEFAULTS, **entry}.items()}
+    if "terms" not in axes and "lightpe" in axes["family"]:
+        raise InputError("needs terms for family lightpe")
+    return [Block(axes=axes, largest_layer=layer)]
+
+
+def _parse_axis(name: str, value: object) -> tuple[Any, ...]:
+    values = _as_list(name, value)
+    for item in values:
+        if name == "family":
+            require_choice(name, item, limits.FAMILIES)
+        else:
+            require_int(name, item, *_RANGES[name])
+    return tuple(dict.fromkeys(values))
+
+
+def _as_list(name: str, value: object) -> Sequence[Any]:
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise InputError(f"{name} must have at least one value")
+    return values
