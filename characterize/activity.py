@@ -15,7 +15,7 @@ _VARIABLE = re.compile(rb"\$var\s+\w+\s+(\d+)\s+(\S+)\s+(\S+)(?:\s+\[[^\]]*\])?\
 _UNKNOWN = 2
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Activity:
     """What one net did in the window.
 
@@ -135,6 +135,6 @@ def _summarise(events: _Events, names: list[str]) -> dict[str, Activity]:
     high = np.bincount(bit[at_one], (until - time)[at_one], minlength=len(names))
     span = max(1, events.end - events.start)
     return {
-        name: Activity(toggles=int(toggles[index]), high=float(high[index] / span))
+        name: Activity(int(toggles[index]), float(high[index] / span))
         for index, name in enumerate(names)
     }

@@ -19,6 +19,8 @@ class LibraryCell:
         name: of the cell.
         area_um2: cell area.
         inputs: input pins in the order of the file.
+        input_cap_ff: capacitance of each input pin.
+        max_load_ff: load limit of each output pin that has one.
         outputs: output pin to its Boolean function in Liberty syntax; "" if none is given.
         clocked_on, next_state: of a plain flip-flop, else "".
         state: names of its two state variables (true, inverted), else empty.
@@ -29,6 +31,8 @@ class LibraryCell:
     name: str
     area_um2: float
     inputs: tuple[str, ...]
+    input_cap_ff: dict[str, float]
+    max_load_ff: dict[str, float]
     outputs: dict[str, str]
     clocked_on: str
     next_state: str
@@ -60,9 +64,13 @@ def read_cells(path: Path) -> dict[str, LibraryCell]:
     except Exception as error:  # the parser raises whatever its grammar library does
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path}: is not Liberty: {first}") from None
-    units = {name: _text(library.get(name)) for name in ("time_unit", "leakage_power_unit")}
-    if units != {"time_unit": "1ns", "leakage_power_unit": "1nW"}:
-        raise InputError(f"{path}: units must be 1ns and 1nW, not {', '.join(units.values())}")
+    units = [
+        _text(library.get("time_unit")),
+        _text(library.get("leakage_power_unit")),
+        "".join(str(part).lower() for part in library.get("capacitive_load_unit") or ()),
+    ]
+    if units not in (["1ns", "1nW", "1ff"], ["1ns", "1nW", "1.0ff"]):
+        raise InputError(f"{path}: units must be 1ns, 1nW and 1ff, not {', '.join(units)}")
     return {cell.name: cell for cell in map(_read_cell, library.get_groups("cell"))}
 
 
@@ -71,14 +79,21 @@ def _read_cell(group: Any) -> LibraryCell:
     other = bool(group.get_groups("latch"))
     pins = group.get_groups("pin")
     flop = flops[0] if flops else {}
+    inputs = {_text(pin.args[0]): pin for pin in pins if _text(pin.get("direction")) == "input"}
+    outputs = {_text(pin.args[0]): pin for pin in pins if _text(pin.get("direction")) == "output"}
     return LibraryCell(
         name=_text(group.args[0]),
         area_um2=float(group["area"]),
-        inputs=tuple(_text(pin.args[0]) for pin in pins if _text(pin.get("direction")) == "input"),
+        inputs=tuple(inputs),
+        input_cap_ff={name: float(pin["capacitance"]) for name, pin in inputs.items()},
+        max_load_ff={
+            name: float(pin["max_capacitance"])
+            for name, pin in outputs.items()
+            if pin.get("max_capacitance") is not None
+        },
         outputs={
-            _text(pin.args[0]): "" if pin.get("three_state") else _text(pin.get("function"))
-            for pin in pins
-            if _text(pin.get("direction")) == "output"
+            name: "" if pin.get("three_state") else _text(pin.get("function"))
+            for name, pin in outputs.items()
         },
         clocked_on=_text(flop.get("clocked_on")) if flops else "",
         next_state=_text(flop.get("next_state")) if flops else "",

@@ -13,6 +13,10 @@ from characterize.platform import Platform
 from characterize.process import StepError
 
 
+#: The clock port of every PE, and its net.
+CLOCK = "clk"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pin:
     """One end of a net.

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from characterize.netlist import Netlist, Pin
+from characterize.netlist import CLOCK, Netlist, Pin
 from characterize.place import Placement, pin_positions
 from characterize.platform import Platform
 
@@ -89,30 +89,46 @@ def estimate_wires(netlist: Netlist, platform: Platform, placement: Placement) -
 
 
 def write_spef(path: Path, netlist: Netlist, wires: list[Wire]) -> None:
-    """Write the wires as SPEF (fF and Ohm)."""
-    with path.open("w", encoding="ascii") as file:
-        file.write(_HEADER.format(top=netlist.top))
-        for net, wire in zip(netlist.nets, wires, strict=True):
-            driver = _node(netlist, net.driver)
-            sinks = [_node(netlist, sink) for sink in net.sinks]
-            file.write(f"\n*D_NET {net.name} {wire.cap_ff:.4f}\n*CONN\n")
-            file.write(_connection(net.driver, driver, drives=True))
-            for sink, node in zip(net.sinks, sinks, strict=True):
-                file.write(_connection(sink, node, drives=False))
-            file.write(f"*CAP\n1 {driver} {wire.cap_ff / 2:.4f}\n")
-            for number, (node, share) in enumerate(zip(sinks, wire.sink_share, strict=True), 2):
-                file.write(f"{number} {node} {wire.cap_ff / 2 * share:.4f}\n")
-            file.write("*RES\n")
-            for number, (node, ohm) in enumerate(zip(sinks, wire.sink_ohm, strict=True), 1):
-                file.write(f"{number} {driver} {node} {ohm:.3f}\n")
-            file.write("*END\n")
+    """Write the wires as SPEF (fF and Ohm), all but the clock's, which is ideal."""
+    lines = [spef_header(netlist.top)]
+    for net, wire in zip(netlist.nets, wires, strict=True):
+        if net.name != CLOCK:
+            sinks = [_node(netlist, sink, drives=False) for sink in net.sinks]
+            lines += net_lines(net.name, _node(netlist, net.driver, drives=True), sinks, wire)
+    path.write_text("\n".join(lines), encoding="ascii")
 
 
-def _node(netlist: Netlist, pin: Pin) -> str:
-    return pin.name if pin.cell < 0 else f"{netlist.instances[pin.cell]}:{pin.name}"
+def spef_header(top: str) -> str:
+    """Everything before the first net."""
+    return _HEADER.format(top=top)
 
 
-def _connection(pin: Pin, node: str, *, drives: bool) -> str:
+def net_lines(name: str, driver: str, sinks: list[str], wire: Wire, extra_ff: float = 0) -> list[str]:
+    """One net in SPEF.
+
+    Args:
+        driver, sinks: connections as ``*CONN`` lists them: ``*I instance:pin O`` or ``*P port I``.
+        extra_ff: further capacitance at the driver.
+    """
+    nodes = [connection.split()[1] for connection in (driver, *sinks)]
+    caps = [wire.cap_ff / 2 + extra_ff, *(wire.cap_ff / 2 * wire.sink_share)]
+    return [
+        f"*D_NET {name} {wire.cap_ff + extra_ff:.4f}",
+        "*CONN",
+        driver,
+        *sinks,
+        "*CAP",
+        *(f"{n} {node} {cap:.4f}" for n, (node, cap) in enumerate(zip(nodes, caps, strict=True), 1)),
+        "*RES",
+        *(
+            f"{n} {nodes[0]} {node} {ohm:.3f}"
+            for n, (node, ohm) in enumerate(zip(nodes[1:], wire.sink_ohm, strict=True), 1)
+        ),
+        "*END\n",
+    ]
+
+
+def _node(netlist: Netlist, pin: Pin, *, drives: bool) -> str:
     if pin.cell < 0:  # seen from inside, a port that drives a net is an input of the design
-        return f"*P {node} {'I' if drives else 'O'}\n"
-    return f"*I {node} {'O' if drives else 'I'}\n"
+        return f"*P {pin.name} {'I' if drives else 'O'}"
+    return f"*I {netlist.instances[pin.cell]}:{pin.name} {'O' if drives else 'I'}"

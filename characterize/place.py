@@ -9,7 +9,7 @@ import coloquinte
 import numpy as np
 from numpy.typing import NDArray
 
-from characterize.netlist import Netlist, Pin
+from characterize.netlist import CLOCK, Netlist, Pin
 from characterize.platform import Platform
 from characterize.process import StepError
 
@@ -80,6 +80,8 @@ def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int
     circuit.setup_rows(area, _unit(row_um), True, True)
     port_index = {name: cells + index for index, name in enumerate(netlist.ports)}
     for net in netlist.nets:
+        if net.name == CLOCK:
+            continue  # one net to all registers would draw them together
         ends = (net.driver, *net.sinks)
         circuit.add_net(
             [port_index[end.name] if end.cell < 0 else end.cell for end in ends],

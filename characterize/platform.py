@@ -23,7 +23,9 @@ _KEYS = {
     "cell_lef",
     "cells",
     "load_ff",
+    "voltage_v",
     "max_slew_ps",
+    "clock_slew_ps",
     "max_fanout",
     "layers",
     "signal_layers",
@@ -46,10 +48,12 @@ class Platform:
         name, corner: for the record.
         liberty, cell_lef: paths of the kit's files.
         hashes: SHA-256 of each file, and of the platform's own description, by name.
-        roles: the cells with a role: ``clock_gate``, ``tie_high``, ``tie_low``, ``driver``, each
-            with its cell name under ``cell`` and its pins.
+        roles: the cells with a role: ``clock_gate``, ``flop``, ``tie_high``, ``tie_low``,
+            ``driver``, each with its cell name under ``cell`` and its pins.
+        voltage_v: supply.
         load_ff: capacitance on every output, fF.
         max_slew_ps: transition time limit, ps.
+        clock_slew_ps: transition time of the clock at every register, ps.
         max_fanout: of a net after synthesis.
         horizontal, vertical: layers that placed nets are taken to run on.
     """
@@ -60,8 +64,10 @@ class Platform:
     cell_lef: Path
     hashes: Mapping[str, str]
     roles: Mapping[str, Mapping[str, str]]
+    voltage_v: float
     load_ff: float
     max_slew_ps: float
+    clock_slew_ps: float
     max_fanout: int
     horizontal: Layer
     vertical: Layer
@@ -158,8 +164,10 @@ def _build(path: Path, document: dict[str, Any]) -> Platform:
         cell_lef=files["cell_lef"],
         hashes=hashes,
         roles=document["cells"],
+        voltage_v=float(document["voltage_v"]),
         load_ff=float(document["load_ff"]),
         max_slew_ps=float(document["max_slew_ps"]),
+        clock_slew_ps=float(document["clock_slew_ps"]),
         max_fanout=int(document["max_fanout"]),
         horizontal=layers[signal["horizontal"]],
         vertical=layers[signal["vertical"]],

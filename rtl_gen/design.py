@@ -53,7 +53,7 @@ class PEDesign:
         ifmap_depth, filter_depth, psum_depth: scratchpad words.
         psum_bits: width of a partial sum. If not given, the smallest that cannot overflow in a
             layer of ``largest_layer`` = (R, S, C), whose accumulation has R x S x C products.
-        pipeline_stages: cycles from issuing a multiply-accumulate to its sum being stored, 1..4.
+        pipeline_stages: cycles from issuing a multiply-accumulate until its sum can be read, 1..4.
 
     Raises:
         InputError: on any value outside these ranges, or a ``psum_bits`` that is too narrow.

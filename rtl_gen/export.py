@@ -85,17 +85,19 @@ def stream_widths(design: PEDesign) -> dict[str, int]:
     }
 
 
+def port_patterns(design: PEDesign, direction: str) -> str:
+    """The ports of a direction but the clock, as one Tcl list that ``get_ports`` takes."""
+    return " ".join(
+        port["name"] + ("[*]" if port["width"] > 1 else "")
+        for port in ports(design)
+        if port["direction"] == direction and port["name"] != "clk"
+    )
+
+
 def sdc_text(design: PEDesign, period_ps: int) -> str:
     """Timing constraints: the clock, and a fifth of its period at inputs and at outputs (ns)."""
     delay = f"{period_ps * IO_SHARE / 1000:.4f}"
-    inputs, outputs = (
-        " ".join(
-            port["name"] + ("[*]" if port["width"] > 1 else "")
-            for port in ports(design)
-            if port["direction"] == direction and port["name"] != "clk"
-        )
-        for direction in ("input", "output")
-    )
+    inputs, outputs = (port_patterns(design, direction) for direction in ("input", "output"))
     return (
         f"create_clock -name clk -period {period_ps / 1000:.4f} [get_ports clk]\n"
         f"set_input_delay {delay} -clock clk [get_ports {{{inputs}}}]\n"

@@ -153,7 +153,7 @@ def convolve_row(
 
 
 def latency_cycles(design: PEDesign) -> int:
-    """Cycles from issuing a multiply-accumulate to its sum standing in the psum scratchpad."""
+    """Cycles from issuing a multiply-accumulate until its sum can be read: the stages."""
     return design.pipeline_stages
 
 

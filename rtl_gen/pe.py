@@ -18,10 +18,10 @@ class PE(wiring.Component):
     For every output column the window of S x q ifmap words meets p filters; the p partial sums
     stay in their scratchpad and leave added to the p that come in. One multiply-accumulate a cycle
     while computing. The cycles of a whole primitive are ``rtl_gen.golden.row_cycles``; the latency
-    of one multiply-accumulate is ``pipeline_stages`` cycles.
+    of one multiply-accumulate, until its sum can be read, is ``pipeline_stages`` cycles.
 
     Pipeline: scratchpads are read | operand registers (2 stages or more) | multiply | register
-    inside the datapath (4) | product register (3 or more) | psum read, add and write.
+    inside the datapath (4) | product register (3 or more) | psum read and add | sum register.
 
     The sizes of a primitive come in one word, ``rtl_gen.golden.Primitive.config_word``. Sizes that
     do not fit the scratchpads give wrong sums, but every primitive ends and the PE returns to
@@ -103,7 +103,9 @@ class PE(wiring.Component):
     ) -> None:
         """One adder: products onto the psum scratchpad, then its sums onto the incoming ones.
 
-        Reading, adding and writing the scratchpad in one cycle leaves no hazard for any p.
+        A sum waits one cycle in a register before it is written: the data lines of the scratchpad
+        reach all its words and would carry every glitch of the adder. A read of that word takes it
+        from the register, so that there is no hazard for any p.
         """
         design, mac = self.design, pipeline.mac
         m.submodules.psum_spad = psum = Scratchpad(
@@ -111,16 +113,26 @@ class PE(wiring.Component):
         )
         passing = Signal()  # the pipeline is empty: the adder and the read port are free
         total = Signal(signed(design.psum_bits))
+        sum_data = Signal(signed(design.psum_bits), reset_less=True)
+        sum_address = Signal.like(psum.write_address, reset_less=True)
+        sum_waits = Signal()
+        read_waiting = Signal()
+        m.d.sync += sum_waits.eq(mac.valid)
+        with m.If(mac.valid):
+            m.d.sync += [sum_data.eq(total), sum_address.eq(mac.filter)]
         m.d.comb += [
             passing.eq(controller.passing & ~pipeline.busy),
             psum.read_address.eq(Mux(passing, controller.psum_address, mac.filter)),
+            read_waiting.eq(sum_waits & (sum_address == psum.read_address)),
             total.eq(
                 Mux(passing, self.psum_in.payload, product)
-                + Mux(passing | ~mac.first, psum.read_data, 0)
+                + Mux(
+                    passing | ~mac.first, Mux(read_waiting, sum_data, psum.read_data), 0
+                )
             ),
-            psum.write_address.eq(mac.filter),
-            psum.write_data.eq(total),
-            psum.write_enable.eq(mac.valid),
+            psum.write_address.eq(sum_address),
+            psum.write_data.eq(sum_data),
+            psum.write_enable.eq(sum_waits),
         ]
 
         out = Signal(signed(design.psum_bits), reset_less=True)

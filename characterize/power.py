@@ -1,0 +1,297 @@
+"""Power: OpenSTA with the switching activity of the gate simulation on every pin.
+
+OpenSTA 2.0 propagates activity from the ports, over whatever was annotated; gives every gated
+clock the activity of the whole clock; and counts nothing for a cell that no clocked path reaches.
+So that exactly the simulated activity counts, power is taken on a copy of the netlist in which
+
+- each input is driven by a flip-flop and the library's driver, not by a port (nothing to
+  propagate from);
+- the clock ends at the clock gates, and the outputs of gated flip-flops are declared to change
+  with the clock (they stay clocked paths, but with their own activity);
+- every pin of every instance is annotated.
+
+The added cells are not counted. The result is held against C V^2 / 2 times the toggles of each net.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from characterize.activity import Activity
+from characterize.netlist import CLOCK, Net, Netlist, Pin
+from characterize.parasitics import Wire, net_lines, spef_header
+from characterize.platform import Platform
+from characterize.process import StepError
+from characterize.timing import run_sta
+
+#: Groups that instances are summed up in.
+GROUPS = ("register", "clock_gate", "logic")
+
+#: OpenSTA's switching power may differ from C V^2 / 2 times the toggles by this much: it takes
+#: the larger of a pin's capacitances for rising and falling edges, and rounds.
+_SWITCHING_TOLERANCE = 0.05
+
+_TOP = "power_top"
+_SCRIPT = """\
+read_liberty power_cells.lib
+read_verilog power.v
+link_design {top}
+create_clock -name clk -period {period_ns} [get_ports clk]
+set_clock_transition {slew_ns} [get_clocks clk]
+set_input_transition {slew_ns} [get_ports clk]
+read_spef power.spef
+set_disable_timing -from {clock} -to {gated_clock} [get_lib_cells */{clock_gate}]
+proc gated {{pins}} {{
+  foreach pin $pins {{ set_input_delay 0 -clock clk [get_pins $pin] }}
+}}
+proc activity {{pins toggles high}} {{
+  foreach pin $pins {{
+    if {{[llength [info commands sta::set_power_pin_activity]]}} {{
+      sta::set_power_pin_activity [get_pins $pin] $toggles $high
+    }} else {{
+      set_power_activity -pins [get_pins $pin] -activity $toggles -duty $high
+    }}
+  }}
+}}
+source activity.tcl
+report_power -digits 8
+report_power -instances [get_cells *] -digits 8
+puts "peforge power_done"
+exit
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerResult:
+    """Power in W at the simulated activity.
+
+    Attributes:
+        dynamic_w: internal and switching power of each group of ``GROUPS``.
+        leakage_w: of all instances.
+    """
+
+    dynamic_w: Mapping[str, float]
+    leakage_w: float
+
+
+def scripts(platform: Platform, period_ps: int) -> dict[str, str]:
+    """``power.tcl``; it reads the files that ``write_power_inputs`` makes."""
+    gate = platform.roles["clock_gate"]
+    return {
+        "power.tcl": _SCRIPT.format(
+            top=_TOP,
+            period_ns=period_ps / 1000,
+            slew_ns=platform.clock_slew_ps / 1000,
+            clock=gate["clock"],
+            gated_clock=gate["gated_clock"],
+            clock_gate=gate["cell"],
+        )
+    }
+
+
+def write_power_inputs(
+    folder: Path,
+    netlist: Netlist,
+    platform: Platform,
+    wires: list[Wire],
+    activity: Mapping[str, Activity],
+    cycles: int,
+) -> None:
+    """Write ``power.v``, ``power.spef`` and ``activity.tcl``.
+
+    Args:
+        activity: of every net, over ``cycles`` clock cycles.
+
+    Raises:
+        StepError: if a net was not in the simulation.
+    """
+    for net in netlist.nets:
+        if net.name not in activity:
+            raise StepError(f"net {net.name} is not in the activity of the simulation")
+    (folder / "power.v").write_text("\n".join(_verilog(netlist, platform)), encoding="ascii")
+    (folder / "power.spef").write_text("\n".join(_spef(netlist, platform, wires)), encoding="ascii")
+    lines = _activity_lines(netlist, platform, activity, cycles)
+    (folder / "activity.tcl").write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def _net_name(index: int, net: Net) -> str:
+    return CLOCK if net.name == CLOCK else f"w{index}"
+
+
+def _verilog(netlist: Netlist, platform: Platform) -> Iterator[str]:
+    pins: list[list[str]] = [[] for _ in netlist.instances]
+    sources = []
+    flop, driver = platform.roles["flop"], platform.roles["driver"]
+    for index, net in enumerate(netlist.nets):
+        name = _net_name(index, net)
+        for end in (net.driver, *net.sinks):
+            if end.cell >= 0:
+                pins[end.cell].append(f".{end.name}({name})")
+        if net.driver.cell < 0 and net.name != CLOCK:
+            state = f"source_q{index}"
+            sources.append(
+                f"{flop['cell']} source{index} (.{flop['clock']}({CLOCK}), "
+                f".{flop['data']}({state}), .{flop['output']}({state}));\n"
+                f"{driver['cell']} driver{index} (.{driver['input']}({state}), "
+                f".{driver['pin']}({name}));"
+            )
+    yield f"module {_TOP} ({CLOCK});\ninput {CLOCK};"
+    yield from sources
+    for instance, kind, connections in zip(netlist.instances, netlist.kinds, pins, strict=True):
+        yield f"{kind} {instance} ({', '.join(connections)});"
+    yield "endmodule\n"
+
+
+def _spef(netlist: Netlist, platform: Platform, wires: list[Wire]) -> Iterator[str]:
+    yield spef_header(_TOP)
+    for index, (net, wire) in enumerate(zip(netlist.nets, wires, strict=True)):
+        if net.name == CLOCK:
+            continue
+        if net.driver.cell < 0:
+            driver = f"*I driver{index}:{platform.roles['driver']['pin']} O"
+        else:
+            driver = f"*I {netlist.instances[net.driver.cell]}:{net.driver.name} O"
+        inner = [sink.cell >= 0 for sink in net.sinks]
+        sinks = [f"*I {netlist.instances[s.cell]}:{s.name} I" for s in net.sinks if s.cell >= 0]
+        ports = len(inner) - len(sinks)
+        # What a sink that is a port saw of the wire stands at the driver, with the port's load.
+        outer_ff = wire.cap_ff / 2 * float(sum(wire.sink_share[[not i for i in inner]]))
+        kept = Wire(
+            length_um=wire.length_um,
+            cap_ff=wire.cap_ff,
+            sink_ohm=wire.sink_ohm[inner],
+            sink_share=wire.sink_share[inner],
+        )
+        extra_ff = ports * platform.load_ff + outer_ff
+        yield from net_lines(_net_name(index, net), driver, sinks, kept, extra_ff)
+
+
+def _activity_lines(
+    netlist: Netlist, platform: Platform, activity: Mapping[str, Activity], cycles: int
+) -> Iterator[str]:
+    """Tcl that annotates every pin, and the flip-flops behind clock gates."""
+    library = platform.cells()
+    connected: set[tuple[int, str]] = set()
+    seen_by_driver: dict[tuple[int, str], Activity] = {}
+    gated: list[str] = []
+    for net in netlist.nets:
+        seen = activity[net.name]
+        ends = [end for end in (net.driver, *net.sinks) if end.cell >= 0]
+        connected.update((end.cell, end.name) for end in ends)
+        if net.driver.cell >= 0:
+            seen_by_driver[net.driver.cell, net.driver.name] = seen
+            if library[netlist.kinds[net.driver.cell]].clock_gate:
+                gated += _flop_outputs(net, netlist, platform)
+        if net.name != CLOCK:
+            yield _annotation([_pin(netlist, end) for end in ends], seen, cycles)
+    # A flip-flop's unconnected output toggles with the connected one.
+    for cell, kind in enumerate(netlist.kinds):
+        outputs = library[kind].outputs
+        for name in outputs:
+            if (cell, name) not in connected:
+                other = next(
+                    (seen_by_driver[cell, o] for o in outputs if (cell, o) in seen_by_driver),
+                    Activity(0, 0.0),
+                )
+                pin = f"{netlist.instances[cell]}/{name}"
+                yield _annotation([pin], Activity(other.toggles, 1 - other.high), cycles)
+    yield f"gated {{{' '.join(gated)}}}"
+
+
+def _flop_outputs(net: Net, netlist: Netlist, platform: Platform) -> list[str]:
+    """The output pins of the flip-flops on a gated clock."""
+    return [
+        f"{netlist.instances[sink.cell]}/{output}"
+        for sink in net.sinks
+        if sink.cell >= 0
+        for output in platform.cells()[netlist.kinds[sink.cell]].outputs
+    ]
+
+
+def _pin(netlist: Netlist, end: Pin) -> str:
+    return f"{netlist.instances[end.cell]}/{end.name}"
+
+
+def _annotation(pins: list[str], seen: Activity, cycles: int) -> str:
+    return f"activity {{{' '.join(pins)}}} {seen.toggles / cycles:.6g} {seen.high:.4f}"
+
+
+def switching_w(
+    netlist: Netlist,
+    platform: Platform,
+    wires: list[Wire],
+    activity: Mapping[str, Activity],
+    window_s: float,
+) -> float:
+    """Switching power in closed form: the sum over driven nets of C V^2 / 2 times toggles / time."""
+    library = platform.cells()
+    charge_ff = 0.0
+    for net, wire in zip(netlist.nets, wires, strict=True):
+        if net.driver.cell < 0:
+            continue
+        load = wire.cap_ff + sum(
+            library[netlist.kinds[sink.cell]].input_cap_ff[sink.name]
+            if sink.cell >= 0
+            else platform.load_ff
+            for sink in net.sinks
+        )
+        charge_ff += load * activity[net.name].toggles
+    return 0.5 * charge_ff * 1e-15 * platform.voltage_v**2 / window_s
+
+
+def analyse_power(
+    folder: Path, netlist: Netlist, platform: Platform, expected_switching_w: float, timeout_s: float
+) -> PowerResult:
+    """Run ``power.tcl`` in ``folder``; leaves ``power.log``.
+
+    Raises:
+        StepError: if OpenSTA fails, its instances do not add up to its total, or its switching
+            power is not the expected one.
+    """
+    report = run_sta("power", folder, timeout_s)
+    return parse_power(report, netlist, platform, expected_switching_w)
+
+
+def parse_power(
+    report: str, netlist: Netlist, platform: Platform, expected_switching_w: float
+) -> PowerResult:
+    """Sum up the instances of the report of ``power.tcl`` by group.
+
+    Raises:
+        StepError: as ``analyse_power``.
+    """
+    library = platform.cells()
+    number = r"[-+]?\d\.\d+e[-+]\d+"
+    rows = {
+        name: (float(internal), float(switching), float(leakage))
+        for internal, switching, leakage, name in re.findall(
+            rf"^\s*({number})\s+({number})\s+({number})\s+{number}\s+(\S+)\s*$", report, flags=re.M
+        )
+    }
+    total = re.search(rf"^Total\s+{number}\s+{number}\s+{number}\s+({number})", report, flags=re.M)
+    if total is None:
+        raise StepError("sta reported no total power")
+    reported, listed = float(total[1]), sum(map(sum, rows.values()))
+    if not math.isclose(listed, reported, rel_tol=1e-4):
+        raise StepError(f"instances add up to {listed:.6g} W, sta's total is {reported:.6g} W")
+
+    dynamic = dict.fromkeys(GROUPS, 0.0)
+    leakage = switching = 0.0
+    for instance, kind in zip(netlist.instances, netlist.kinds, strict=True):
+        if instance not in rows:
+            raise StepError(f"sta reported no power for instance {instance}")
+        cell = library[kind]
+        group = "register" if cell.is_flop else "clock_gate" if cell.clock_gate else "logic"
+        dynamic[group] += rows[instance][0] + rows[instance][1]
+        switching += rows[instance][1]
+        leakage += rows[instance][2]
+    if not math.isclose(switching, expected_switching_w, rel_tol=_SWITCHING_TOLERANCE):
+        raise StepError(
+            f"sta's switching power is {switching:.6g} W, the activity gives "
+            f"{expected_switching_w:.6g} W"
+        )
+    return PowerResult(dynamic_w=dynamic, leakage_w=leakage)

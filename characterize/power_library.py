@@ -1,0 +1,117 @@
+"""A copy of a Liberty file whose internal energies OpenSTA 2.0 counts once.
+
+OpenSTA 2.0 (the version in Debian 12; read in its ``search/Power.cc``)
+
+- adds a table's rising and falling energy for *each* transition, where one of them occurs;
+- counts an output transition once for every related input (and every condition on it), where one
+  of them caused it;
+- takes the two outputs of a flip-flop in a condition such as ``!D & !Q & QN`` for independent.
+
+Later versions (2.1 and above) average the edges and weigh the related inputs. In this copy, for an
+output, the tables of each related input are averaged over their conditions, divided by the number
+of related inputs, halved, and given the condition "1" (always); for an input they are halved, and
+the inverted output is left out of the condition.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from liberty.parser import parse_liberty
+
+from characterize.process import StepError
+
+_EDGES = ("rise_power", "fall_power")
+
+
+def write_power_library(source: Path, target: Path) -> None:
+    """Write the copy (takes about 3 s for a library of 7 MB).
+
+    Raises:
+        StepError: if tables that must be averaged have different axes.
+    """
+    library = parse_liberty(source.read_text(encoding="utf-8"))
+    for cell in library.get_groups("cell"):
+        state = [str(name).strip('"') for flop in cell.get_groups("ff") for name in flop.args]
+        inverted = _inverted_output(cell, state)
+        for pin in cell.get_groups("pin"):
+            for group in pin.get_groups("internal_power"):
+                # Without it OpenSTA 2.0 leaves out a pin that has every condition.
+                if group.get("related_pg_pin") is None and pin.get("related_power_pin") is not None:
+                    group["related_pg_pin"] = pin["related_power_pin"]
+            if str(pin.get("direction")) == "output":
+                _count_transitions_once(cell, pin)
+            else:
+                _halve_inputs(pin, inverted)
+    target.write_text(str(library), encoding="utf-8")
+
+
+def _inverted_output(cell: Any, state: list[str]) -> str | None:
+    """The output pin that is the complement of another, if any."""
+    if len(state) < 2:
+        return None
+    for pin in cell.get_groups("pin"):
+        if str(pin.get("function")).strip('"') == state[1]:
+            return str(pin.args[0])
+    return None
+
+
+def _halve_inputs(pin: Any, inverted: str | None) -> None:
+    for group in pin.get_groups("internal_power"):
+        for table in group.groups:
+            _set_values(table, _values(table) / 2)
+        if inverted and group.get("when") is not None:
+            when = str(group["when"]).strip('"')
+            kept = re.sub(rf"\s*&\s*!?{re.escape(inverted)}\b", "", when)
+            group["when"] = _quoted(group["when"], kept)
+
+
+def _count_transitions_once(cell: Any, pin: Any) -> None:
+    groups = pin.get_groups("internal_power")
+    by_input: dict[str, list[Any]] = {}
+    for group in groups:
+        by_input.setdefault(str(group.get("related_pin")), []).append(group)
+    for same_input in by_input.values():
+        first, *others = same_input
+        first.groups = [
+            _mean_table(cell, pin, [_edge(group, edge) for group in same_input], len(by_input))
+            for edge in _EDGES
+        ]
+        first["when"] = _quoted(first["related_pin"], "1")
+        for group in others:
+            pin.groups.remove(group)
+
+
+def _edge(group: Any, edge: str) -> Any:
+    return next(table for table in group.groups if table.group_name == edge)
+
+
+def _mean_table(cell: Any, pin: Any, tables: list[Any], related: int) -> Any:
+    """One of the tables, holding the mean of all over twice the number of related inputs."""
+    full = [table for table in tables if str(table.args[0]) != "scalar"]
+    if len({(str(table.get("index_1")), str(table.get("index_2"))) for table in full}) > 1:
+        raise StepError(
+            f"internal power tables of pin {pin.args[0]} of cell {cell.args[0]} have different axes"
+        )
+    total = sum(_values(table) for table in tables)  # a scalar counts at every point
+    kept = (full or tables)[0]
+    _set_values(kept, total / len(tables) / (2 * related))
+    return kept
+
+
+def _values(table: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+    rows = [str(row).strip('"').split(",") for row in table["values"]]
+    return np.array([[float(number) for number in row] for row in rows])
+
+
+def _set_values(table: Any, values: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+    like = table["values"][0]
+    table["values"] = [_quoted(like, ",".join(f"{v:.7g}" for v in row)) for row in values]
+
+
+def _quoted(like: Any, text: str) -> Any:
+    """A Liberty string of the parser's own kind."""
+    return type(like)(text)

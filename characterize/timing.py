@@ -1,0 +1,140 @@
+"""Static timing: OpenSTA on the netlist with the wires of its placement."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from characterize.platform import Platform
+from characterize.process import StepError, run_tool
+from rtl_gen.design import PEDesign
+from rtl_gen.export import port_patterns, sdc_text
+
+# Keywords differ between OpenSTA versions: the newer spelling of the slew check first.
+_SCRIPT = """\
+{read}
+proc worst {{name args}} {{
+  set ends [find_timing_paths {{*}}$args]
+  if {{[llength $ends] == 0}} {{ error "no timing path for $name" }}
+  puts "peforge $name [get_property [lindex $ends 0] slack]"
+}}
+worst setup_slack_ns -path_delay max
+worst hold_slack_ns -path_delay min
+worst register_slack_ns -path_delay max -from [all_registers -clock_pins] \\
+  -to [all_registers -data_pins]
+puts "peforge slew_check_begins"
+if {{[catch {{report_check_types -max_slew -violators}}]}} {{
+  report_check_types -max_transition -all_violators
+}}
+puts "peforge slew_check_ends"
+report_checks -path_delay max -format full
+puts "peforge timing_done"
+exit
+"""
+
+_READ = """\
+read_liberty cells.lib
+read_verilog netlist.v
+link_design {top}
+read_sdc timing.sdc
+read_spef wires.spef"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimingResult:
+    """What OpenSTA found, at the period of the constraints and with an ideal clock.
+
+    Attributes:
+        slack_ps: worst setup slack of all paths, those from inputs and to outputs included.
+        hold_slack_ps: worst hold slack.
+        register_slack_ps: worst setup slack between registers.
+        slew_violations: pins above the platform's slew limit.
+    """
+
+    slack_ps: float
+    hold_slack_ps: float
+    register_slack_ps: float
+    slew_violations: int
+
+
+def read_commands(top: str) -> str:
+    """Tcl that reads netlist, constraints and wires from the current folder."""
+    return _READ.format(top=top)
+
+
+def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, str]:
+    """``timing.sdc`` and ``timing.tcl``."""
+    driver = platform.roles["driver"]
+    # No clock tree yet: the clock arrives everywhere at once, with the slew of a buffered one.
+    slew = platform.clock_slew_ps / 1000
+    inputs = port_patterns(design, "input")
+    environment = (
+        f"set_clock_transition {slew} [get_clocks clk]\n"
+        f"set_input_transition {slew} [get_ports clk]\n"
+        f"set_driving_cell -lib_cell {driver['cell']} -pin {driver['pin']} "
+        f"[get_ports {{{inputs}}}]\n"
+        f"set_load {platform.load_ff} [all_outputs]\n"
+        f"set_max_transition {platform.max_slew_ps / 1000} [current_design]\n"
+    )
+    return {
+        "timing.sdc": sdc_text(design, period_ps) + environment,
+        "timing.tcl": _SCRIPT.format(read=read_commands(design.name)),
+    }
+
+
+def analyse_timing(folder: Path, timeout_s: float) -> TimingResult:
+    """Run ``timing.tcl`` in ``folder``; leaves ``timing.log``.
+
+    Raises:
+        StepError: if OpenSTA fails, or its report is not complete.
+    """
+    return parse_timing(run_sta("timing", folder, timeout_s))
+
+
+def run_sta(name: str, folder: Path, timeout_s: float) -> str:
+    """Run ``name.tcl`` and return the report, which must end with the script's last line.
+
+    OpenSTA exits with 0 after an error: an unfinished script or an error line is a failure.
+
+    Raises:
+        StepError: on either, or if it cannot be run.
+    """
+    text = run_tool(
+        ["sta", "-no_splash", "-exit", f"{name}.tcl"],
+        folder=folder,
+        log=f"{name}.log",
+        timeout_s=timeout_s,
+    )
+    for line in text.splitlines():
+        if line.startswith(("Error", "[ERROR")):
+            raise StepError(f"sta: {line[:300]}")
+    if f"peforge {name}_done" not in text.splitlines():
+        raise StepError(f"sta ended before the end of {name}.tcl")
+    return text
+
+
+def parse_timing(report: str) -> TimingResult:
+    """Read the report of ``timing.tcl``.
+
+    Raises:
+        StepError: if a number is missing or not finite.
+    """
+    check = report.partition("peforge slew_check_begins")[2].partition("peforge slew_check_ends")
+    if not check[1]:
+        raise StepError("sta reported no slew check")
+    return TimingResult(
+        slack_ps=_number(report, "setup_slack_ns") * 1000,
+        hold_slack_ps=_number(report, "hold_slack_ns") * 1000,
+        register_slack_ps=_number(report, "register_slack_ns") * 1000,
+        slew_violations=len(re.findall(r"\(VIOLATED\)\s*$", check[0], flags=re.M)),
+    )
+
+
+def _number(report: str, name: str) -> float:
+    found = re.search(
+        rf"^peforge {name} ([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*$", report, flags=re.M
+    )
+    if found is None:
+        raise StepError(f"sta reported no {name}")
+    return float(found[1])
