@@ -228,19 +228,23 @@ def switching_w(
     window_s: float,
 ) -> float:
     """Switching power in closed form: the sum over driven nets of C V^2 / 2 times toggles / time."""
-    library = platform.cells()
-    charge_ff = 0.0
-    for net, wire in zip(netlist.nets, wires, strict=True):
-        if net.driver.cell < 0:
-            continue
-        load = wire.cap_ff + sum(
-            library[netlist.kinds[sink.cell]].input_cap_ff[sink.name]
-            if sink.cell >= 0
-            else platform.load_ff
-            for sink in net.sinks
-        )
-        charge_ff += load * activity[net.name].toggles
+    charge_ff = sum(
+        net_load_ff(netlist, platform, net, wire) * activity[net.name].toggles
+        for net, wire in zip(netlist.nets, wires, strict=True)
+        if net.driver.cell >= 0
+    )
     return 0.5 * charge_ff * 1e-15 * platform.voltage_v**2 / window_s
+
+
+def net_load_ff(netlist: Netlist, platform: Platform, net: Net, wire: Wire) -> float:
+    """What the driver of a net sees: wire, input pins, and the load at output ports."""
+    library = platform.cells()
+    return wire.cap_ff + sum(
+        library[netlist.kinds[sink.cell]].input_cap_ff[sink.name]
+        if sink.cell >= 0
+        else platform.load_ff
+        for sink in net.sinks
+    )
 
 
 def analyse_power(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
+import pytest
 
 from rtl_gen.space import Block, Space
 
@@ -61,3 +64,15 @@ def synthetic_dataset(points: int = 60, *, seed: int = 0, failed: int = 0) -> pd
         table.loc[len(table) - failed :, metrics] = np.nan
         table.loc[len(table) - failed :, ["status", "reason"]] = ["failed", "sta exited with 1"]
     return table
+
+
+@pytest.fixture(scope="session")
+def space() -> Space:
+    """Every family, with several values of every parameter."""
+    return SPACE
+
+
+@pytest.fixture(scope="session")
+def measure() -> Callable[..., pd.DataFrame]:
+    """``synthetic_dataset``."""
+    return synthetic_dataset

@@ -1,0 +1,51 @@
+# Every target sets up what it needs; run again, it changes nothing.
+PYTHON ?= python3
+SPACE ?= configs/spaces/quick.yaml
+JOBS ?=
+VENV := .venv
+PEFORGE := $(VENV)/bin/peforge
+
+.PHONY: help characterize test train explore lint doctor clean
+
+help:
+	@echo "make characterize  measure a design space (SPACE=$(SPACE)), train, show the Pareto front"
+	@echo "make test          run the tests"
+	@echo "make train         train the surrogates on build/dataset.csv"
+	@echo "make explore       predict the space of configs/spaces/explore.yaml"
+	@echo "make lint          ruff and mypy"
+	@echo "make doctor        show what is installed"
+	@echo "make clean         remove the environment and caches; measurements stay in build/"
+
+characterize: $(VENV)/ready
+	@$(PEFORGE) characterize --space $(SPACE) $(if $(JOBS),--jobs $(JOBS))
+	@$(PEFORGE) train
+	@$(PEFORGE) explore
+
+train explore doctor: $(VENV)/ready
+	@$(PEFORGE) $@
+
+test: $(VENV)/ready-dev
+	$(VENV)/bin/pytest
+
+lint: $(VENV)/ready-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+$(VENV)/ready: pyproject.toml | tools
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing Python packages into $(VENV)"
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/ready-dev: $(VENV)/ready
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+.PHONY: tools
+tools:
+	@characterize/scripts/install_tools.sh $(PYTHON)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

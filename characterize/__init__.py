@@ -1,0 +1,1 @@
+"""Measures processing elements through a physical flow and keeps the measurements."""

@@ -1,0 +1,195 @@
+"""Measures many points: in parallel processes, from the store where it has them, resumable."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import rtl_gen
+from characterize import power_library
+from characterize.measurement import Measurement, Point
+from characterize.placed import content_key, measure, record, tidy
+from characterize.platform import Platform
+from characterize.process import die_with_parent
+from characterize.store import Store
+from characterize.toolchain import Tool, require_tools
+from rtl_gen.export import rtlil_text
+from rtl_gen.source import code_digest
+
+
+Outcome = Literal["done", "failed", "cached"]
+
+
+@dataclass
+class Progress:
+    """How far a campaign is.
+
+    Attributes:
+        total: points in all.
+        done, failed, cached: points that were measured, failed, or came from the store.
+    """
+
+    total: int
+    done: int = 0
+    failed: int = 0
+    cached: int = 0
+
+    @property
+    def left(self) -> int:
+        """Points to come."""
+        return self.total - self.done - self.failed - self.cached
+
+    def count(self, outcome: Outcome) -> None:
+        """Count one point."""
+        setattr(self, outcome, getattr(self, outcome) + 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Campaign:
+    """Points to measure on a platform.
+
+    Attributes:
+        points: distinct points.
+        platform: the kit.
+        store: where measurements are kept.
+        jobs: processes at once.
+    """
+
+    points: Sequence[Point]
+    platform: Platform
+    store: Store
+    jobs: int
+    tools: Mapping[str, Tool] = field(default_factory=require_tools)
+
+    def run(
+        self, report: Callable[[Progress, Point, Measurement, Outcome], None]
+    ) -> list[Measurement]:
+        """Measure what the store does not have.
+
+        Args:
+            report: called after every point.
+
+        Returns:
+            A measurement for each point, in their order; failed ones included.
+        """
+        self.store.clean_work()
+        progress = Progress(total=len(self.points))
+        keys = [self.key_of(point) for point in self.points]
+        results: dict[str, Measurement] = {}
+        waiting: list[tuple[Point, str]] = []
+        for point, key in zip(self.points, keys, strict=True):
+            measurement = self.store.get(key)
+            if measurement is None:
+                waiting.append((point, key))
+                continue
+            results[key] = measurement
+            progress.count("cached")
+            report(progress, point, measurement, "cached")
+        if waiting:
+            # Read once here: the processes that are forked from this one have it.
+            self.platform.cells()
+            self.platform.macros()
+            library = prepare_power_library(self.store, self.platform, self.tools["sta"])
+            for point, measurement in self._measure_all(waiting, library):
+                results[measurement.key] = measurement
+                outcome: Outcome = "done" if measurement.status == "ok" else "failed"
+                progress.count(outcome)
+                report(progress, point, measurement, outcome)
+        return [results[key] for key in keys]
+
+    def key_of(self, point: Point) -> str:
+        """The content address of a point."""
+        memo = hashlib.sha256(
+            f"{point.design.digest} {_generator_digest()} {self.tools['amaranth'].version}".encode()
+        ).hexdigest()
+        digest = self.store.remembered_rtl(memo)
+        if digest is None:
+            digest = hashlib.sha256(rtlil_text(point.design).encode()).hexdigest()
+            self.store.remember_rtl(memo, digest)
+        return content_key(point, digest, self.platform, self.tools)
+
+    def _measure_all(
+        self, waiting: list[tuple[Point, str]], library: Path
+    ) -> Iterator[tuple[Point, Measurement]]:
+        """Run at most ``jobs`` processes, one for each point; yields points as they end."""
+        context = multiprocessing.get_context("fork")
+        running: dict[int, tuple[multiprocessing.process.BaseProcess, Point, str]] = {}
+        queue = list(reversed(waiting))
+        try:
+            while queue or running:
+                while queue and len(running) < self.jobs:
+                    point, key = queue.pop()
+                    process = context.Process(
+                        target=_work,
+                        args=(point, key, self.platform, self.tools, library, self.store),
+                    )
+                    process.start()
+                    running[process.sentinel] = process, point, key
+                for sentinel in multiprocessing.connection.wait(list(running)):
+                    process, point, key = running.pop(int(sentinel))  # type: ignore[call-overload]  # sentinels are file descriptors on every system with fork
+                    process.join()
+                    yield point, self._outcome(point, key, process.exitcode)
+        finally:
+            for process, _, _ in running.values():
+                process.kill()
+                process.join()
+            self.store.clean_work()
+
+    def _outcome(self, point: Point, key: str, code: int | None) -> Measurement:
+        """What the process of a point left in the store; a failure if it left nothing."""
+        if code == 0 and (found := self.store.get(key) or self.store.failed(key)):
+            return found
+        ended = f"was killed by signal {-code}" if code and code < 0 else f"exited with {code}"
+        reason = f"the process of this point {ended}"
+        failure = record(
+            point, key, self.platform, self.tools, reason=reason, metrics={}, seconds={}
+        )
+        self.store.put(failure, self.store.work_folder())
+        return failure
+
+
+def _generator_digest() -> str:
+    """Digest of the code that makes RTL."""
+    here = Path(rtl_gen.__file__ or "").parent
+    return code_digest(*sorted(here.glob("*.py")))
+
+
+def prepare_power_library(store: Store, platform: Platform, sta: Tool) -> Path:
+    """The Liberty file that power is taken with: OpenSTA 2.0 needs a copy, made once."""
+    if not sta.version.startswith("2.0."):
+        return platform.liberty
+    code = code_digest(Path(power_library.__file__))
+    path = store.root / "libraries" / f"{platform.hashes['liberty'][:16]}-{code[:16]}.lib"
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        temporary = store.work_folder() / path.name
+        power_library.write_power_library(platform.liberty, temporary)
+        os.replace(temporary, path)
+    return path.resolve()
+
+
+def _work(
+    point: Point,
+    key: str,
+    platform: Platform,
+    tools: Mapping[str, Tool],
+    library: Path,
+    store: Store,
+) -> None:
+    """The process of one point: measures it and puts the result into the store."""
+    die_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children itself
+    folder = store.work_folder()
+    log = os.open(folder / "flow.log", os.O_WRONLY | os.O_CREAT)
+    os.dup2(log, 1)  # the placer prints
+    os.dup2(log, 2)
+    measurement = measure(point, key, platform, tools, library, folder)
+    tidy(folder)
+    store.put(measurement, folder)

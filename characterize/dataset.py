@@ -1,0 +1,73 @@
+"""The dataset: one row a point, as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from characterize.measurement import METRICS, STEPS, Measurement, Point
+from rtl_gen.atomic import write_text
+from rtl_gen.errors import InputError
+from rtl_gen.space import POINT_COLUMNS
+
+#: Columns in front of the metrics.
+_IDENTITY = ("name", "digest", *POINT_COLUMNS, "utilization", "seed", "flow", "platform", "corner",
+             "activity_model", "key", "status", "reason")  # fmt: skip
+COLUMNS = (*_IDENTITY, *METRICS, *(f"seconds_{step}" for step in STEPS))
+
+
+def dataset_table(points: Sequence[Point], measurements: Sequence[Measurement]) -> pd.DataFrame:
+    """One row for each point, columns ``COLUMNS``; failed points have no metrics."""
+    rows: list[dict[str, Any]] = []
+    for point, measurement in zip(points, measurements, strict=True):
+        rows.append(
+            {
+                "name": point.name,
+                "digest": point.design.digest,
+                **point.design.to_dict(),
+                "period_ps": point.period_ps,
+                "utilization": point.utilization,
+                "seed": point.seed,
+                "flow": measurement.flow,
+                "platform": measurement.platform["name"],
+                "corner": measurement.platform["corner"],
+                "activity_model": measurement.activity_model,
+                "key": measurement.key,
+                "status": measurement.status,
+                "reason": measurement.reason,
+                **measurement.metrics,
+                **{f"seconds_{step}": s for step, s in measurement.seconds.items()},
+            }
+        )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def write_dataset(path: Path, table: pd.DataFrame) -> None:
+    """Write the table as CSV, whole or not at all.
+
+    Raises:
+        InputError: if it cannot be written.
+    """
+    write_text(path, table.to_csv(index=False, float_format="%.9g"))
+
+
+def read_dataset(path: Path) -> pd.DataFrame:
+    """Read a table that ``write_dataset`` wrote.
+
+    Raises:
+        InputError: if it cannot be read, or a column is missing.
+    """
+    try:
+        table = pd.read_csv(path, keep_default_na=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, pd.errors.ParserError) as error:
+        raise InputError(f"{path}: is not a dataset: {str(error).splitlines()[0]}") from None
+    missing = [name for name in COLUMNS if name not in table]
+    if missing:
+        raise InputError(f"{path}: is not a dataset: column {missing[0]} is missing")
+    table["reason"] = table["reason"].fillna("")
+    return table

@@ -1,0 +1,40 @@
+"""Looks at the machine: which tools and platform files are there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from characterize.platform import load_platform
+from characterize.toolchain import find_tools
+from rtl_gen.errors import InputError
+
+
+def examine(platform_name: str) -> dict[str, Any]:
+    """What is installed, which version, where, with which hash; what is missing and how to get it.
+
+    Returns:
+        ``ok``, ``tools`` and ``platform``, as printed by ``peforge doctor --json``.
+    """
+    tools = [
+        {
+            "name": tool.name,
+            "version": tool.version,
+            "path": tool.path,
+            "sha256": tool.digest,
+            "remedy": "" if tool.path else tool.remedy,
+        }
+        for tool in find_tools()
+    ]
+    platform: dict[str, Any] = {"name": platform_name, "files": [], "error": ""}
+    try:
+        kit = load_platform(platform_name)
+    except InputError as error:
+        platform["error"] = str(error)
+    else:
+        platform["name"] = kit.name
+        platform["files"] = [
+            {"name": name, "path": str(path), "sha256": kit.hashes[name]}
+            for name, path in (("liberty", kit.liberty), ("cell_lef", kit.cell_lef))
+        ]
+    ok = not platform["error"] and all(tool["path"] for tool in tools)
+    return {"ok": ok, "tools": tools, "platform": platform}

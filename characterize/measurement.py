@@ -1,0 +1,125 @@
+"""What is kept of one measured point: a record that cannot lie about its own completeness."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from characterize.process import StepError
+from rtl_gen.design import PEDesign
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A design and how it is measured.
+
+    Attributes:
+        design: the hardware.
+        period_ps: clock period that synthesis aims at, and at which timing and power are taken.
+        utilization: cell area over core area.
+        seed: of placement and operands.
+    """
+
+    design: PEDesign
+    period_ps: int
+    utilization: float = 0.5
+    seed: int = 1
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.design.name}_t{self.period_ps}"
+
+
+#: Metrics of a measured point, in the order of the dataset, and what they are.
+METRICS = {
+    "area_um2": "cell area after synthesis, from the Liberty file",
+    "core_area_um2": "area of the rows that the cells were placed on",
+    "cells": "standard cells",
+    "registers": "flip-flops",
+    "clock_gates": "clock-gating cells",
+    "critical_path_ps": "longest path between registers, setup included; ideal clock",
+    "slack_ps": "worst setup slack at the period, inputs and outputs included",
+    "hold_slack_ps": "worst hold slack; ideal clock",
+    "leakage_uw": "leakage power",
+    "dynamic_power_uw": "internal and switching power in the compute window",
+    "register_power_uw": "the part of the flip-flops",
+    "clock_gate_power_uw": "the part of the clock gates",
+    "logic_power_uw": "the part of all other cells",
+    "energy_per_mac_pj": "dynamic energy of the compute window over its multiply-accumulates",
+    "wirelength_um": "estimated wire of all nets but the clock",
+    "slew_violations": "pins above the slew limit",
+    "load_violations": "outputs above their load limit",
+    "window_macs": "multiply-accumulates in the compute window",
+    "window_cycles": "clock cycles in the compute window",
+    "row_cycles": "clock cycles of the whole primitive, as simulated",
+}
+
+#: Steps of the flow that are timed.
+STEPS = ("rtl", "synthesis", "placement", "parasitics", "timing", "simulation", "activity", "power")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One point, measured or failed.
+
+    Attributes:
+        key: content address: hash of everything that the tools read.
+        design: canonical parameters of the hardware, with its ``digest``.
+        period_ps, utilization, seed: as in ``Point``.
+        flow, activity_model, operands: which fidelity the numbers have.
+        platform: name, corner and hashes of the kit.
+        tools: identity of each tool.
+        status: ``ok``: the gate netlist reproduced the golden model bit for bit in the simulation
+            that its power comes from; else ``failed``.
+        reason: of a failure, else "".
+        metrics: every one of ``METRICS``, finite; empty if failed.
+        seconds: run time of each step that ran.
+    """
+
+    key: str
+    design: Mapping[str, Any]
+    period_ps: int
+    utilization: float
+    seed: int
+    flow: str
+    activity_model: str
+    operands: str
+    platform: Mapping[str, Any]
+    tools: Mapping[str, str]
+    status: Literal["ok", "failed"]
+    reason: str
+    metrics: Mapping[str, float]
+    seconds: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        if self.status == "failed":
+            if self.metrics or not self.reason:
+                raise StepError("a failed measurement must have a reason and no metrics")
+            return
+        if self.status != "ok" or self.reason:
+            raise StepError(f"status must be ok or failed, not {self.status!r}")
+        for name in METRICS:
+            value = self.metrics.get(name)
+            if value is None or not math.isfinite(value):
+                raise StepError(f"metric {name} must be a finite number, not {value!r}")
+        if unknown := set(self.metrics) - set(METRICS):
+            raise StepError(f"unknown metric {sorted(unknown)[0]}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Measurement:
+        """The measurement back from plain data.
+
+        Raises:
+            StepError: if it is incomplete.
+        """
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise StepError(f"a measurement must have {', '.join(sorted(names))}")
+        return cls(**values)

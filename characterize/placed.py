@@ -1,0 +1,254 @@
+"""Flow ``placed``: RTL to netlist, placement, wires, timing, gate simulation and power."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from characterize import power, synthesize, timing
+from characterize.activity import read_activity
+from characterize.measurement import Measurement, Point
+from characterize.netlist import CLOCK, Netlist
+from characterize.parasitics import Wire, estimate_wires, write_spef
+from characterize.place import place
+from characterize.platform import Platform
+from characterize.power import PowerResult
+from characterize.process import StepError
+from characterize.simulate import ACTIVITY_MODEL, SimulationResult, cell_models, simulate
+from characterize.timing import TimingResult
+from characterize.toolchain import Tool
+from characterize.workload import OPERANDS, draw, measured_primitive
+from rtl_gen.export import rtlil_text
+from rtl_gen.source import code_digest
+
+FLOW = "placed"
+STEP_TIMEOUT_S = 900.0
+
+#: Left in a point's folder: enough to simulate, time and power its netlist again.
+KEPT = (
+    "abc.constr", "abc.script", "activity.tcl", "cells.v", "job.json", "netlist.v", "power.log",
+    "power.spef", "power.tcl", "power.v", "result.json", "rtl.il", "synth.log", "synth.ys", "tb.v",
+    "timing.log", "timing.sdc", "timing.tcl", "wires.spef",
+)  # fmt: skip
+
+
+def scripts(point: Point, platform: Platform) -> dict[str, str]:
+    """Every script that the flow emits for a point, by file name."""
+    return {
+        **synthesize.scripts(platform, point.design.name, point.period_ps),
+        **timing.scripts(platform, point.design, point.period_ps),
+        **power.scripts(platform, point.period_ps),
+    }
+
+
+def content_key(
+    point: Point, rtl_digest: str, platform: Platform, tools: Mapping[str, Tool]
+) -> str:
+    """Hash of all that decides the measurement: RTL, scripts, libraries, tools, and this flow."""
+    content = {
+        "flow": FLOW,
+        "rtl": rtl_digest,
+        "scripts": scripts(point, platform),
+        "libraries": {name: platform.hashes[name] for name in ("liberty", "cell_lef")},
+        "wires": [vars(platform.horizontal), vars(platform.vertical)],
+        "utilization": point.utilization,
+        "seed": point.seed,
+        "tools": {name: tool.identity for name, tool in tools.items()},
+        "code": flow_digest(),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def flow_digest() -> str:
+    """Digest of the Python code of the flow's steps."""
+    here = Path(__file__).parent
+    names = (
+        "activity", "lef", "liberty", "netlist", "parasitics", "place", "placed", "power",
+        "power_library", "simulate", "synthesize", "testbench", "testbench_wrapper", "timing",
+        "workload",
+    )  # fmt: skip
+    golden = here.parent / "rtl_gen" / "golden.py"
+    return code_digest(golden, *(here / f"{name}.py" for name in names))
+
+
+def measure(
+    point: Point,
+    key: str,
+    platform: Platform,
+    tools: Mapping[str, Tool],
+    power_library: Path,
+    folder: Path,
+) -> Measurement:
+    """Run the flow for one point in an empty folder.
+
+    Args:
+        power_library: Liberty file for power (``characterize.power_library``).
+
+    Returns:
+        The measurement; ``failed`` with the reason if a step failed.
+    """
+    seconds: dict[str, float] = {}
+    reason = ""
+    metrics: dict[str, float] = {}
+    try:
+        metrics = _run(point, platform, power_library, folder, seconds)
+    except StepError as error:
+        reason = str(error)
+    except Exception as error:  # a defect of one point must not end a campaign: it is its reason
+        reason = f"{type(error).__name__}: {error}"
+    return record(
+        point, key, platform, tools, reason=reason, metrics=metrics, seconds=seconds
+    )
+
+
+def record(
+    point: Point,
+    key: str,
+    platform: Platform,
+    tools: Mapping[str, Tool],
+    *,
+    reason: str,
+    metrics: Mapping[str, float],
+    seconds: Mapping[str, float],
+) -> Measurement:
+    """The measurement of a point by this flow; failed if there is a reason."""
+    return Measurement(
+        key=key,
+        design={**point.design.to_dict(), "digest": point.design.digest},
+        period_ps=point.period_ps,
+        utilization=point.utilization,
+        seed=point.seed,
+        flow=FLOW,
+        activity_model=ACTIVITY_MODEL,
+        operands=OPERANDS,
+        platform={
+            "name": platform.name,
+            "corner": platform.corner,
+            "hashes": dict(platform.hashes),
+        },
+        tools={name: tool.identity for name, tool in tools.items()},
+        status="failed" if reason else "ok",
+        reason=reason,
+        metrics=metrics,
+        seconds=seconds,
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    begin = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[step] = round(time.perf_counter() - begin, 3)
+
+
+def _run(
+    point: Point, platform: Platform, power_library: Path, folder: Path, seconds: dict[str, float]
+) -> dict[str, float]:
+    """The steps, in order; returns the metrics."""
+    design = point.design
+    with _timed(seconds, "rtl"):
+        (folder / "rtl.il").write_text(rtlil_text(design), encoding="utf-8")
+        for name, text in scripts(point, platform).items():
+            (folder / name).write_text(text, encoding="utf-8")
+        (folder / "cells.lib").symlink_to(platform.liberty)
+        (folder / "power_cells.lib").symlink_to(power_library)
+    with _timed(seconds, "synthesis"):
+        netlist = synthesize.synthesize(folder, platform, STEP_TIMEOUT_S)
+    with _timed(seconds, "placement"):
+        placement = place(netlist, platform, utilization=point.utilization, seed=point.seed)
+    with _timed(seconds, "parasitics"):
+        wires = estimate_wires(netlist, platform, placement)
+        write_spef(folder / "wires.spef", netlist, wires)
+    with _timed(seconds, "timing"):
+        timed = timing.analyse_timing(folder, STEP_TIMEOUT_S)
+    with _timed(seconds, "simulation"):
+        models = cell_models(platform.cells()[kind] for kind in sorted(netlist.cell_counts()))
+        (folder / "cells.v").write_text(models, encoding="utf-8")
+        work = draw(design, measured_primitive(design), point.seed)
+        simulated = simulate(
+            folder, design, [work], ["cells.v", "netlist.v"],
+            gates=True, timeout_s=STEP_TIMEOUT_S, dump=True,
+        )  # fmt: skip
+    with _timed(seconds, "activity"):
+        activity = read_activity(folder / "activity.vcd")
+        cycles = simulated.window_cycles
+        power.write_power_inputs(folder, netlist, platform, wires, activity, cycles)
+        window_s = cycles * point.period_ps * 1e-12
+        switching_w = power.switching_w(netlist, platform, wires, activity, window_s)
+    with _timed(seconds, "power"):
+        powered = power.analyse_power(folder, netlist, platform, switching_w, STEP_TIMEOUT_S)
+    return {
+        **_area_metrics(netlist, platform, placement.core_area_um2, wires),
+        **_timing_metrics(point, timed),
+        **_power_metrics(powered, window_s, work.size.macs),
+        **_window_metrics(simulated, work.size.macs),
+    }
+
+
+def _area_metrics(
+    netlist: Netlist, platform: Platform, core_area_um2: float, wires: list[Wire]
+) -> dict[str, float]:
+    library = platform.cells()
+    counts = netlist.cell_counts()
+    load_violations = 0
+    for net, wire in zip(netlist.nets, wires, strict=True):
+        if net.driver.cell >= 0:
+            kind = library[netlist.kinds[net.driver.cell]]
+            load = power.net_load_ff(netlist, platform, net, wire)
+            load_violations += load > kind.max_load_ff.get(net.driver.name, float("inf"))
+    return {
+        "area_um2": sum(library[kind].area_um2 * count for kind, count in counts.items()),
+        "core_area_um2": core_area_um2,
+        "cells": counts.total(),
+        "registers": sum(n for kind, n in counts.items() if library[kind].is_flop),
+        "clock_gates": sum(n for kind, n in counts.items() if library[kind].clock_gate),
+        "wirelength_um": sum(
+            wire.length_um
+            for net, wire in zip(netlist.nets, wires, strict=True)
+            if net.name != CLOCK
+        ),
+        "load_violations": load_violations,
+    }
+
+
+def _timing_metrics(point: Point, timed: TimingResult) -> dict[str, float]:
+    return {
+        "critical_path_ps": point.period_ps - timed.register_slack_ps,
+        "slack_ps": timed.slack_ps,
+        "hold_slack_ps": timed.hold_slack_ps,
+        "slew_violations": timed.slew_violations,
+    }
+
+
+def _power_metrics(powered: PowerResult, window_s: float, macs: int) -> dict[str, float]:
+    dynamic_w = sum(powered.dynamic_w.values())
+    return {
+        "leakage_uw": powered.leakage_w * 1e6,
+        "dynamic_power_uw": dynamic_w * 1e6,
+        **{f"{group}_power_uw": watts * 1e6 for group, watts in powered.dynamic_w.items()},
+        "energy_per_mac_pj": dynamic_w * window_s / macs * 1e12,
+    }
+
+
+def _window_metrics(simulated: SimulationResult, macs: int) -> dict[str, float]:
+    return {
+        "window_macs": macs,
+        "window_cycles": simulated.window_cycles,
+        "row_cycles": simulated.cycles,
+    }
+
+
+def tidy(folder: Path) -> None:
+    """Remove what a point's folder need not keep: dumps, object files, caches."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name not in KEPT:
+            path.unlink()

@@ -1,0 +1,135 @@
+"""Where measurements live: one folder each, addressed by content, verified on every read.
+
+``<root>/<2 hex>/<key>/`` holds ``measurement.json`` and the files of the flow; ``<root>/failed``
+the same of failed points, which are tried again; ``<root>/work`` what is under way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from characterize.measurement import Measurement
+from characterize.process import StepError
+from rtl_gen.atomic import make_folder, write_text
+
+_RECORD = "measurement.json"
+
+
+class Store:
+    """Measurements under one folder. Several processes may read and write it at once.
+
+    Args:
+        root: the folder; made if needed.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        make_folder(root)
+        self.root = root
+
+    def get(self, key: str) -> Measurement | None:
+        """The measurement of this key, or None if there is none or it is damaged.
+
+        Every file is held against the checksum that was taken when it was written.
+        """
+        return _read(self._folder(key), key)
+
+    def failed(self, key: str) -> Measurement | None:
+        """The last failure of this key, if that is how it ended."""
+        return _read(self.root / "failed" / key, key)
+
+    def _folder(self, key: str) -> Path:
+        return self.root / key[:2] / key
+
+    def work_folder(self) -> Path:
+        """A new empty folder on the same file system, marked with this process."""
+        work = self.root / "work"
+        work.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=work, prefix=f"{os.getpid()}-"))
+
+    def clean_work(self) -> None:
+        """Remove what processes that are gone have left under way."""
+        for path in (self.root / "work").glob("*-*"):
+            owner = path.name.partition("-")[0]
+            if not Path("/proc", owner).exists():
+                shutil.rmtree(path, ignore_errors=True)
+
+    def put(self, measurement: Measurement, folder: Path) -> None:
+        """Take over ``folder`` (from ``work_folder``) with its files as the entry of this key.
+
+        The entry appears whole or not at all. A damaged or failed one of this key is replaced.
+        """
+        payload = {"measurement": measurement.to_dict(), "files": _digests(folder)}
+        record = {"checksum": _checksum(payload), **payload}
+        (folder / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True))
+        for path in folder.iterdir():
+            if not path.is_symlink():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        failed = self.root / "failed" / measurement.key
+        target = failed if measurement.status == "failed" else self._folder(measurement.key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._replace(folder, target)
+        if target != failed:
+            shutil.rmtree(failed, ignore_errors=True)
+
+    def _replace(self, folder: Path, target: Path) -> None:
+        while True:
+            try:
+                folder.rename(target)
+                return
+            except OSError:
+                if not target.exists():
+                    raise
+                # A folder cannot replace a folder: move the old one out of sight first.
+                old = self.work_folder()
+                try:
+                    target.rename(old / "old")
+                except FileNotFoundError:
+                    pass
+                shutil.rmtree(old, ignore_errors=True)
+
+    def remembered_rtl(self, memo_key: str) -> str | None:
+        """The digest of generated RTL kept by ``remember_rtl``, if any."""
+        try:
+            text = (self.root / "rtl" / memo_key).read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError):
+            return None
+        return text if re.fullmatch(r"[0-9a-f]{64}", text) else None
+
+    def remember_rtl(self, memo_key: str, digest: str) -> None:
+        """Keep the digest of the RTL of a design, so that looking a point up need not make it."""
+        write_text(self.root / "rtl" / memo_key, digest)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if not path.is_symlink() and path.name != _RECORD
+    }
+
+
+def _checksum(payload: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+
+
+def _read(folder: Path, key: str) -> Measurement | None:
+    try:
+        record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        payload = {"measurement": record["measurement"], "files": record["files"]}
+        if record["checksum"] != _checksum(payload) or record["files"] != _digests(folder):
+            return None
+        measurement = Measurement.from_dict(record["measurement"])
+    except (OSError, ValueError, KeyError, TypeError, StepError):
+        return None
+    return measurement if measurement.key == key else None

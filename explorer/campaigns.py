@@ -1,0 +1,232 @@
+"""Measuring from the command line: the points, the progress bar, the closing lines."""
+
+from __future__ import annotations
+
+import collections
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from characterize import campaign
+from characterize.dataset import dataset_table, write_dataset
+from characterize.measurement import Measurement, Point
+from characterize.platform import load_platform
+from characterize.store import Store
+from rtl_gen.atomic import make_folder
+from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError, require_int
+from rtl_gen.space import PERIOD_PS, design_of, load_space
+
+_SHOWN = ("area_um2", "critical_path_ps", "slack_ps", "leakage_uw", "energy_per_mac_pj")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """A campaign that ended.
+
+    Attributes:
+        points, measurements: in the same order.
+        cached: how many came from the store.
+        seconds: it took.
+        store: where the measurements are.
+        dataset: the CSV that was written, if any.
+    """
+
+    points: Sequence[Point]
+    measurements: Sequence[Measurement]
+    cached: int
+    seconds: float
+    store: Path
+    dataset: Path | None
+
+    @property
+    def failures(self) -> list[tuple[Point, Measurement]]:
+        """Points without numbers."""
+        pairs = zip(self.points, self.measurements, strict=True)
+        return [(point, m) for point, m in pairs if m.status == "failed"]
+
+    @property
+    def measured(self) -> int:
+        """Points with numbers."""
+        return len(self.points) - len(self.failures)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "points": len(self.points),
+            "measured": self.measured,
+            "cached": self.cached,
+            "failed": [{"name": p.name, "reason": m.reason} for p, m in self.failures],
+            "seconds": round(self.seconds, 1),
+            "store": str(self.store),
+            "dataset": str(self.dataset) if self.dataset else None,
+            "measurements": [
+                {"name": p.name, **m.to_dict()}
+                for p, m in zip(self.points, self.measurements, strict=True)
+            ],
+        }
+
+
+def plan_points(
+    design: PEDesign | None, space: Path | None, *, period_ps: int, utilization: float, seed: int
+) -> list[Point]:
+    """The points that the options name.
+
+    Raises:
+        InputError: if they name none, or both a space and a design, or a value is out of range.
+    """
+    if (design is None) == (space is None):
+        raise InputError("give either --space FILE or a design (--preset NAME or --family ...)")
+    if not 0.05 <= utilization <= 1:
+        raise InputError(f"utilization must be a number from 0.05 to 1, not {utilization}")
+    require_int("seed", seed, 0, 2**31 - 1)
+    if design is not None:
+        require_int("period_ps", period_ps, *PERIOD_PS)
+        return [Point(design=design, period_ps=period_ps, utilization=utilization, seed=seed)]
+    assert space is not None
+    return [
+        Point(
+            design=design_of(row),
+            period_ps=int(row["period_ps"]),
+            utilization=utilization,
+            seed=seed,
+        )
+        for row in load_space(space).table().to_dict("records")
+    ]
+
+
+def measure_points(
+    points: Sequence[Point],
+    *,
+    store: Path,
+    dataset: Path | None,
+    jobs: int | None,
+    platform: str,
+    quiet: bool,
+) -> Summary:
+    """Run a campaign with a progress bar on stderr, and write the dataset.
+
+    Raises:
+        InputError: if a tool or a file of the platform is missing, or a folder cannot be written.
+    """
+    workers = require_int("jobs", jobs or os.cpu_count() or 1, 1, 1024)
+    if dataset is not None:
+        make_folder(dataset.parent)
+    plan = campaign.Campaign(
+        points=points, platform=load_platform(platform), store=Store(store), jobs=workers
+    )
+    begin = time.monotonic()
+    with _Bar(len(points), quiet=quiet) as bar:
+        measurements = plan.run(bar.update)
+    if dataset is not None:
+        write_dataset(dataset, dataset_table(points, measurements))
+    return Summary(
+        points=points,
+        measurements=measurements,
+        cached=bar.cached,
+        seconds=time.monotonic() - begin,
+        store=store,
+        dataset=dataset,
+    )
+
+
+class _Bar:
+    """A progress bar on a terminal; elsewhere a line for each point that was measured."""
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        self.cached = 0
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+        self._terminal = self._console.is_terminal and not quiet
+        # Drawn by hand: a thread that draws would be copied into forked processes.
+        self._progress = Progress(
+            TextColumn("measuring"),
+            BarColumn(),
+            TextColumn(
+                "{task.fields[done]} done, {task.fields[failed]} failed, "
+                "{task.fields[cached]} cached, {task.fields[left]} left"
+            ),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[last]}"),
+            console=self._console,
+            auto_refresh=False,
+            disable=not self._terminal,
+        )
+        self._task = self._progress.add_task(
+            "points", total=total, done=0, failed=0, cached=0, left=total, last=""
+        )
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        self._progress.refresh()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(
+        self,
+        progress: campaign.Progress,
+        point: Point,
+        measurement: Measurement,
+        outcome: campaign.Outcome,
+    ) -> None:
+        """Show one more point."""
+        self.cached = progress.cached
+        self._progress.update(
+            self._task,
+            completed=progress.total - progress.left,
+            done=progress.done,
+            failed=progress.failed,
+            cached=progress.cached,
+            left=progress.left,
+            last=point.name,
+            refresh=True,
+        )
+        if self._quiet or outcome == "cached":
+            return
+        seconds = sum(measurement.seconds.values())
+        line = (
+            f"[{progress.total - progress.left}/{progress.total}] {point.name} {outcome} "
+            f"in {seconds:.1f} s {measurement.reason}"
+        ).rstrip()
+        if outcome == "failed" or not self._terminal:
+            self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+            sys.stderr.flush()
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """What was measured, what failed and why, what was written, what to do next."""
+    if len(summary.points) == 1 and summary.measured:
+        console.print(_metrics_table(summary))
+    fresh = summary.measured - summary.cached
+    console.print(
+        f"{len(summary.points)} points: {fresh} measured now, {summary.cached} from the store, "
+        f"{len(summary.failures)} failed; {summary.seconds:.0f} s",
+        highlight=False,
+    )
+    reasons = collections.Counter(m.reason for _, m in summary.failures)
+    for reason, count in reasons.most_common():
+        console.print(f"  failed {count}: {reason}", highlight=False, markup=False, soft_wrap=True)
+    if summary.dataset:
+        print(f"wrote {summary.dataset}")
+        if summary.measured:
+            print(f"next: peforge train --dataset {summary.dataset}")
+    elif summary.measured:
+        key = summary.measurements[0].key
+        print(f"files of the flow: {summary.store / key[:2] / key}")
+
+
+def _metrics_table(summary: Summary) -> Table:
+    table = Table("metric", "value", title=summary.points[0].name)
+    for name, value in summary.measurements[0].metrics.items():
+        table.add_row(name, f"{value:,.4g}" if name in _SHOWN else f"{value:,.10g}")
+    return table

@@ -1,0 +1,301 @@
+"""The command line: every verb of ``peforge``. Each verb imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from explorer.design_options import require_design, with_design
+from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError
+
+app = typer.Typer(
+    name="peforge",
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Generate, measure, learn and explore processing elements of DNN accelerators.",
+)
+out = Console()
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+StorePath = Annotated[Path, typer.Option("--store", help="Folder that keeps every measurement.")]
+DatasetPath = Annotated[Path, typer.Option("--dataset", help="CSV with a row for each point.")]
+ModelPath = Annotated[Path, typer.Option("--model", help="Trained surrogates.")]
+PlatformName = Annotated[
+    str, typer.Option("--platform", help="A shipped platform, or a YAML file.")
+]
+PeriodPs = Annotated[int, typer.Option("--period-ps", help="Clock period to aim at.")]
+
+STORE = Path("build/store")
+DATASET = Path("build/dataset.csv")
+MODEL = Path("build/surrogate.json")
+PERIOD_PS = 2000
+#: What typer returns after Ctrl-C, as shells expect.
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Entry point: runs a verb; wrong input is one line on stderr and exit code 2."""
+    arguments = sys.argv[1:] or ["--help"]
+    try:
+        code = app(arguments, standalone_mode=False)
+    except InputError as error:
+        _fail(f"error: {error}", 2)
+    except typer.TyperException as error:  # options that do not exist or have no such value
+        _fail("error: " + " ".join(error.format_message().split()), 2)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    if code == INTERRUPTED:
+        _fail("interrupted; the same command goes on where it was", INTERRUPTED)
+    sys.exit(code or 0)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"peforge: {message}", err=True)
+    sys.exit(code)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(value, indent=2, sort_keys=True))
+
+
+@app.command()
+def doctor(platform: PlatformName = "freepdk45", as_json: JsonFlag = False) -> None:
+    """Show what is installed: each tool, its version and place, the platform's files.
+
+    Exit code 1 if something is missing.
+
+    Example: `peforge doctor --json`
+    """
+    from characterize.doctor import examine
+
+    report = examine(platform)
+    if as_json:
+        print_json(report)
+    else:
+        table = Table("", "tool or file", "version or hash", "where", title="peforge doctor")
+        for row in report["tools"]:
+            mark = "[green]ok[/]" if row["path"] else "[red]missing[/]"
+            table.add_row(mark, row["name"], row["version"], row["path"] or row["remedy"])
+        for row in report["platform"]["files"]:
+            table.add_row("[green]ok[/]", row["name"], row["sha256"][:16], row["path"])
+        if report["platform"]["error"]:
+            table.add_row("[red]missing[/]", "platform", "", report["platform"]["error"])
+        out.print(table)
+        out.print("Everything is there." if report["ok"] else "Something is missing.")
+    raise typer.Exit(0 if report["ok"] else 1)
+
+
+@app.command()
+@with_design
+def rtl(
+    design: PEDesign | None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
+    period_ps: PeriodPs = PERIOD_PS,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write a processing element as Verilog, with timing constraints (SDC) and a manifest (JSON).
+
+    Example: `peforge rtl --preset LightPE-1 -o rtl/`
+    """
+    from rtl_gen.errors import require_int
+    from rtl_gen.export import write_rtl
+    from rtl_gen.space import PERIOD_PS as PERIOD_RANGE
+
+    chosen = require_design(design)
+    require_int("period_ps", period_ps, *PERIOD_RANGE)
+    paths = write_rtl(chosen, output, period_ps)
+    if as_json:
+        print_json({"digest": chosen.digest, "files": [str(path) for path in paths]})
+        return
+    out.print(f"{chosen.name}  digest {chosen.digest[:16]}", highlight=False)
+    for path in paths:
+        typer.echo(f"wrote {path}")
+    typer.echo(f"next: peforge characterize {_design_arguments(chosen)}")
+
+
+def _design_arguments(design: PEDesign) -> str:
+    """Options that name this very design."""
+    values = {name: value for name, value in design.to_dict().items() if value != 0}
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
+
+
+@app.command()
+@with_design
+def characterize(
+    design: PEDesign | None,
+    space: Annotated[
+        Path | None, typer.Option("--space", help="Design space, a YAML file.")
+    ] = None,
+    store: StorePath = STORE,
+    dataset: Annotated[
+        Path | None,
+        typer.Option("--dataset", help="CSV to write [build/dataset.csv for a space]."),
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", help="Points at once [processors].")
+    ] = None,
+    platform: PlatformName = "freepdk45",
+    period_ps: PeriodPs = PERIOD_PS,
+    utilization: Annotated[
+        float, typer.Option("--utilization", help="Cell area over core area.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure a design space, or one design, through the `placed` flow.
+
+    Points that the store has are not measured again; kill it at any time and start it again.
+    Exit code 1 if no point could be measured.
+
+    Examples: `peforge characterize --space configs/spaces/quick.yaml`,
+    `peforge characterize --preset INT8 --pipeline-stages 3 --period-ps 1500`
+    """
+    from explorer.campaigns import measure_points, plan_points, print_summary
+
+    points = plan_points(design, space, period_ps=period_ps, utilization=utilization, seed=seed)
+    if dataset is None and space is not None:
+        dataset = DATASET
+    summary = measure_points(
+        points, store=store, dataset=dataset, jobs=jobs, platform=platform, quiet=as_json
+    )
+    if as_json:
+        print_json(summary.as_dict())
+    else:
+        print_summary(summary, out)
+    raise typer.Exit(0 if summary.measured else 1)
+
+
+@app.command()
+def train(
+    dataset: DatasetPath = DATASET,
+    model: ModelPath = MODEL,
+    as_json: JsonFlag = False,
+) -> None:
+    """Train the surrogates on a dataset and print their cross-validated errors.
+
+    Example: `peforge train --dataset build/dataset.csv`
+    """
+    from characterize.dataset import read_dataset
+    from surrogate.artifact import Artifact
+    from surrogate.evaluate import error_table
+
+    artifact = Artifact.train(read_dataset(dataset))
+    artifact.save(model)
+    if as_json:
+        print_json({"model": str(model), "points": artifact.points,
+                    "errors": artifact.errors.to_dict("records")})
+        return
+    out.print(error_table(artifact.errors))
+    typer.echo(f"wrote {model} (trained on {artifact.points} points)")
+    typer.echo("next: peforge query --preset INT16; peforge explore")
+
+
+@app.command()
+def evaluate(dataset: DatasetPath = DATASET, as_json: JsonFlag = False) -> None:
+    """Print the cross-validated errors of the surrogates and of the baselines on a dataset.
+
+    Example: `peforge evaluate --json`
+    """
+    from characterize.dataset import read_dataset
+    from surrogate.evaluate import error_table
+    from surrogate.evaluate import evaluate as cross_validate
+    from surrogate.training_set import training_table
+
+    errors = cross_validate(training_table(read_dataset(dataset)))
+    if as_json:
+        print_json(errors.to_dict("records"))
+    else:
+        out.print(error_table(errors))
+
+
+@app.command()
+@with_design
+def query(
+    design: PEDesign | None,
+    period_ps: PeriodPs = PERIOD_PS,
+    model: ModelPath = MODEL,
+    dataset: DatasetPath = DATASET,
+    store: StorePath = STORE,
+    platform: PlatformName = "freepdk45",
+    as_json: JsonFlag = False,
+) -> None:
+    """Predict one design, beside its measurement where there is one.
+
+    Example: `peforge query --preset INT16`
+    """
+    from explorer.query import ask, query_table
+
+    answer = ask(
+        require_design(design),
+        period_ps=period_ps, model=model, dataset=dataset, store=store, platform=platform,
+    )  # fmt: skip
+    if as_json:
+        print_json(answer)
+        return
+    out.print(query_table(answer))
+    for note in answer["notes"]:
+        typer.echo(note)
+
+
+@app.command()
+def explore(
+    space: Annotated[
+        Path | None,
+        typer.Option("--space", help="Design space, a YAML file [configs/spaces/explore.yaml]."),
+    ] = None,
+    objectives: Annotated[
+        str, typer.Option("--objectives", help="Names with commas between them.")
+    ] = "area_um2,energy_per_mac_pj,throughput",
+    n: Annotated[int, typer.Option("--n", "-n", help="Points to predict at most.")] = 100_000,
+    seed: Annotated[int, typer.Option("--seed", help="Of the sample of a larger space.")] = 0,
+    model: ModelPath = MODEL,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for pareto.csv, .json, .png, .html.")
+    ] = Path("build"),
+    as_json: JsonFlag = False,
+) -> None:
+    """Predict a whole design space and find its Pareto front.
+
+    Objectives: `area_um2`, `critical_path_ps`, `leakage_uw`, `energy_per_mac_pj` (less is better),
+    `throughput`, `throughput_per_area` (more is better).
+
+    Example: `peforge explore --objectives energy_per_mac_pj,throughput_per_area -n 20000`
+    """
+    from characterize.platform import configs_dir
+    from explorer.explore import explore as run
+    from explorer.html import write_html
+    from explorer.plot import write_plot
+    from explorer.report import as_json as to_json
+    from explorer.report import front_table, write_csv, write_json
+    from rtl_gen.space import load_space
+    from surrogate.artifact import Artifact
+
+    path = space or configs_dir() / "spaces" / "explore.yaml"
+    names = [name.strip() for name in objectives.split(",")]
+    result = run(load_space(path), Artifact.load(model), names, n=n, seed=seed)
+    writers = {"csv": write_csv, "json": write_json, "png": write_plot, "html": write_html}
+    for suffix, write in writers.items():
+        write(result, output / f"pareto.{suffix}")
+    if as_json:
+        print_json(to_json(result))
+        return
+    out.print(front_table(result))
+    for note in result.notes:
+        typer.echo(note)
+    typer.echo("wrote " + ", ".join(str(output / f"pareto.{suffix}") for suffix in writers))
+    typer.echo(f"next: open {output / 'pareto.html'} in a browser")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""The options that name a design, shared by every verb that takes one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from rtl_gen.design import FAMILIES, PRESETS, PEDesign
+from rtl_gen.errors import InputError
+
+_PANEL = "Design"
+
+
+def _number(help_text: str) -> Any:
+    return Annotated[int | None, typer.Option(help=help_text, rich_help_panel=_PANEL)]
+
+
+_OPTIONS: dict[str, Any] = {
+    "preset": Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(PRESETS)}.", rich_help_panel=_PANEL),
+    ],
+    "family": Annotated[
+        str | None,
+        typer.Option(help=f"One of {', '.join(FAMILIES)}.", rich_help_panel=_PANEL),
+    ],
+    "act_bits": _number("Activation bits, 2..16."),
+    "weight_bits": _number("Weight bits, 2..16."),
+    "terms": _number("Power-of-two terms of a lightpe weight, 1..3."),
+    "ifmap_depth": _number("Ifmap scratchpad words [12]."),
+    "filter_depth": _number("Filter scratchpad words [224]."),
+    "psum_depth": _number("Psum scratchpad words [24]."),
+    "psum_bits": _number("Partial sum bits [derived from the largest layer]."),
+    "pipeline_stages": _number("Stages of the multiply-accumulate, 1..4 [2]."),
+    "largest_layer": Annotated[
+        str | None,
+        typer.Option(
+            help="R,S,C of the layer whose sums must not overflow [3,3,512].",
+            rich_help_panel=_PANEL,
+        ),
+    ],
+}
+
+
+def with_design(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the design options in place of its parameter ``design``.
+
+    The command gets a ``PEDesign``, or None if no option was given.
+    """
+    own = inspect.signature(function, eval_str=True).parameters
+
+    @wraps(function)
+    def command(**values: Any) -> None:
+        given = {name: values.pop(name) for name in _OPTIONS}
+        function(design=_design_of(given), **values)
+
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads it
+        [
+            *(parameter for name, parameter in own.items() if name != "design"),
+            *(
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+                )
+                for name, annotation in _OPTIONS.items()
+            ),
+        ]
+    )
+    return command
+
+
+def _design_of(given: dict[str, Any]) -> PEDesign | None:
+    values = {name: value for name, value in given.items() if value is not None}
+    if "largest_layer" in values:
+        values["largest_layer"] = _layer(values["largest_layer"])
+    if not values:
+        return None
+    preset = values.pop("preset", None)
+    if preset is not None:
+        return PEDesign.preset(preset, **values)
+    return PEDesign.from_dict(values)
+
+
+def _layer(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"largest_layer must be three integers R,S,C, not {text!r}") from None
+
+
+def require_design(design: PEDesign | None) -> PEDesign:
+    """The design, where one is needed.
+
+    Raises:
+        InputError: if no design option was given.
+    """
+    if design is None:
+        raise InputError("a design is needed: --preset NAME, or --family with --act-bits and "
+                         "--weight-bits")
+    return design

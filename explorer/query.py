@@ -1,0 +1,104 @@
+"""One design: all predictions, beside the measurement where there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+
+from characterize.campaign import Campaign
+from characterize.dataset import read_dataset
+from characterize.measurement import Point
+from characterize.platform import load_platform
+from characterize.store import Store
+from explorer.explore import predict_points
+from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError, require_int
+from rtl_gen.space import PERIOD_PS
+from surrogate.artifact import Artifact
+from surrogate.training_set import TARGETS
+
+
+def ask(
+    design: PEDesign, *, period_ps: int, model: Path, dataset: Path, store: Path, platform: str
+) -> dict[str, Any]:
+    """Predict a design and look for its measurement, first in the dataset, then in the store.
+
+    Raises:
+        InputError: if there is no model, or a file is not what it should be.
+    """
+    require_int("period_ps", period_ps, *PERIOD_PS)
+    artifact = Artifact.load(model)
+    point = Point(design=design, period_ps=period_ps)
+    predicted = predict_points(
+        pd.DataFrame([{**design.to_dict(), "period_ps": period_ps}]), artifact
+    ).iloc[0]
+    measured = _from_dataset(point, dataset) or _from_store(point, store, platform)
+    errors = artifact.mape_pct()
+    notes = [f"Errors are means of cross-validation on {artifact.points} measured points."]
+    if not predicted["inside"]:
+        notes.append("This design lies outside what was measured: the error of its prediction is "
+                     "unknown.")
+    if measured is None:
+        notes.append("Not measured; peforge characterize measures it.")
+    return {
+        "design": design.to_dict(),
+        "digest": design.digest,
+        "name": point.name,
+        "period_ps": period_ps,
+        "inside_training_ranges": bool(predicted["inside"]),
+        "predicted": {
+            **{target: float(predicted[target]) for target in TARGETS},
+            "throughput_gmacs": float(predicted["throughput_gmacs"]),
+        },
+        "mean_error_pct": errors,
+        "measured": measured,
+        "notes": notes,
+    }
+
+
+def _from_dataset(point: Point, dataset: Path) -> dict[str, float] | None:
+    if not dataset.exists():
+        return None
+    table = read_dataset(dataset)
+    match = (
+        (table["digest"] == point.design.digest)
+        & (table["period_ps"] == point.period_ps)
+        & (table["status"] == "ok")
+    )
+    if not match.any():
+        return None
+    row = table[match].iloc[0]
+    return {target: float(row[target]) for target in TARGETS}
+
+
+def _from_store(point: Point, store: Path, platform: str) -> dict[str, float] | None:
+    """The store is addressed by what the tools read: without the tools it cannot be asked."""
+    if not store.is_dir():
+        return None
+    try:
+        campaign = Campaign(
+            points=[point], platform=load_platform(platform), store=Store(store), jobs=1
+        )
+    except InputError:
+        return None
+    found = campaign.store.get(campaign.key_of(point))
+    return None if found is None else {target: found.metrics[target] for target in TARGETS}
+
+
+def query_table(answer: dict[str, Any]) -> Table:
+    """The answer as a table to print."""
+    table = Table("metric", "predicted", "mean error", "measured", "off by", title=answer["name"])
+    for name, value in answer["predicted"].items():
+        error = answer["mean_error_pct"].get(name)
+        measured = (answer["measured"] or {}).get(name)
+        table.add_row(
+            name,
+            f"{value:,.4g}",
+            f"{error:.1f} %" if error is not None else "",
+            f"{measured:,.4g}" if measured is not None else "",
+            f"{100 * (value / measured - 1):+.1f} %" if measured is not None else "",
+        )
+    return table

@@ -1,0 +1,1 @@
+"""Generates processing elements: parameters, hardware, golden model, files for other tools."""

@@ -1,0 +1,209 @@
+"""A trained surrogate in one JSON file: what it was trained on, how wrong it is, and itself.
+
+Trees are kept in XGBoost's own JSON, the base as coefficients; nothing is executed on reading. A
+checksum over the content is verified first, and a surrogate that was read predicts exactly what
+the written one did.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import xgboost
+
+from rtl_gen.atomic import write_text
+from rtl_gen.errors import InputError
+from surrogate.baseline import PhysicalBase
+from surrogate.evaluate import evaluate
+from surrogate.features import FEATURE_NAMES, SCHEMA_VERSION
+from surrogate.model import TARGETS, Surrogate, SurrogateRegressor, TrainingRanges
+from surrogate.training_set import dataset_digest, training_table
+
+FORMAT = "peforge surrogate"
+FORMAT_VERSION = 1
+
+#: Columns of the dataset, if it has them, that say where its numbers come from.
+ORIGIN_COLUMNS = ("platform", "flow", "corner", "activity")
+
+_LIBRARIES = ("numpy", "pandas", "scikit-learn")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A surrogate and its record.
+
+    Attributes:
+        surrogate: fitted to all measured points.
+        points: how many these are.
+        failed: how many points of the dataset were left out because their measurement failed.
+        dataset_digest: of the whole dataset, ``surrogate.training_set.dataset_digest``.
+        errors: cross-validated, as from ``surrogate.evaluate.evaluate``.
+        origin: the values of ``ORIGIN_COLUMNS`` in the dataset.
+        versions: of the libraries it was trained with.
+    """
+
+    surrogate: Surrogate
+    points: int
+    failed: int
+    dataset_digest: str
+    errors: pd.DataFrame
+    origin: dict[str, list[str]]
+    versions: dict[str, str]
+
+    @classmethod
+    def train(cls, dataset: pd.DataFrame, *, n_jobs: int = 1) -> Self:
+        """Cross-validate and fit.
+
+        Raises:
+            InputError: as ``training_table`` and ``evaluate``.
+        """
+        table = training_table(dataset)
+        return cls(
+            surrogate=Surrogate.fit(table, n_jobs=n_jobs),
+            points=len(table),
+            failed=len(dataset) - len(table),
+            dataset_digest=dataset_digest(dataset),
+            errors=evaluate(table),
+            origin={
+                name: sorted(set(dataset[name].dropna().astype(str)))
+                for name in ORIGIN_COLUMNS
+                if name in dataset
+            },
+            versions={name: version(name) for name in _LIBRARIES}
+            | {"xgboost": xgboost.__version__},
+        )
+
+    def mape_pct(self) -> dict[str, float]:
+        """Cross-validated mean absolute error of the surrogate for each target, in percent."""
+        rows = self.errors.query("model == 'surrogate' and split == 'points'")
+        return dict(zip(rows["target"], rows["mape_pct"], strict=True))
+
+    def save(self, path: Path) -> None:
+        """Write the file, or leave what was there: never a part.
+
+        Raises:
+            InputError: if it cannot be written.
+        """
+        content = {
+            "points": self.points,
+            "failed": self.failed,
+            "dataset_digest": self.dataset_digest,
+            "errors": self.errors.to_dict("records"),
+            "origin": self.origin,
+            "versions": self.versions,
+            "features": {"version": SCHEMA_VERSION, "names": list(FEATURE_NAMES)},
+            "ranges": asdict(self.surrogate.ranges),
+            "regressors": {
+                target: _regressor_to_json(regressor)
+                for target, regressor in self.surrogate.regressors.items()
+            },
+        }
+        document = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "sha256": checksum(content),
+            "content": content,
+        }
+        write_text(path, _to_text(document) + "\n")
+
+    @classmethod
+    def load(cls, path: Path, *, n_jobs: int = 1) -> Self:
+        """Read a file that ``save`` wrote.
+
+        Raises:
+            InputError: if it cannot be read, is no artifact, of another version, or damaged.
+        """
+        content = _verified_content(path)
+        try:
+            _check_features(content["features"])
+            return cls(
+                surrogate=Surrogate(
+                    regressors={
+                        target: _regressor_from_json(content["regressors"][target], n_jobs=n_jobs)
+                        for target in TARGETS
+                    },
+                    ranges=_ranges_from_json(content["ranges"]),
+                ),
+                points=content["points"],
+                failed=content["failed"],
+                dataset_digest=content["dataset_digest"],
+                errors=pd.DataFrame(content["errors"]),
+                origin=content["origin"],
+                versions=content["versions"],
+            )
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        except (KeyError, TypeError, ValueError, xgboost.core.XGBoostError) as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise InputError(f"{path}: is not a legal {FORMAT}: {reason}") from None
+
+
+def _verified_content(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise InputError(f"{path}: is not a {FORMAT}: not JSON text") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise InputError(f"{path}: is not a {FORMAT}")
+    if document.get("format_version") != FORMAT_VERSION:
+        raise InputError(
+            f"{path}: format_version must be {FORMAT_VERSION}, not "
+            f"{document.get('format_version')!r}: train it again"
+        )
+    content = document.get("content")
+    if not isinstance(content, dict) or document.get("sha256") != checksum(content):
+        raise InputError(f"{path}: is damaged: its content does not match its checksum")
+    return content
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256, in hexadecimal, of the content as compact JSON text."""
+    return hashlib.sha256(_to_text(content).encode()).hexdigest()
+
+
+def _to_text(values: Mapping[str, Any]) -> str:
+    return json.dumps(values, separators=(",", ":"))
+
+
+def _check_features(features: Mapping[str, Any]) -> None:
+    """Columns of another meaning would give wrong predictions in silence."""
+    if features["version"] != SCHEMA_VERSION or features["names"] != list(FEATURE_NAMES):
+        raise InputError(
+            f"was trained on features of version {features['version']}, this program computes "
+            f"version {SCHEMA_VERSION}: train it again"
+        )
+
+
+def _regressor_to_json(regressor: SurrogateRegressor) -> dict[str, Any]:
+    return {
+        "parameters": regressor.get_params(),
+        "coefficients": regressor.base_.coefficients_.tolist(),
+        "floor": regressor.base_.floor_,
+        "trees": json.loads(regressor.booster_.save_raw("json")),
+    }
+
+
+def _regressor_from_json(values: Mapping[str, Any], *, n_jobs: int) -> SurrogateRegressor:
+    regressor = SurrogateRegressor(**{**values["parameters"], "n_jobs": n_jobs})
+    regressor.base_ = PhysicalBase(columns=regressor.base_columns)
+    regressor.base_.coefficients_ = np.array(values["coefficients"], dtype=np.float64)
+    regressor.base_.floor_ = float(values["floor"])
+    trees = bytearray(json.dumps(values["trees"]).encode())
+    regressor.booster_ = xgboost.Booster({"nthread": n_jobs}, model_file=trees)
+    regressor.n_features_in_ = regressor.base_.n_features_in_ = len(FEATURE_NAMES)
+    return regressor
+
+
+def _ranges_from_json(values: Mapping[str, Any]) -> TrainingRanges:
+    numbers = {name: (float(low), float(high)) for name, (low, high) in values["numbers"].items()}
+    return TrainingRanges(families=tuple(values["families"]), numbers=numbers)

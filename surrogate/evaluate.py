@@ -1,0 +1,144 @@
+"""How wrong the surrogate is on points it has not seen, beside models to compare it with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.table import Table
+from sklearn.base import RegressorMixin
+from sklearn.dummy import DummyRegressor
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GroupKFold, KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from rtl_gen.errors import InputError
+from surrogate.baseline import PhysicalBase, QuadraticPolynomial
+from surrogate.features import feature_matrix
+from surrogate.model import TARGETS, regressor_for
+
+FOLDS = 5
+#: Fewest points: two to test on in each fold.
+MIN_POINTS = 2 * FOLDS
+
+#: Points that share these share their arithmetic, and with it much of every target.
+DATAPATH_COLUMNS = ["family", "act_bits", "weight_bits", "terms"]
+
+#: What a fold leaves out: ``points``, any of them; ``datapaths``, all points of a datapath
+#: together, so that no near relative of a tested point was learnt from.
+SPLITS = ("points", "datapaths")
+
+#: What is compared: the surrogate, its base alone, and two yardsticks.
+MODELS = ("surrogate", "physical base", "quadratic polynomial", "mean")
+
+_ERRORS = ("mape_pct", "median_ape_pct", "p95_ape_pct", "worst_ape_pct", "r2")
+
+_Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+def evaluate(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+    """Cross-validated errors of the surrogate, of its physical base alone, and of two yardsticks.
+
+    Args:
+        table: measured points, as from ``training_table``.
+        seed: of the shuffling into ``FOLDS`` folds.
+
+    Returns:
+        A row for each target, split and model: columns ``target``, ``split``, ``model``,
+        ``points``; the mean, median, 95th percentile and maximum of the absolute error as a
+        percentage of the measurement, ``mape_pct``, ``median_ape_pct``, ``p95_ape_pct``,
+        ``worst_ape_pct``; and ``r2``, the coefficient of determination. Rows for the split
+        ``datapaths`` only if there are at least ``FOLDS`` of these.
+
+    Raises:
+        InputError: if there are fewer than ``MIN_POINTS`` points.
+    """
+    if len(table) < MIN_POINTS:
+        raise InputError(
+            f"at least {MIN_POINTS} measured points are needed to learn and to test, "
+            f"not {len(table)}"
+        )
+    rows = []
+    for split, folds in _splits(table, seed):
+        for target in TARGETS:
+            measured = table[target].to_numpy(dtype=np.float64)
+            for model in MODELS:
+                predicted = _predict_unseen(unfitted(model, target), table, measured, folds)
+                row = {"target": target, "split": split, "model": model, "points": len(table)}
+                rows.append(row | _errors(measured, predicted))
+    return pd.DataFrame(rows)
+
+
+def unfitted(model: str, target: str) -> RegressorMixin:
+    """One of ``MODELS``, to be fitted to a table of design points."""
+    regressor = regressor_for(target)
+    base = PhysicalBase(columns=regressor.base_columns)
+    return {
+        "surrogate": make_pipeline(FunctionTransformer(feature_matrix), regressor),
+        "physical base": make_pipeline(FunctionTransformer(feature_matrix), base),
+        "quadratic polynomial": QuadraticPolynomial(),
+        "mean": DummyRegressor(strategy="mean"),
+    }[model]
+
+
+def _splits(table: pd.DataFrame, seed: int) -> Iterator[tuple[str, list[_Fold]]]:
+    points = KFold(FOLDS, shuffle=True, random_state=seed)
+    yield "points", list(points.split(table))
+    groups = table.groupby(DATAPATH_COLUMNS).ngroup()
+    if groups.nunique() >= FOLDS:
+        datapaths = GroupKFold(FOLDS, shuffle=True, random_state=seed)
+        yield "datapaths", list(datapaths.split(table, groups=groups))
+
+
+def _predict_unseen(
+    model: RegressorMixin,
+    table: pd.DataFrame,
+    measured: NDArray[np.float64],
+    folds: list[_Fold],
+) -> NDArray[np.float64]:
+    """Each point's prediction by the model that was fitted without its fold."""
+    predicted = np.empty(len(table))
+    for seen, unseen in folds:
+        model.fit(table.iloc[seen], measured[seen])
+        predicted[unseen] = model.predict(table.iloc[unseen])
+    return predicted
+
+
+def _errors(measured: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:
+    ape_pct = 100 * np.abs(predicted / measured - 1)
+    values = (
+        ape_pct.mean(),
+        np.median(ape_pct),
+        np.quantile(ape_pct, 0.95),
+        ape_pct.max(),
+        r2_score(measured, predicted),
+    )
+    return {name: float(value) for name, value in zip(_ERRORS, values, strict=True)}
+
+
+def error_table(errors: pd.DataFrame) -> Table:
+    """What ``evaluate`` returned, to print with rich."""
+    points = errors["points"].iloc[0]
+    title = f"Cross-validated error, {FOLDS} folds of {points} points"
+    table = Table(title=title, caption="mean absolute error in % unless stated otherwise")
+    for column in ("target", "model"):
+        table.add_column(column)
+    for column in ("mean", "median", "95th pct", "worst", "R2", "mean, unseen datapaths"):
+        table.add_column(column, justify="right")
+    rows = {(row["target"], row["split"], row["model"]): row for row in errors.to_dict("records")}
+    for target in TARGETS:
+        for model in MODELS:
+            row = rows[target, "points", model]
+            unseen = rows.get((target, "datapaths", model))
+            table.add_row(
+                target if model == MODELS[0] else "",
+                model,
+                *(f"{row[name]:.1f}" for name in _ERRORS[:-1]),
+                f"{row['r2']:.3f}",
+                f"{unseen['mape_pct']:.1f}" if unseen else "-",
+            )
+        table.add_section()
+    return table

@@ -1,0 +1,77 @@
+"""The measured dataset as the surrogate sees it: read, checked, reduced, identified."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from rtl_gen.errors import InputError
+from rtl_gen.space import POINT_COLUMNS
+from surrogate.features import checked_numbers
+from surrogate.model import TARGETS
+
+#: Rows with this status were measured, any other are failures without values.
+OK = "ok"
+
+
+def read_dataset(path: Path) -> pd.DataFrame:
+    """Read a dataset, a CSV file as ``peforge characterize`` writes it.
+
+    Raises:
+        InputError: if it cannot be read or is not CSV.
+    """
+    try:
+        return pd.read_csv(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not a CSV dataset: {str(error).strip()}") from None
+
+
+def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
+    """The measured points: rows whose status is ``ok``, without the metrics nothing is learnt from.
+
+    How many failed is the difference in length.
+
+    Args:
+        dataset: one row for each point; columns ``POINT_COLUMNS``, ``status``, ``TARGETS``, others.
+
+    Returns:
+        Columns ``POINT_COLUMNS`` and ``TARGETS``, rows numbered from 0.
+
+    Raises:
+        InputError: if a column is missing, no row is ``ok``, or one that is has an illegal
+            parameter, or a target that is not a positive number.
+    """
+    for name in (*POINT_COLUMNS, "status", *TARGETS):
+        if name not in dataset:
+            raise InputError(f"the dataset has no column {name}")
+    table = dataset.loc[dataset["status"] == OK, [*POINT_COLUMNS, *TARGETS]]
+    table = table.reset_index(drop=True)
+    if table.empty:
+        raise InputError(f"the dataset has no row with status {OK} among its {len(dataset)}")
+    checked_numbers(table)
+    for target in TARGETS:
+        values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=np.float64)
+        wrong = ~(np.isfinite(values) & (values > 0))
+        if wrong.any():
+            raise InputError(
+                f"{target} must be a number above 0 in every row with status {OK}, not "
+                f"{table.loc[wrong, target].iloc[0]}"
+            )
+    return table
+
+
+def dataset_digest(dataset: pd.DataFrame) -> str:
+    """SHA-256, in hexadecimal, of what a dataset says.
+
+    The same for any order of rows and columns, and whatever the run times (``seconds_*``) were.
+    """
+    columns = sorted(name for name in dataset.columns if not name.startswith("seconds_"))
+    values = dataset[columns].astype(object)
+    rows = sorted(map(json.dumps, values.where(values.notna(), None).to_numpy().tolist()))
+    return hashlib.sha256(json.dumps([columns, rows]).encode()).hexdigest()

@@ -1,0 +1,141 @@
+"""A design point is validated, frozen, canonical."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtl_gen.design import PRESETS, PEDesign
+from rtl_gen.errors import InputError
+
+INT8 = {"family": "int", "act_bits": 8, "weight_bits": 8}
+
+
+@st.composite
+def designs(draw: st.DrawFn) -> PEDesign:
+    """Any design of any family."""
+    family = draw(st.sampled_from(["int", "lightpe", "pow2"]))
+    terms = {"int": None, "pow2": 1}.get(family, draw(st.integers(1, 3)))
+    weight_bits = draw(st.integers(2, 16)) if terms is None else terms * draw(st.integers(2, 5))
+    return PEDesign(
+        family=family,
+        act_bits=draw(st.integers(2, 16)),
+        weight_bits=weight_bits,
+        terms=terms,
+        ifmap_depth=draw(st.integers(1, 64)),
+        filter_depth=draw(st.integers(1, 512)),
+        psum_depth=draw(st.integers(1, 64)),
+        pipeline_stages=draw(st.integers(1, 4)),
+    )
+
+
+@given(designs())
+def test_canonical_json_gives_the_same_design_back(design: PEDesign) -> None:
+    again = PEDesign.from_dict(json.loads(design.to_json()))
+    assert again == design
+    assert again.digest == design.digest
+
+
+def test_one_term_under_two_names_is_one_design() -> None:
+    pow2 = PEDesign(family="pow2", act_bits=8, weight_bits=4)
+    light = PEDesign(family="lightpe", act_bits=8, weight_bits=4, terms=1)
+    assert pow2 == light == PEDesign.preset("LightPE-1")
+    assert pow2.digest == light.digest
+
+
+def test_an_explicit_psum_width_equal_to_the_derived_one_is_the_same_design() -> None:
+    derived = PEDesign(**INT8)
+    assert PEDesign(**INT8, psum_bits=derived.psum_bits).digest == derived.digest
+
+
+@given(designs(), st.sampled_from([f.name for f in dataclasses.fields(PEDesign)]))
+def test_every_hardware_parameter_is_in_the_digest(design: PEDesign, name: str) -> None:
+    changed = design.to_dict()
+    changed[name] = "other" if name == "family" else changed[name] + 1
+    text = json.dumps(changed, sort_keys=True, separators=(",", ":"))
+    assert text != design.to_json()
+
+
+def test_a_design_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        PEDesign(**INT8).act_bits = 4  # type: ignore[misc]  # that is the point
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"act_bits": 0}, "act_bits must be an integer from 2 to 16, not 0"),
+        ({"act_bits": 1}, "act_bits must be an integer from 2 to 16, not 1"),
+        ({"act_bits": 17}, "act_bits must be an integer from 2 to 16, not 17"),
+        ({"act_bits": "8"}, "act_bits must be an integer from 2 to 16, not '8'"),
+        ({"act_bits": True}, "act_bits must be an integer from 2 to 16, not True"),
+        ({"act_bits": 8.0}, "act_bits must be an integer from 2 to 16, not 8.0"),
+        ({"weight_bits": 17}, "weight_bits must be an integer from 2 to 16, not 17"),
+        ({"family": "fp"}, "family must be one of int, lightpe, pow2, not 'fp'"),
+        ({"terms": 2}, "terms must be left out for family int, not 2"),
+        ({"ifmap_depth": 65}, "ifmap_depth must be an integer from 1 to 64, not 65"),
+        ({"filter_depth": 0}, "filter_depth must be an integer from 1 to 512, not 0"),
+        ({"psum_depth": None}, "psum_depth must be an integer from 1 to 64, not None"),
+        ({"pipeline_stages": 5}, "pipeline_stages must be an integer from 1 to 4, not 5"),
+        ({"psum_bits": 15}, "psum_bits must be at least 16, the width of one product, not 15"),
+        ({"psum_bits": 65}, "psum_bits must be an integer from 4 to 64, not 65"),
+        (
+            {"psum_bits": 20, "largest_layer": (3, 3, 512)},
+            "psum_bits must be at least 28 for a largest_layer of 3 x 3 x 512 = 4608 products, "
+            "not 20",
+        ),
+        ({"largest_layer": (3, 3)}, "largest_layer must be three integers R, S, C, not (3, 3)"),
+        (
+            {"largest_layer": (3, 0, 8)},
+            "largest_layer S must be an integer from 1 to 64, not 0",
+        ),
+        (
+            {"family": "lightpe"},
+            "terms must be an integer from 1 to 3, not None",
+        ),
+        (
+            {"family": "lightpe", "terms": 3},
+            "weight_bits must be one of 6, 9, 12, 15 for 3 power-of-two terms, not 8",
+        ),
+        (
+            {"family": "pow2"},
+            "weight_bits must be one of 2, 3, 4, 5 for 1 power-of-two term, not 8",
+        ),
+        ({"family": "pow2", "terms": 2}, "terms must be 1 for family pow2, not 2"),
+    ],
+)
+def test_wrong_values_are_named_with_what_is_allowed(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        PEDesign(**{**INT8, **changes})
+    assert str(error.value) == message
+
+
+def test_an_unknown_preset_and_an_unknown_parameter_are_named() -> None:
+    with pytest.raises(InputError) as error:
+        PEDesign.preset("INT9")
+    assert str(error.value) == (
+        "preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, not 'INT9'"
+    )
+    with pytest.raises(InputError) as error:
+        PEDesign.from_dict({**INT8, "bits": 3})
+    assert str(error.value).startswith("'bits' is not a design parameter; allowed are family, ")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_preset_names_are_found_in_any_case(name: str) -> None:
+    assert PEDesign.preset(name.lower()) == PEDesign.preset(name)
+
+
+@given(designs())
+def test_the_largest_accumulation_fits_and_one_more_does_not(design: PEDesign) -> None:
+    top = (1 << (design.psum_bits - 1)) - 1
+    assert design.max_accumulations * design.max_product <= top
+    assert (design.max_accumulations + 1) * design.max_product > top
+    assert design.max_accumulations >= 3 * 3 * 512
+    narrower = design.psum_bits - 1
+    assert 3 * 3 * 512 * design.max_product > (1 << (narrower - 1)) - 1
