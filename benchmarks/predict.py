@@ -13,10 +13,11 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from characterize.dataset import read_dataset
 from rtl_gen.space import Block, Space
 from surrogate.features import feature_matrix
 from surrogate.model import Surrogate
-from surrogate.training_set import read_dataset, training_table
+from surrogate.training_set import training_table
 
 DESIGNS = 100_000
 NAIVE_DESIGNS = 100

@@ -61,7 +61,7 @@ def read_dataset(path: Path) -> pd.DataFrame:
         InputError: if it cannot be read, or a column is missing.
     """
     try:
-        table = pd.read_csv(path, keep_default_na=True)
+        table = pd.read_csv(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, pd.errors.ParserError) as error:
@@ -69,5 +69,5 @@ def read_dataset(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise InputError(f"{path}: is not a dataset: column {missing[0]} is missing")
-    table["reason"] = table["reason"].fillna("")
+    table["reason"] = table["reason"].astype(object).fillna("")
     return table

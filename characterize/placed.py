@@ -250,5 +250,5 @@ def tidy(folder: Path) -> None:
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name not in KEPT:
+        elif path.name not in KEPT and not path.is_symlink():
             path.unlink()

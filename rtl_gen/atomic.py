@@ -16,8 +16,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         InputError: if the folder or file cannot be written.
     """
     temporary = ""
+    _make(path.parent, path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -44,9 +44,18 @@ def make_folder(path: Path) -> None:
     Raises:
         InputError: if not.
     """
+    _make(path, path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path):
             pass
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _make(folder: Path, wanted: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{wanted}: cannot be written: a file is where a folder is needed") from None
+    except OSError as error:
+        raise InputError(f"{wanted}: cannot be written: {error.strerror}") from None

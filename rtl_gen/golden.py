@@ -110,8 +110,8 @@ def wrap(values: Words, bits: int) -> Words:
     values = np.asarray(values, dtype=np.int64)
     if bits >= 64:
         return values
-    half = np.int64(1) << (bits - 1)
-    mask = (np.int64(1) << bits) - 1
+    half = 1 << (bits - 1)
+    mask = (1 << bits) - 1
     return ((values + half) & mask) - half
 
 

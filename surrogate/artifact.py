@@ -25,13 +25,10 @@ from surrogate.baseline import PhysicalBase
 from surrogate.evaluate import evaluate
 from surrogate.features import FEATURE_NAMES, SCHEMA_VERSION
 from surrogate.model import TARGETS, Surrogate, SurrogateRegressor, TrainingRanges
-from surrogate.training_set import dataset_digest, training_table
+from surrogate.training_set import dataset_digest, origin, training_table
 
 FORMAT = "peforge surrogate"
 FORMAT_VERSION = 1
-
-#: Columns of the dataset, if it has them, that say where its numbers come from.
-ORIGIN_COLUMNS = ("platform", "flow", "corner", "activity")
 
 _LIBRARIES = ("numpy", "pandas", "scikit-learn")
 
@@ -46,7 +43,7 @@ class Artifact:
         failed: how many points of the dataset were left out because their measurement failed.
         dataset_digest: of the whole dataset, ``surrogate.training_set.dataset_digest``.
         errors: cross-validated, as from ``surrogate.evaluate.evaluate``.
-        origin: the values of ``ORIGIN_COLUMNS`` in the dataset.
+        origin: flow, platform and the like, ``surrogate.training_set.origin``.
         versions: of the libraries it was trained with.
     """
 
@@ -72,11 +69,7 @@ class Artifact:
             failed=len(dataset) - len(table),
             dataset_digest=dataset_digest(dataset),
             errors=evaluate(table),
-            origin={
-                name: sorted(set(dataset[name].dropna().astype(str)))
-                for name in ORIGIN_COLUMNS
-                if name in dataset
-            },
+            origin=origin(dataset),
             versions={name: version(name) for name in _LIBRARIES}
             | {"xgboost": xgboost.__version__},
         )

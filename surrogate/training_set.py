@@ -1,10 +1,9 @@
-"""The measured dataset as the surrogate sees it: read, checked, reduced, identified."""
+"""The measured dataset as the surrogate sees it: checked, reduced, identified."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,22 +13,11 @@ from rtl_gen.space import POINT_COLUMNS
 from surrogate.features import checked_numbers
 from surrogate.model import TARGETS
 
+#: Columns that say where the numbers come from, as far as the dataset has them.
+ORIGIN_COLUMNS = ("flow", "platform", "corner", "activity_model")
+
 #: Rows with this status were measured, any other are failures without values.
 OK = "ok"
-
-
-def read_dataset(path: Path) -> pd.DataFrame:
-    """Read a dataset, a CSV file as ``peforge characterize`` writes it.
-
-    Raises:
-        InputError: if it cannot be read or is not CSV.
-    """
-    try:
-        return pd.read_csv(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not a CSV dataset: {str(error).strip()}") from None
 
 
 def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
@@ -44,8 +32,8 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
         Columns ``POINT_COLUMNS`` and ``TARGETS``, rows numbered from 0.
 
     Raises:
-        InputError: if a column is missing, no row is ``ok``, or one that is has an illegal
-            parameter, or a target that is not a positive number.
+        InputError: if a column is missing, no row is ``ok``, or those that are come from different
+            flows, or one has an illegal parameter, or a target that is not a positive number.
     """
     for name in (*POINT_COLUMNS, "status", *TARGETS):
         if name not in dataset:
@@ -54,6 +42,11 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
     table = table.reset_index(drop=True)
     if table.empty:
         raise InputError(f"the dataset has no row with status {OK} among its {len(dataset)}")
+    for name, found in origin(dataset).items():
+        if len(found) > 1:
+            raise InputError(
+                f"the dataset mixes measurements of different {name}: {'; '.join(found)}"
+            )
     checked_numbers(table)
     for target in TARGETS:
         values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=np.float64)
@@ -64,6 +57,14 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
                 f"{table.loc[wrong, target].iloc[0]}"
             )
     return table
+
+
+def origin(dataset: pd.DataFrame) -> dict[str, list[str]]:
+    """The values of ``ORIGIN_COLUMNS`` in the measured rows."""
+    measured = dataset[dataset["status"] == OK]
+    return {
+        name: sorted(set(measured[name].astype(str))) for name in ORIGIN_COLUMNS if name in dataset
+    }
 
 
 def dataset_digest(dataset: pd.DataFrame) -> str:

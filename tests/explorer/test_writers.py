@@ -129,4 +129,4 @@ def test_a_place_that_cannot_be_written_is_an_error(
     path = tmp_path / "file" / "front.png"
     with pytest.raises(InputError) as caught:
         write(result, path)
-    assert str(caught.value) == f"{path}: cannot be written: File exists"
+    assert str(caught.value) == f"{path}: cannot be written: a file is where a folder is needed"

@@ -121,7 +121,7 @@ def test_a_place_that_cannot_be_written_is_an_error(artifact: Artifact, tmp_path
     path = tmp_path / "file" / "surrogate.json"
     with pytest.raises(InputError) as caught:
         artifact.save(path)
-    assert str(caught.value) == f"{path}: cannot be written: File exists"
+    assert str(caught.value) == f"{path}: cannot be written: a file is where a folder is needed"
 
 
 def rewrite(path: Path, **changes: Any) -> None:

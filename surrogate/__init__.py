@@ -1,0 +1,1 @@
+"""Learns from measured processing elements and predicts all others."""

@@ -1,0 +1,211 @@
+"""Campaigns survive kills, broken tools and damaged entries, and measure nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from characterize.campaign import Campaign, Outcome, Progress
+from characterize.dataset import read_dataset
+from characterize.measurement import Measurement, Point
+from characterize.platform import load_platform
+from characterize.store import Store
+from rtl_gen.design import PEDesign
+
+pytestmark = pytest.mark.tool
+
+SPACE = """
+blocks:
+  - {family: [int, pow2], act_bits: [2, 3], weight_bits: 2, terms: 1, ifmap_depth: 3,
+     filter_depth: 6, psum_depth: 2, period_ps: 2000}
+"""
+TINY = PEDesign(
+    family="int", act_bits=2, weight_bits=2, ifmap_depth=3, filter_depth=6, psum_depth=2
+)
+
+
+def run_points(root: Path, *points: Point) -> tuple[list[Measurement], list[Outcome]]:
+    outcomes: list[Outcome] = []
+
+    def report(_: Progress, __: Point, ___: Measurement, outcome: Outcome) -> None:
+        outcomes.append(outcome)
+
+    campaign = Campaign(points=points, platform=load_platform(), store=Store(root), jobs=1)
+    return campaign.run(report), outcomes
+
+
+def command(folder: Path) -> list[str]:
+    (folder / "space.yaml").write_text(SPACE)
+    return [
+        sys.executable, "-m", "explorer.cli", "characterize", "--space", str(folder / "space.yaml"),
+        "--store", str(folder / "store"), "--dataset", str(folder / "data.csv"), "--jobs", "2",
+    ]  # fmt: skip
+
+
+def without_times(path: Path) -> pd.DataFrame:
+    table = read_dataset(path)
+    return table[[name for name in table if not name.startswith("seconds_")]]
+
+
+def test_a_campaign_killed_again_and_again_ends_with_the_same_dataset(tmp_path: Path) -> None:
+    for name in ("calm", "killed"):
+        (tmp_path / name).mkdir()
+    subprocess.run(command(tmp_path / "calm"), check=True, capture_output=True)
+    rng = random.Random(4)
+    kills = 0
+    for _ in range(20):
+        process = subprocess.Popen(
+            command(tmp_path / "killed"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            process.wait(timeout=rng.uniform(3, 9) + kills)
+            break
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+    assert process.returncode == 0
+    assert kills >= 1
+    pd.testing.assert_frame_equal(
+        without_times(tmp_path / "calm" / "data.csv"),
+        without_times(tmp_path / "killed" / "data.csv"),
+    )
+    work = tmp_path / "killed" / "store" / "work"
+    assert not list(work.iterdir())
+
+
+def test_what_a_killed_campaign_was_running_dies_with_it(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    work = tmp_path / "store" / "work"
+    deadline = time.monotonic() + 60
+    while not (work.is_dir() and any(work.glob("*/*"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    while processes_in(work) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not processes_in(work)
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Processes whose current folder is below this one."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if str(folder) in os.readlink(link):
+                found.append(str(link))
+        except OSError:
+            continue
+    return found
+
+
+def test_a_second_run_takes_everything_from_the_store(tmp_path: Path) -> None:
+    first, outcomes = run_points(tmp_path, Point(design=TINY, period_ps=2000))
+    assert outcomes == ["done"]
+    second, outcomes = run_points(tmp_path, Point(design=TINY, period_ps=2000))
+    assert outcomes == ["cached"]
+    assert second == first
+
+
+@pytest.mark.parametrize("name", ["measurement.json", "netlist.v", "power.log"])
+def test_a_damaged_entry_is_noticed_and_measured_again(tmp_path: Path, name: str) -> None:
+    (first,), _ = run_points(tmp_path, Point(design=TINY, period_ps=2000))
+    path = tmp_path / first.key[:2] / first.key / name
+    text = path.read_text()
+    path.write_text(text.replace("1", "2", 1))
+    assert Store(tmp_path).get(first.key) is None
+    (again,), outcomes = run_points(tmp_path, Point(design=TINY, period_ps=2000))
+    assert outcomes == ["done"]
+    assert again.metrics == first.metrics
+    assert path.read_text() != text.replace("1", "2", 1)
+
+
+def fake_tool(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> None:
+    path = folder / "bin" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("#!/bin/sh\n" + script)
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize(
+    ("tool", "script", "reason"),
+    [
+        ("sta", "echo Error: no licence; exit 1\n", "sta exited with 1: Error: no licence"),
+        ("sta", "echo hello\n", "sta ended before the end of timing.tcl"),
+        ("sta", "kill -SEGV $$\n", "sta was killed by signal 11: no output"),
+        (
+            "sta",
+            "echo peforge slew_check_begins; echo peforge slew_check_ends; echo peforge timing_done",
+            "sta reported no setup_slack_ns",
+        ),
+        ("iverilog", "exit 3\n", "iverilog exited with 3: no output"),
+        ("vvp", "exit 0\n", "the simulation ended without a result"),
+    ],
+)
+def test_a_broken_tool_is_a_failed_row_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tool: str, script: str, reason: str
+) -> None:
+    fake_tool(tmp_path, monkeypatch, tool, script)
+    (result,), outcomes = run_points(tmp_path / "store", Point(design=TINY, period_ps=2000))
+    assert outcomes == ["failed"]
+    assert (result.status, result.reason, result.metrics) == ("failed", reason, {})
+
+
+def test_one_failure_does_not_stop_the_others_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("sta")
+    fake_tool(
+        tmp_path, monkeypatch, "sta",
+        f"[ -e {tmp_path}/mended ] || ! grep -q act3 timing.tcl || exit 1\n"
+        f'exec {real} "$@"\n'.replace("act3", "_a3_"),
+    )  # fmt: skip
+    other = PEDesign(
+        family="int", act_bits=3, weight_bits=2, ifmap_depth=3, filter_depth=6, psum_depth=2
+    )
+    points = [Point(design=other, period_ps=2000), Point(design=TINY, period_ps=2000)]
+    results, outcomes = run_points(tmp_path / "store", *points)
+    assert outcomes == ["failed", "done"]
+    assert [result.status for result in results] == ["failed", "ok"]
+    assert results[0].reason == "sta exited with 1: no output"
+    (tmp_path / "mended").touch()
+    results, outcomes = run_points(tmp_path / "store", *points)
+    assert sorted(outcomes) == ["cached", "done"]
+    assert [result.status for result in results] == ["ok", "ok"]
+    assert not list((tmp_path / "store" / "failed").iterdir())
+
+
+def test_a_worker_that_is_killed_is_a_failed_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_tool(tmp_path, monkeypatch, "iverilog", "[ $1 = -V ] || kill -9 $PPID\n")
+    (result,), _ = run_points(tmp_path / "store", Point(design=TINY, period_ps=2000))
+    assert result.reason == "the process of this point was killed by signal 9"
+
+
+def test_the_command_line_reports_failures_and_keeps_json_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_tool(tmp_path, monkeypatch, "sta", "exit 1\n")
+    run = subprocess.run([*command(tmp_path), "--json"], capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    report = json.loads(run.stdout)
+    assert (report["points"], report["measured"], report["cached"]) == (4, 0, 0)
+    assert {entry["reason"] for entry in report["failed"]} == {"sta exited with 1: no output"}
+    table = read_dataset(tmp_path / "data.csv")
+    assert list(table["status"]) == ["failed"] * 4
+    assert table["area_um2"].isna().all()

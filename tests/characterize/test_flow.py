@@ -1,0 +1,115 @@
+"""The whole flow on small PEs: what it writes down is what independent looks at it find."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from characterize.campaign import Campaign
+from characterize.measurement import METRICS, Measurement, Point
+from characterize.platform import load_platform
+from characterize.simulate import simulate
+from characterize.store import Store
+from characterize.workload import draw, measured_primitive
+from rtl_gen.design import PEDesign
+
+pytestmark = pytest.mark.tool
+
+DESIGN = PEDesign.preset("INT4", ifmap_depth=3, filter_depth=6, psum_depth=2)
+
+
+def measure(root: Path, *points: Point) -> list[Measurement]:
+    campaign = Campaign(points=points, platform=load_platform(), store=Store(root), jobs=2)
+    return campaign.run(lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Measurement, Path]:
+    """One point, and the folder of its files."""
+    root = tmp_path_factory.mktemp("store")
+    (result,) = measure(root, Point(design=DESIGN, period_ps=2000))
+    assert result.reason == ""
+    return result, root / result.key[:2] / result.key
+
+
+def test_every_metric_is_there(measured: tuple[Measurement, Path]) -> None:
+    assert list(measured[0].metrics) and set(measured[0].metrics) == set(METRICS)
+    assert measured[0].metrics["window_macs"] >= 1000
+
+
+def test_area_is_the_sum_over_the_netlist(measured: tuple[Measurement, Path]) -> None:
+    result, folder = measured
+    liberty = load_platform().liberty.read_text()
+    area = dict(re.findall(r"cell \((\w+)\) \{.*?\barea\s*:\s*([\d.]+);", liberty, re.S))
+    kinds = re.findall(r"^  (\w+_X\d+) \w+ \(", (folder / "netlist.v").read_text(), re.M)
+    assert len(kinds) == result.metrics["cells"]
+    total = sum(float(area[kind]) for kind in kinds)
+    assert total == pytest.approx(result.metrics["area_um2"], abs=1e-6)
+    assert result.metrics["core_area_um2"] == pytest.approx(total / 0.5, rel=0.02)
+
+
+def test_power_parts_add_up_to_the_energy(measured: tuple[Measurement, Path]) -> None:
+    metrics = measured[0].metrics
+    parts = [metrics[f"{group}_power_uw"] for group in ("register", "clock_gate", "logic")]
+    assert sum(parts) == pytest.approx(metrics["dynamic_power_uw"])
+    window_us = metrics["window_cycles"] * 2000e-6
+    energy_pj = metrics["dynamic_power_uw"] * window_us / metrics["window_macs"]
+    assert energy_pj == pytest.approx(metrics["energy_per_mac_pj"])
+
+
+def test_the_netlist_left_behind_simulates_again_with_other_operands(
+    measured: tuple[Measurement, Path], tmp_path: Path
+) -> None:
+    for name in ("cells.v", "netlist.v"):
+        (tmp_path / name).write_bytes((measured[1] / name).read_bytes())
+    works = [draw(DESIGN, measured_primitive(DESIGN), seed) for seed in (77, 78)]
+    simulate(
+        tmp_path, DESIGN, works, ["cells.v", "netlist.v"], gates=True, timeout_s=120, stall=0.2
+    )
+
+
+def test_the_scripts_left_behind_time_the_netlist_again(
+    measured: tuple[Measurement, Path],
+) -> None:
+    result, folder = measured
+    run = subprocess.run(
+        ["sta", "-no_splash", "-exit", "timing.tcl"], cwd=folder, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    slack = re.search(r"^peforge setup_slack_ns (\S+)", run.stdout, re.M)
+    assert slack is not None
+    assert float(slack[1]) * 1000 == pytest.approx(result.metrics["slack_ps"])
+
+
+def test_delays_and_unknown_starts_are_in_the_simulation(
+    measured: tuple[Measurement, Path],
+) -> None:
+    folder = measured[1]
+    assert json.loads((folder / "result.json").read_text())["output_delay_ps"] >= 100
+    assert "initial" not in (folder / "cells.v").read_text()
+    assert "initial" not in (folder / "netlist.v").read_text()
+
+
+def test_a_period_at_the_critical_path_is_met_and_one_below_is_not(
+    measured: tuple[Measurement, Path], tmp_path: Path
+) -> None:
+    critical = measured[0].metrics["critical_path_ps"]
+    met, missed = measure(
+        tmp_path,
+        Point(design=DESIGN, period_ps=int(critical * 1.6)),  # inputs and outputs take 20 % each
+        Point(design=DESIGN, period_ps=int(critical) - 20),
+    )
+    assert met.metrics["slack_ps"] > 0 > missed.metrics["slack_ps"]
+
+
+def test_the_same_point_in_another_store_gives_the_same_numbers(
+    measured: tuple[Measurement, Path], tmp_path: Path
+) -> None:
+    (again,) = measure(tmp_path, Point(design=DESIGN, period_ps=2000))
+    assert again.key == measured[0].key
+    assert again.metrics == measured[0].metrics
+    assert again.tools == measured[0].tools

@@ -1,0 +1,154 @@
+"""Spaces: the vectorised rules are those of PEDesign; wrong files are named."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError
+from rtl_gen.space import DESIGN_COLUMNS, design_of, load_space
+
+GRID: dict[str, list[Any]] = {
+    "family": ["int", "lightpe", "pow2"],
+    "act_bits": [2, 7, 16],
+    "weight_bits": [2, 4, 5, 6, 9, 15, 16],
+    "terms": [1, 2, 3],
+    "psum_bits": [4, 19, 40, 64],
+}
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "space.yaml"
+    path.write_text(text)
+    return path
+
+
+def legal(values: dict[str, Any]) -> PEDesign | None:
+    """The design, if PEDesign accepts it; ``terms`` means nothing to ``int``."""
+    if values["family"] == "int":
+        values = {name: value for name, value in values.items() if name != "terms"}
+    try:
+        return PEDesign(**values)
+    except InputError:
+        return None
+
+
+@pytest.mark.parametrize("layer", [None, [3, 3, 512], [11, 11, 3]])
+@pytest.mark.parametrize("explicit_psum", [True, False])
+def test_a_table_holds_exactly_the_designs_that_are_legal(
+    tmp_path: Path, layer: list[int] | None, explicit_psum: bool
+) -> None:
+    grid = dict(GRID) if explicit_psum else {k: v for k, v in GRID.items() if k != "psum_bits"}
+    lines = [f"    {name}: {values}" for name, values in grid.items()]
+    if layer:
+        lines.append(f"    largest_layer: {layer}")
+    text = "blocks:\n  -" + "\n".join(lines)[3:]
+    table = load_space(write(tmp_path, text)).table()
+    expected = {
+        design.digest
+        for combination in itertools.product(*grid.values())
+        if (
+            design := legal(
+                {
+                    **dict(zip(grid, combination, strict=True)),
+                    "largest_layer": tuple(layer) if layer else None,
+                }
+            )
+        )
+    }
+    rows = table.to_dict("records")
+    assert {design_of(row).digest for row in rows} == expected
+    assert len(rows) == len(expected)
+    for row in rows:
+        assert design_of(row).to_dict() == {name: row[name] for name in DESIGN_COLUMNS}
+
+
+@given(st.integers(1, 400), st.integers(0, 3))
+def test_a_sample_is_distinct_legal_and_repeatable(count: int, seed: int) -> None:
+    space = load_space(Path(__file__).parents[2] / "configs" / "spaces" / "explore.yaml")
+    table = space.table(limit=count, seed=seed)
+    assert len(table) == count
+    assert not table.duplicated().any()
+    assert table.equals(space.table(limit=count, seed=seed))
+    design_of(table.iloc[-1].to_dict())
+
+
+def test_the_quick_space_has_every_preset_and_all_families() -> None:
+    table = load_space(Path(__file__).parents[2] / "configs" / "spaces" / "quick.yaml").table()
+    designs = [design_of(row) for row in table.to_dict("records")]
+    assert 35 <= len(table) <= 45
+    assert {design.family for design in designs} == {"int", "lightpe", "pow2"}
+    for name in ("INT16", "INT8", "INT4", "LightPE-1", "LightPE-2", "POW2"):
+        assert PEDesign.preset(name) in designs
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("blocks: [", "is not YAML, line 1, column 10: expected the node content, but found "
+                      "'<stream end>'"),
+        ("act_bits: 8", "a space must be a mapping with one key, blocks"),
+        ("blocks: []", "blocks must be a list of at least one block"),
+        ("blocks: [8]", "block 1: must be a mapping of parameters to values, not 8"),
+        (
+            "blocks: [{preset: INT9}]",
+            "block 1: preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, "
+            "not 'INT9'",
+        ),
+        (
+            "blocks: [{family: int, act_bits: [8, 17], weight_bits: 8}]",
+            "block 1: act_bits must be an integer from 2 to 16, not 17",
+        ),
+        (
+            'blocks: [{family: int, act_bits: "8", weight_bits: 8}]',
+            "block 1: act_bits must be an integer from 2 to 16, not '8'",
+        ),
+        ("blocks: [{family: int, act_bits: 8}]", "block 1: needs weight_bits"),
+        (
+            "blocks: [{family: lightpe, act_bits: 8, weight_bits: 8}]",
+            "block 1: needs terms for family lightpe",
+        ),
+        (
+            "blocks: [{family: int, act_bits: [], weight_bits: 8}]",
+            "block 1: act_bits must have at least one value",
+        ),
+        (
+            "blocks: [{preset: INT8, act_bits: 4}]",
+            "block 1: act_bits is set by the preset and cannot be given too",
+        ),
+        (
+            "blocks: [{preset: INT8, width: 4}]",
+            "block 1: 'width' is not a parameter; allowed are preset, family, act_bits, "
+            "weight_bits, terms, ifmap_depth, filter_depth, psum_depth, psum_bits, "
+            "pipeline_stages, period_ps, largest_layer",
+        ),
+    ],
+)
+def test_a_wrong_space_is_named_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(InputError) as error:
+        load_space(path)
+    assert str(error.value) == f"{path}: {message}"
+
+
+def test_a_space_without_a_legal_point_says_why(tmp_path: Path) -> None:
+    path = write(tmp_path, "blocks: [{family: lightpe, act_bits: 8, weight_bits: 8, terms: 3}]")
+    with pytest.raises(InputError) as error:
+        load_space(path).table()
+    assert str(error.value) == (
+        f"{path}: no legal point; the first combination: weight_bits must be one of 6, 9, 12, 15 "
+        "for 3 power-of-two terms, not 8"
+    )
+
+
+def test_a_missing_space_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none.yaml"
+    with pytest.raises(InputError) as error:
+        load_space(path)
+    assert str(error.value) == f"{path}: cannot be read: No such file or directory"
