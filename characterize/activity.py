@@ -66,13 +66,15 @@ class _Events:
 
 
 def _events(body: bytes, names: dict[bytes, list[str]]) -> _Events:
-    """Split the dump into events. A dump has millions of lines: only vectors, which are few, and
-    time stamps are taken one by one."""
+    """Split the dump into events.
+
+    A dump has millions of lines: only vectors, which are few, and time stamps are taken one by one.
+    """
     text = np.frombuffer(body, dtype=np.uint8)
     ends = np.flatnonzero(text == ord("\n"))
-    starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
+    starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)[: len(ends)]
     length = ends - starts
-    kind = np.where(length > 1, text[starts], 0) if len(ends) else ends
+    kind = np.where(length > 1, text[starts], 0).astype(np.uint8)
 
     is_time = kind == ord("#")
     stamps = [int(body[a + 1 : b]) for a, b in zip(starts[is_time], ends[is_time], strict=True)]
@@ -87,9 +89,7 @@ def _events(body: bytes, names: dict[bytes, list[str]]) -> _Events:
     keys = _keys(text, starts[scalar] + 1, ends[scalar])
     known = np.array([int.from_bytes(code, "little") for code in names])
     order = np.argsort(known)
-    bits = np.array([first_bit[code] for code in names])[order][
-        np.searchsorted(known[order], keys)
-    ]
+    bits = np.array([first_bit[code] for code in names])[order][np.searchsorted(known[order], keys)]
     parts = [(bits, times[scalar], _level(kind[scalar]))]
     for line in np.flatnonzero(kind == ord("b")):
         digits, code = body[starts[line] + 1 : ends[line]].split()
@@ -124,7 +124,9 @@ def _vector(digits: bytes, width: int) -> NDArray[np.int64]:
 
 def _summarise(events: _Events, names: list[str]) -> dict[str, Activity]:
     # Each bit's events are in time order already: vectors and scalars are different nets.
-    order = np.argsort(events.bit.astype(np.uint16 if len(names) < 1 << 16 else np.int64), kind="stable")
+    order = np.argsort(
+        events.bit.astype(np.uint16 if len(names) < 1 << 16 else np.int64), kind="stable"
+    )
     bit, time, value = events.bit[order], events.time[order], events.value[order]
     same_net = bit[1:] == bit[:-1]
     known = (value[1:] != _UNKNOWN) & (value[:-1] != _UNKNOWN)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.context
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import rtl_gen
 from characterize import power_library
@@ -22,7 +23,6 @@ from characterize.store import Store
 from characterize.toolchain import Tool, require_tools
 from rtl_gen.export import rtlil_text
 from rtl_gen.source import code_digest
-
 
 Outcome = Literal["done", "failed", "cached"]
 
@@ -120,7 +120,7 @@ class Campaign:
     ) -> Iterator[tuple[Point, Measurement]]:
         """Run at most ``jobs`` processes, one for each point; yields points as they end."""
         context = multiprocessing.get_context("fork")
-        running: dict[int, tuple[multiprocessing.process.BaseProcess, Point, str]] = {}
+        running: dict[Any, tuple[multiprocessing.context.ForkProcess, Point, str]] = {}
         queue = list(reversed(waiting))
         try:
             while queue or running:
@@ -133,7 +133,7 @@ class Campaign:
                     process.start()
                     running[process.sentinel] = process, point, key
                 for sentinel in multiprocessing.connection.wait(list(running)):
-                    process, point, key = running.pop(int(sentinel))  # type: ignore[call-overload]  # sentinels are file descriptors on every system with fork
+                    process, point, key = running.pop(sentinel)
                     process.join()
                     yield point, self._outcome(point, key, process.exitcode)
         finally:

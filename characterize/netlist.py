@@ -12,7 +12,6 @@ from typing import Any
 from characterize.platform import Platform
 from characterize.process import StepError
 
-
 #: The clock port of every PE, and its net.
 CLOCK = "clk"
 

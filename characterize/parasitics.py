@@ -103,7 +103,9 @@ def spef_header(top: str) -> str:
     return _HEADER.format(top=top)
 
 
-def net_lines(name: str, driver: str, sinks: list[str], wire: Wire, extra_ff: float = 0) -> list[str]:
+def net_lines(
+    name: str, driver: str, sinks: list[str], wire: Wire, extra_ff: float = 0
+) -> list[str]:
     """One net in SPEF.
 
     Args:
@@ -118,7 +120,10 @@ def net_lines(name: str, driver: str, sinks: list[str], wire: Wire, extra_ff: fl
         driver,
         *sinks,
         "*CAP",
-        *(f"{n} {node} {cap:.4f}" for n, (node, cap) in enumerate(zip(nodes, caps, strict=True), 1)),
+        *(
+            f"{n} {node} {cap:.4f}"
+            for n, (node, cap) in enumerate(zip(nodes, caps, strict=True), 1)
+        ),
         "*RES",
         *(
             f"{n} {nodes[0]} {node} {ohm:.3f}"

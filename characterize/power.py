@@ -227,7 +227,7 @@ def switching_w(
     activity: Mapping[str, Activity],
     window_s: float,
 ) -> float:
-    """Switching power in closed form: the sum over driven nets of C V^2 / 2 times toggles / time."""
+    """Switching power in closed form: over all driven nets, C V^2 / 2 times toggles / time."""
     charge_ff = sum(
         net_load_ff(netlist, platform, net, wire) * activity[net.name].toggles
         for net, wire in zip(netlist.nets, wires, strict=True)
@@ -248,7 +248,11 @@ def net_load_ff(netlist: Netlist, platform: Platform, net: Net, wire: Wire) -> f
 
 
 def analyse_power(
-    folder: Path, netlist: Netlist, platform: Platform, expected_switching_w: float, timeout_s: float
+    folder: Path,
+    netlist: Netlist,
+    platform: Platform,
+    expected_switching_w: float,
+    timeout_s: float,
 ) -> PowerResult:
     """Run ``power.tcl`` in ``folder``; leaves ``power.log``.
 

@@ -15,6 +15,7 @@ the inverted output is left out of the condition.
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,8 @@ def _mean_table(cell: Any, pin: Any, tables: list[Any], related: int) -> Any:
         raise StepError(
             f"internal power tables of pin {pin.args[0]} of cell {cell.args[0]} have different axes"
         )
-    total = sum(_values(table) for table in tables)  # a scalar counts at every point
+    # A scalar counts at every point.
+    total = functools.reduce(np.add, [_values(table) for table in tables])
     kept = (full or tables)[0]
     _set_values(kept, total / len(tables) / (2 * related))
     return kept

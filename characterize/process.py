@@ -50,7 +50,7 @@ def run_tool(
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - a point has one thread
             )
         except OSError as error:
             raise StepError(f"{name} cannot be started: {error.strerror}") from None

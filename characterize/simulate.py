@@ -121,7 +121,9 @@ def simulate(
 def _cocotb_environment() -> dict[str, str]:
     libpython = find_libpython.find_libpython()
     if libpython is None:
-        raise StepError("cocotb needs the shared libpython; on Debian: apt-get install libpython3-dev")
+        raise StepError(
+            "cocotb needs the shared libpython; on Debian: apt-get install libpython3-dev"
+        )
     return {
         "COCOTB_TOPLEVEL": "tb",
         "COCOTB_TEST_MODULES": "characterize.testbench",

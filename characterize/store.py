@@ -6,6 +6,7 @@ the same of failed points, which are tried again; ``<root>/work`` what is under 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -92,10 +93,8 @@ class Store:
                     raise
                 # A folder cannot replace a folder: move the old one out of sight first.
                 old = self.work_folder()
-                try:
+                with contextlib.suppress(FileNotFoundError):
                     target.rename(old / "old")
-                except FileNotFoundError:
-                    pass
                 shutil.rmtree(old, ignore_errors=True)
 
     def remembered_rtl(self, memo_key: str) -> str | None:

@@ -193,8 +193,13 @@ def train(
     artifact = Artifact.train(read_dataset(dataset))
     artifact.save(model)
     if as_json:
-        print_json({"model": str(model), "points": artifact.points,
-                    "errors": artifact.errors.to_dict("records")})
+        print_json(
+            {
+                "model": str(model),
+                "points": artifact.points,
+                "errors": artifact.errors.to_dict("records"),
+            }
+        )
         return
     out.print(error_table(artifact.errors))
     typer.echo(f"wrote {model} (trained on {artifact.points} points)")

@@ -98,6 +98,7 @@ def require_design(design: PEDesign | None) -> PEDesign:
         InputError: if no design option was given.
     """
     if design is None:
-        raise InputError("a design is needed: --preset NAME, or --family with --act-bits and "
-                         "--weight-bits")
+        raise InputError(
+            "a design is needed: --preset NAME, or --family with --act-bits and --weight-bits"
+        )
     return design

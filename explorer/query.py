@@ -18,7 +18,7 @@ from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError, require_int
 from rtl_gen.space import PERIOD_PS
 from surrogate.artifact import Artifact
-from surrogate.training_set import TARGETS
+from surrogate.model import TARGETS
 
 
 def ask(
@@ -39,8 +39,9 @@ def ask(
     errors = artifact.mape_pct()
     notes = [f"Errors are means of cross-validation on {artifact.points} measured points."]
     if not predicted["inside"]:
-        notes.append("This design lies outside what was measured: the error of its prediction is "
-                     "unknown.")
+        notes.append(
+            "This design lies outside what was measured: the error of its prediction is unknown."
+        )
     if measured is None:
         notes.append("Not measured; peforge characterize measures it.")
     return {

@@ -56,6 +56,8 @@ def _make(folder: Path, wanted: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise InputError(f"{wanted}: cannot be written: a file is where a folder is needed") from None
+        raise InputError(
+            f"{wanted}: cannot be written: a file is where a folder is needed"
+        ) from None
     except OSError as error:
         raise InputError(f"{wanted}: cannot be written: {error.strerror}") from None

@@ -137,8 +137,7 @@ class PEDesign:
 
     @property
     def max_product(self) -> int:
-        """Largest product, that of the two most negative operands; no product is below its
-        negative."""
+        """Largest product (of the two most negative operands); none is below its negative."""
         return self.max_weight << (self.act_bits - 1)
 
     @property

@@ -33,7 +33,7 @@ write_verilog -noattr pe.v
 
 def rtlil_text(design: PEDesign) -> str:
     """The PE as RTLIL, without source locations: the same text for the same design anywhere."""
-    return rtlil.convert(PE(design), name=design.name, emit_src=False)
+    return str(rtlil.convert(PE(design), name=design.name, emit_src=False))
 
 
 def verilog_text(design: PEDesign) -> str:
@@ -68,7 +68,11 @@ def ports(design: PEDesign) -> list[dict[str, Any]]:
     ]
     for stream, width in stream_widths(design).items():
         inward = stream != "psum_out"
-        for part, bits, along in (("payload", width, True), ("valid", 1, True), ("ready", 1, False)):
+        for part, bits, along in (
+            ("payload", width, True),
+            ("valid", 1, True),
+            ("ready", 1, False),
+        ):
             direction = "input" if inward == along else "output"
             result.append({"name": f"{stream}__{part}", "direction": direction, "width": bits})
     return result

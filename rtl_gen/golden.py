@@ -71,8 +71,12 @@ class Primitive:
             require_int(name, getattr(self, name), 1, 1 << bits)
         for words, what, depth, name in (
             (self.window, "filter_width x channels", design.ifmap_depth, "ifmap_depth"),
-            (self.window * self.filters, "filter_width x channels x filters", design.filter_depth,
-             "filter_depth"),
+            (
+                self.window * self.filters,
+                "filter_width x channels x filters",
+                design.filter_depth,
+                "filter_depth",
+            ),
             (self.filters, "filters", design.psum_depth, "psum_depth"),
         ):
             if words > depth:
@@ -170,9 +174,7 @@ def row_cycles(design: PEDesign, size: Primitive) -> int:
     """
     products = size.window * size.filters
     column = products + design.pipeline_stages - 1 + size.filters
-    return (
-        products + size.window + size.outputs * column + (size.outputs - 1) * size.channels + 1
-    )
+    return products + size.window + size.outputs * column + (size.outputs - 1) * size.channels + 1
 
 
 def macs_per_cycle(design: PEDesign, size: Primitive) -> float:

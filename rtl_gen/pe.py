@@ -126,9 +126,7 @@ class PE(wiring.Component):
             read_waiting.eq(sum_waits & (sum_address == psum.read_address)),
             total.eq(
                 Mux(passing, self.psum_in.payload, product)
-                + Mux(
-                    passing | ~mac.first, Mux(read_waiting, sum_data, psum.read_data), 0
-                )
+                + Mux(passing | ~mac.first, Mux(read_waiting, sum_data, psum.read_data), 0)
             ),
             psum.write_address.eq(sum_address),
             psum.write_data.eq(sum_data),

@@ -21,7 +21,7 @@ appear once.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,7 @@ class Block:
     def take(self, indices: NDArray[np.int64]) -> pd.DataFrame:
         """The combinations with these numbers (the last axis fastest), as given, unchecked."""
         columns: dict[str, Any] = {}
-        for name, values in reversed(self.axes.items()):
+        for name, values in reversed(list(self.axes.items())):
             indices, position = np.divmod(indices, len(values))
             columns[name] = np.asarray(values)[position]
         return pd.DataFrame(columns)
@@ -129,7 +129,7 @@ class Space:
         else:
             table = self._sample(limit, np.random.default_rng(seed))
         if table.empty:
-            first = self.blocks[0].take(np.zeros(1, dtype=np.int64)).iloc[0]
+            first = self.blocks[0].take(np.zeros(1, dtype=np.int64)).to_dict("records")[0]
             raise InputError(f"{self.name}: no legal point; the first combination: {_why(first)}")
         return table
 
@@ -156,7 +156,7 @@ class Space:
         return pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
 
 
-def _why(row: Mapping[str, Any]) -> str:
+def _why(row: Mapping[Hashable, Any]) -> str:
     """The reason why a combination is not a design."""
     try:
         design_of(row)
@@ -165,9 +165,7 @@ def _why(row: Mapping[str, Any]) -> str:
     return "its psum_bits cannot hold the largest_layer"
 
 
-def resolve(
-    table: pd.DataFrame, largest_layer: tuple[int, int, int] | None
-) -> pd.DataFrame:
+def resolve(table: pd.DataFrame, largest_layer: tuple[int, int, int] | None) -> pd.DataFrame:
     """The legal rows of a table of combinations, with every ``POINT_COLUMNS`` filled in.
 
     The same rules as ``PEDesign``, over whole columns; a test holds the two together.
@@ -213,18 +211,19 @@ def resolve(
 def _bit_length(values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Bits of each positive integer, exact to 2**63."""
     high = values >> 31
-    return np.where(
+    bits: NDArray[np.int32] = np.where(
         high > 0, np.frexp(high.astype(float))[1] + 31, np.frexp(values.astype(float))[1]
-    ).astype(np.int64)
+    )
+    return bits.astype(np.int64)
 
 
-def design_of(row: Mapping[str, Any]) -> PEDesign:
+def design_of(row: Mapping[Hashable, Any]) -> PEDesign:
     """The design in a row of a table.
 
     Raises:
         InputError: if it is not legal.
     """
-    values = {
+    values: dict[str, Any] = {
         name: row[name] if name == "family" else int(row[name])
         for name in DESIGN_COLUMNS
         if name in row

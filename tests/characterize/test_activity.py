@@ -20,7 +20,7 @@ def vcd(events: list[tuple[int, str, str]], end: int) -> str:
         f"$var wire {width} {code} {name} {f'[{width - 1}:0] ' if width > 1 else ''}$end\n"
         for code, (name, width) in NAMES.items()
     )
-    body = "#0\n$dumpvars\nx!\nx\"\nbx #1\n$end\n"
+    body = '#0\n$dumpvars\nx!\nx"\nbx #1\n$end\n'
     for time, code, value in events:
         width = NAMES[code][1]
         body += f"#{time}\n" + (f"b{value} {code}\n" if width > 1 else f"{value}{code}\n")

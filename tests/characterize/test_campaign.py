@@ -149,7 +149,7 @@ def fake_tool(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: 
         ("sta", "kill -SEGV $$\n", "sta was killed by signal 11: no output"),
         (
             "sta",
-            "echo peforge slew_check_begins; echo peforge slew_check_ends; echo peforge timing_done",
+            "for w in slew_check_begins slew_check_ends timing_done; do echo peforge $w; done\n",
             "sta reported no setup_slack_ns",
         ),
         ("iverilog", "exit 3\n", "iverilog exited with 3: no output"),
@@ -201,7 +201,9 @@ def test_the_command_line_reports_failures_and_keeps_json_clean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_tool(tmp_path, monkeypatch, "sta", "exit 1\n")
-    run = subprocess.run([*command(tmp_path), "--json"], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        [*command(tmp_path), "--json"], capture_output=True, text=True, check=False
+    )
     assert run.returncode == 1
     report = json.loads(run.stdout)
     assert (report["points"], report["measured"], report["cached"]) == (4, 0, 0)

@@ -22,7 +22,10 @@ def test_every_logic_cell_agrees_with_the_kit_on_every_input(tmp_path: Path) -> 
     cells = [
         cell
         for cell in platform.cells().values()
-        if cell.inputs and cell.outputs and all(cell.outputs.values()) and not cell.clocked_on
+        if cell.inputs
+        and cell.outputs
+        and all(cell.outputs.values())
+        and not cell.clocked_on
         and not cell.has_other_state
     ]
     assert len(cells) > 80
@@ -51,8 +54,7 @@ def run_all_inputs(folder: Path, cells: list[LibraryCell], models: str) -> str:
         for values in itertools.product("01", repeat=len(cell.inputs)):
             bits = "".join(values)
             body.append(
-                f"i{number} = {len(bits)}'b{bits}; #10 "
-                f'$display("n{number} {bits} %b", o{number});'
+                f'i{number} = {len(bits)}\'b{bits}; #10 $display("n{number} {bits} %b", o{number});'
             )
     text = "\n".join([*lines, "initial begin", *body, "end", "endmodule"])
     (folder / "tb.v").write_text(text)

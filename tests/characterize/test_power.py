@@ -147,9 +147,7 @@ def test_activity_that_sta_does_not_honour_is_noticed(tmp_path: Path) -> None:
     report = rows + "Total 3.0e-06 3.0e-06 3.0e-08 6.03e-06 100.0%\n"
     with pytest.raises(StepError) as error:
         power.parse_power(report, netlist, platform, expected_switching_w=4e-6)
-    assert str(error.value) == (
-        "sta's switching power is 3e-06 W, the activity gives 4e-06 W"
-    )
+    assert str(error.value) == ("sta's switching power is 3e-06 W, the activity gives 4e-06 W")
     with pytest.raises(StepError) as error:
         power.parse_power(report.replace("6.03", "6.83"), netlist, platform, 3e-6)
     assert str(error.value) == "instances add up to 6.03e-06 W, sta's total is 6.83e-06 W"

@@ -45,7 +45,9 @@ def small_designs(draw_: st.DrawFn) -> PEDesign:
     return PEDesign(
         family=family,
         act_bits=draw_(st.integers(2, 16)),
-        weight_bits=draw_(st.integers(2, 16)) if terms is None else terms * draw_(st.integers(2, 5)),
+        weight_bits=draw_(st.integers(2, 16))
+        if terms is None
+        else terms * draw_(st.integers(2, 5)),
         terms=terms,
         ifmap_depth=draw_(st.integers(1, 9)),
         filter_depth=draw_(st.integers(1, 24)),
@@ -57,9 +59,7 @@ def small_designs(draw_: st.DrawFn) -> PEDesign:
 def run_rtl(folder: Path, design: PEDesign, works: list[Workload], stall: float = 0.0) -> int:
     """Cycles of a simulation of the exported Verilog, which must give the golden sums."""
     (folder / "pe.v").write_text(verilog_text(design))
-    return simulate(
-        folder, design, works, ["pe.v"], gates=False, timeout_s=120, stall=stall
-    ).cycles
+    return simulate(folder, design, works, ["pe.v"], gates=False, timeout_s=120, stall=stall).cycles
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -100,9 +100,7 @@ def test_every_preset_runs_the_row_that_is_measured(tmp_path: Path, name: str) -
         (r"\.write_enable\(sum_waits\)", ".write_enable(1'h0)"),  # sums are never written
     ],
 )
-def test_a_wrong_operator_in_the_hardware_is_caught(
-    tmp_path: Path, was: str, becomes: str
-) -> None:
+def test_a_wrong_operator_in_the_hardware_is_caught(tmp_path: Path, was: str, becomes: str) -> None:
     design = PEDesign.preset("INT4", filter_depth=12, psum_depth=4)
     text = verilog_text(design)
     wrong, count = re.subn(was, becomes, text, count=1)
@@ -111,9 +109,7 @@ def test_a_wrong_operator_in_the_hardware_is_caught(
     (tmp_path / "pe.v").write_text(wrong)
     size = Primitive(filter_width=2, channels=2, filters=3, outputs=3)
     with pytest.raises(StepError):
-        simulate(
-            tmp_path, design, [draw(design, size, 5)], ["pe.v"], gates=False, timeout_s=120
-        )
+        simulate(tmp_path, design, [draw(design, size, 5)], ["pe.v"], gates=False, timeout_s=120)
 
 
 def test_a_wrong_sum_is_named(tmp_path: Path) -> None:

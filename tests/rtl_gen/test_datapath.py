@@ -79,7 +79,9 @@ def test_random_and_extreme_operands_give_their_product(
     half = 1 << (design.act_bits - 1)
     top = (1 << design.weight_bits) - 1
     rng = np.random.default_rng(0)
-    extremes = [(a, w) for a in (-half, -1, 0, half - 1) for w in (0, 1, top // 2, top // 2 + 1, top)]
+    extremes = [
+        (a, w) for a in (-half, -1, 0, half - 1) for w in (0, 1, top // 2, top // 2 + 1, top)
+    ]
     drawn = zip(
         rng.integers(-half, half, 300).tolist(), rng.integers(0, top + 1, 300).tolist(), strict=True
     )

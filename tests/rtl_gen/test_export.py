@@ -66,6 +66,4 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError) as error:
         write_rtl(PEDesign.preset("INT4"), tmp_path / "file", 2000)
-    assert str(error.value).endswith(
-        ": cannot be written: a file is where a folder is needed"
-    )
+    assert str(error.value).endswith(": cannot be written: a file is where a folder is needed")

@@ -47,8 +47,12 @@ def test_wrap_keeps_the_value_modulo_the_width(bits: int, value: int) -> None:
     assert (wrapped - value) % 2**bits == 0
 
 
-@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(1, 4), st.integers(0, 99))
-def test_a_row_is_the_sum_over_window_and_channels(s: int, q: int, p: int, f: int, seed: int) -> None:
+@given(
+    st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(1, 4), st.integers(0, 99)
+)
+def test_a_row_is_the_sum_over_window_and_channels(
+    s: int, q: int, p: int, f: int, seed: int
+) -> None:
     design = PEDesign(family="int", act_bits=5, weight_bits=6, psum_bits=12)
     size = Primitive(filter_width=s, channels=q, filters=p, outputs=f)
     rng = np.random.default_rng(seed)
@@ -82,8 +86,10 @@ def test_sizes_that_do_not_fit_are_named() -> None:
     design = PEDesign.preset("INT8")
     for values, message in (
         ((5, 3, 1, 1), "filter_width x channels must be at most ifmap_depth = 12, not 15"),
-        ((4, 3, 20, 1), "filter_width x channels x filters must be at most filter_depth = 224, "
-                        "not 240"),
+        (
+            (4, 3, 20, 1),
+            "filter_width x channels x filters must be at most filter_depth = 224, not 240",
+        ),
         ((1, 1, 25, 1), "filters must be at most psum_depth = 24, not 25"),
         ((0, 1, 1, 1), "filter_width must be an integer from 1 to 64, not 0"),
         ((1, 1, 1, 4097), "outputs must be an integer from 1 to 4096, not 4097"),
