@@ -49,7 +49,7 @@ class Platform:
         liberty, cell_lef: paths of the kit's files.
         hashes: SHA-256 of each file, and of the platform's own description, by name.
         roles: the cells with a role: ``clock_gate``, ``flop``, ``tie_high``, ``tie_low``,
-            ``driver``, each with its cell name under ``cell`` and its pins.
+            ``and2``, ``or2``, ``driver``, each with its cell under ``cell`` and its pins.
         voltage_v: supply.
         load_ff: capacitance on every output, fF.
         max_slew_ps: transition time limit, ps.
@@ -63,7 +63,7 @@ class Platform:
     liberty: Path
     cell_lef: Path
     hashes: Mapping[str, str]
-    roles: Mapping[str, Mapping[str, str]]
+    roles: Mapping[str, Mapping[str, Any]]
     voltage_v: float
     load_ff: float
     max_slew_ps: float

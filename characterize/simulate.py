@@ -106,19 +106,27 @@ def simulate(
     (folder / "result.json").unlink(missing_ok=True)
     (folder / "results.xml").unlink(missing_ok=True)
     run_tool(
-        [
-            "vvp", "-n", "-m", cocotb_tools.config.lib_entry("vpi", "icarus"), "sim.vvp",
-            "-vcd" if dump else "-none",
-        ],
+        vvp_command(dump=dump),
         folder=folder,
         log="simulation.log",
         timeout_s=timeout_s,
-        environment=_cocotb_environment(),
-    )  # fmt: skip
+        environment=cocotb_environment(),
+    )
     return _check(folder, design, workloads, gates=gates, unstalled=stall == 0)
 
 
-def _cocotb_environment() -> dict[str, str]:
+def vvp_command(*, dump: bool) -> list[str]:
+    """What runs a compiled ``sim.vvp`` under cocotb; with ``dump`` it may write a VCD."""
+    library = cocotb_tools.config.lib_entry("vpi", "icarus")
+    return ["vvp", "-n", "-m", library, "sim.vvp", "-vcd" if dump else "-none"]
+
+
+def cocotb_environment() -> dict[str, str]:
+    """The variables through which cocotb finds Python, the test bench and its job.
+
+    Raises:
+        StepError: if Python is not there as a shared library.
+    """
     libpython = find_libpython.find_libpython()
     if libpython is None:
         raise StepError(

@@ -33,6 +33,23 @@ upsize -c
 dnsize -c
 """
 
+# Synchronous resets become gates of the library before ABC sees the logic. ABC would mix them into
+# it, in forms such as `rst | (q ^ ...)` that reset a register whose state is known but, simulated
+# from X, leave it X.
+_RESET_MAP = """\
+module \\$_SDFF_PP0_ (input D, C, R, output Q);
+  wire keep, data;
+  \\$_NOT_ invert (.A(R), .Y(keep));
+  {and2[cell]} reset (.{and2[inputs][0]}(D), .{and2[inputs][1]}(keep), .{and2[output]}(data));
+  \\$_DFF_P_ flop (.D(data), .C(C), .Q(Q));
+endmodule
+module \\$_SDFF_PP1_ (input D, C, R, output Q);
+  wire data;
+  {or2[cell]} set (.{or2[inputs][0]}(D), .{or2[inputs][1]}(R), .{or2[output]}(data));
+  \\$_DFF_P_ flop (.D(data), .C(C), .Q(Q));
+endmodule
+"""
+
 # `booth`: the smaller of the synthesizer's two multipliers (28-40 % less area).
 # Renaming every private and internal name makes names plain identifiers for all later tools.
 _YOSYS_SCRIPT = """\
@@ -44,6 +61,8 @@ synth -noabc -booth -flatten -run begin:fine
 synth -noabc -booth -run fine:check
 opt -full
 clockgate -liberty cells.lib -min_net_size {min_gated_flops}
+dfflegalize -cell $_DFF_P_ x -cell $_SDFF_PP0_ x -cell $_SDFF_PP1_ x
+techmap -map reset.v
 dfflibmap -liberty cells.lib
 abc -liberty cells.lib -constr abc.constr -script abc.script -D {period_ps}
 setundef -zero
@@ -69,6 +88,7 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
             high=f"{roles['tie_high']['cell']} {roles['tie_high']['pin']}",
             low=f"{roles['tie_low']['cell']} {roles['tie_low']['pin']}",
         ),
+        "reset.v": _RESET_MAP.format(and2=roles["and2"], or2=roles["or2"]),
         "abc.script": _ABC_SCRIPT.format(max_fanout=platform.max_fanout),
         "abc.constr": (
             f"set_driving_cell {roles['driver']['cell']}\nset_load {platform.load_ff}\n"

@@ -76,7 +76,7 @@ class Artifact:
 
     def mape_pct(self) -> dict[str, float]:
         """Cross-validated mean absolute error of the surrogate for each target, in percent."""
-        rows = self.errors.query("model == 'surrogate' and split == 'points'")
+        rows = self.errors.query("model == 'surrogate' and split == 'designs'")
         return dict(zip(rows["target"], rows["mape_pct"], strict=True))
 
     def save(self, path: Path) -> None:
@@ -134,8 +134,8 @@ class Artifact:
             )
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        except (KeyError, TypeError, ValueError, xgboost.core.XGBoostError) as error:
-            reason = str(error).strip().splitlines()[-1]
+        except (LookupError, AttributeError, TypeError, ValueError) as error:  # XGBoost's: Value
+            reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path}: is not a legal {FORMAT}: {reason}") from None
 
 
@@ -171,10 +171,7 @@ def _to_text(values: Mapping[str, Any]) -> str:
 def _check_features(features: Mapping[str, Any]) -> None:
     """Columns of another meaning would give wrong predictions in silence."""
     if features["version"] != SCHEMA_VERSION or features["names"] != list(FEATURE_NAMES):
-        raise InputError(
-            f"was trained on features of version {features['version']}, this program computes "
-            f"version {SCHEMA_VERSION}: train it again"
-        )
+        raise InputError("was trained on other features than are computed here: train it again")
 
 
 def _regressor_to_json(regressor: SurrogateRegressor) -> dict[str, Any]:

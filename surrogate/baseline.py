@@ -24,7 +24,7 @@ from surrogate.features import NUMBER_COLUMNS
 _FLOOR = 0.5
 
 
-class PhysicalBase(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
+class PhysicalBase(RegressorMixin, BaseEstimator):
     """A sum of physical quantities with coefficients that are not negative.
 
     Area, leakage, energy and delay are sums over parts: more of a part never makes them smaller.
@@ -90,7 +90,7 @@ def check_positive(y: NDArray[Any]) -> NDArray[np.float64]:
     return y.astype(np.float64)
 
 
-class QuadraticPolynomial(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # as above
+class QuadraticPolynomial(RegressorMixin, BaseEstimator):
     """A yardstick: ridge regression on all products of two raw parameters.
 
     QUIDAM (arXiv 2206.15463) and much of the field use such a polynomial. Its regularisation is

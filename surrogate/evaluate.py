@@ -11,25 +11,27 @@ from rich.table import Table
 from sklearn.base import RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GroupKFold, KFold
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from rtl_gen.errors import InputError
+from rtl_gen.space import DESIGN_COLUMNS
 from surrogate.baseline import PhysicalBase, QuadraticPolynomial
 from surrogate.features import feature_matrix
 from surrogate.model import TARGETS, regressor_for
 
 FOLDS = 5
-#: Fewest points: two to test on in each fold.
-MIN_POINTS = 2 * FOLDS
+#: Fewest designs: two to test on in each fold.
+MIN_DESIGNS = 2 * FOLDS
 
-#: Points that share these share their arithmetic, and with it much of every target.
-DATAPATH_COLUMNS = ["family", "act_bits", "weight_bits", "terms"]
-
-#: What a fold leaves out: ``points``, any of them; ``datapaths``, all points of a datapath
-#: together, so that no near relative of a tested point was learnt from.
-SPLITS = ("points", "datapaths")
+#: What a fold leaves out, and the columns that name it. A design is left out at all its periods,
+#: since these differ little. A datapath is left out in all designs that have it: they share the
+#: arithmetic, and no near relative of a tested point is learnt from.
+SPLITS = {
+    "designs": list(DESIGN_COLUMNS),
+    "datapaths": ["family", "act_bits", "weight_bits", "terms"],
+}
 
 #: What is compared: the surrogate, its base alone, and two yardsticks.
 MODELS = ("surrogate", "physical base", "quadratic polynomial", "mean")
@@ -50,16 +52,17 @@ def evaluate(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
         A row for each target, split and model: columns ``target``, ``split``, ``model``,
         ``points``; the mean, median, 95th percentile and maximum of the absolute error as a
         percentage of the measurement, ``mape_pct``, ``median_ape_pct``, ``p95_ape_pct``,
-        ``worst_ape_pct``; and ``r2``, the coefficient of determination. Rows for the split
-        ``datapaths`` only if there are at least ``FOLDS`` of these.
+        ``worst_ape_pct``; and ``r2``, the coefficient of determination. ``split`` is one of
+        ``SPLITS``; ``datapaths`` only if there are at least ``FOLDS`` of these.
 
     Raises:
-        InputError: if there are fewer than ``MIN_POINTS`` points.
+        InputError: if there are fewer than ``MIN_DESIGNS`` designs.
     """
-    if len(table) < MIN_POINTS:
+    designs = len(table[SPLITS["designs"]].drop_duplicates())
+    if designs < MIN_DESIGNS:
         raise InputError(
-            f"at least {MIN_POINTS} measured points are needed to learn and to test, "
-            f"not {len(table)}"
+            f"at least {MIN_DESIGNS} measured designs are needed to learn and to test, "
+            f"not {designs}"
         )
     rows = []
     for split, folds in _splits(table, seed):
@@ -85,12 +88,11 @@ def unfitted(model: str, target: str) -> RegressorMixin:
 
 
 def _splits(table: pd.DataFrame, seed: int) -> Iterator[tuple[str, list[_Fold]]]:
-    points = KFold(FOLDS, shuffle=True, random_state=seed)
-    yield "points", list(points.split(table))
-    groups = table.groupby(DATAPATH_COLUMNS).ngroup()
-    if groups.nunique() >= FOLDS:
-        datapaths = GroupKFold(FOLDS, shuffle=True, random_state=seed)
-        yield "datapaths", list(datapaths.split(table, groups=groups))
+    for split, columns in SPLITS.items():
+        groups = table.groupby(columns).ngroup()
+        if groups.nunique() >= FOLDS:
+            folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
+            yield split, list(folds.split(table, groups=groups))
 
 
 def _predict_unseen(
@@ -131,7 +133,7 @@ def error_table(errors: pd.DataFrame) -> Table:
     rows = {(row["target"], row["split"], row["model"]): row for row in errors.to_dict("records")}
     for target in TARGETS:
         for model in MODELS:
-            row = rows[target, "points", model]
+            row = rows[target, "designs", model]
             unseen = rows.get((target, "datapaths", model))
             table.add_row(
                 target if model == MODELS[0] else "",

@@ -7,7 +7,7 @@ follow the structure of ``rtl_gen/pe.py``, ``arithmetic.py`` and ``controller.py
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -25,26 +25,45 @@ SCHEMA_VERSION = 1
 #: Parameters that are numbers: every one is at least 1, but ``terms``, which is 0 for ``int``.
 NUMBER_COLUMNS = tuple(name for name in POINT_COLUMNS if name != "family")
 
+#: The synthesizer gives a clock gate to words of at least this many bits; shorter ones keep a
+#: multiplexer for each bit, and their flip-flops are clocked in every cycle.
+MIN_GATED_BITS = 4
+
 #: Columns of the matrix, in order. Bits, words, cells and rows are counts; levels are those of a
 #: tree of multiplexers, the base-2 logarithm of what it selects from.
 FEATURE_NAMES = (
     *NUMBER_COLUMNS,
+    # Sizes.
     "ifmap_spad_bits",
     "filter_spad_bits",
     "psum_spad_bits",
-    "spad_words",
+    "gated_words",
+    "ungated_bits",
     "address_bits",
     "product_bits",
     "multiplier_cells",
     "shifter_cells",
     "adder_tree_bits",
     "pipeline_bits",
+    # What stands in the cycle of the sum.
     "read_levels",
     "psum_read_levels",
     "multiply_rows",
     "read_levels_in_sum",
     "multiply_rows_in_sum",
     "read_bits_in_sum",
+    # What switches for a multiply-accumulate.
+    "gated_words_clocked",
+    "ungated_bits_clocked",
+    "filter_bit_levels",
+    "psum_bit_levels",
+    "multiplier_cells_in_sum",
+    "multiplier_cells_apart",
+    "multiplier_cells_behind_read",
+    "term_bits_in_sum",
+    "term_bits_apart",
+    "term_bits_behind_read",
+    "psum_bits_behind_multiplier",
 )
 
 
@@ -66,6 +85,7 @@ def feature_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
     columns |= _datapath(columns)
     columns |= _pipeline(columns)
     columns |= _cycle(columns)
+    columns |= _switching(columns)
     return np.column_stack([columns[name] for name in FEATURE_NAMES])
 
 
@@ -110,16 +130,19 @@ def checked_numbers(table: pd.DataFrame) -> dict[str, Column]:
 def _storage(columns: dict[str, Column]) -> dict[str, Column]:
     """Flip-flops of the scratchpads, their words, and their address registers.
 
-    Each word has a decoder output and a clock gate. The filter scratchpad has one address, the
-    ifmap ring three (write, read, start of the window), the psums one.
+    The filter scratchpad has one address, the ifmap ring three (write, read, start of the window),
+    the psums one.
     """
+    act, weight, psum_bits = (columns[n] for n in ("act_bits", "weight_bits", "psum_bits"))
     ifmap, filters, psum = (columns[f"{name}_depth"] for name in ("ifmap", "filter", "psum"))
+    act_gated, weight_gated = act >= MIN_GATED_BITS, weight >= MIN_GATED_BITS
     return {
-        "ifmap_spad_bits": ifmap * columns["act_bits"],
-        "filter_spad_bits": filters * columns["weight_bits"],
-        "psum_spad_bits": psum * columns["psum_bits"],
-        "spad_words": ifmap + filters + psum,
-        "address_bits": _bits(filters) + 3 * _bits(ifmap) + _bits(psum),
+        "ifmap_spad_bits": ifmap * act,
+        "filter_spad_bits": filters * weight,
+        "psum_spad_bits": psum * psum_bits,
+        "gated_words": ifmap * act_gated + filters * weight_gated + psum,
+        "ungated_bits": ifmap * act * ~act_gated + filters * weight * ~weight_gated,
+        "address_bits": _address_bits(filters) + 3 * _address_bits(ifmap) + _address_bits(psum),
     }
 
 
@@ -146,7 +169,7 @@ def _pipeline(columns: dict[str, Column]) -> dict[str, Column]:
     stages, weight, terms = (columns[n] for n in ("pipeline_stages", "weight_bits", "terms"))
     act, product = columns["act_bits"], columns["product_bits"]
     inner = np.where(terms == 0, 2 * act + weight, np.maximum(terms, 1) * product)
-    control = (stages - 1) * (2 + _bits(columns["psum_depth"]))
+    control = (stages - 1) * (2 + _address_bits(columns["psum_depth"]))
     data = (stages >= 2) * (act + weight) + (stages >= 3) * product + (stages >= 4) * inner
     return {"pipeline_bits": control + data}
 
@@ -177,6 +200,48 @@ def _cycle(columns: dict[str, Column]) -> dict[str, Column]:
     }
 
 
-def _bits(depth: Column) -> Column:
+def _switching(columns: dict[str, Column]) -> dict[str, Column]:
+    """What switches for a multiply-accumulate in the row that energy is measured on.
+
+    Clocks run in all cycles. Words are read in sequence, so that about one multiplexer a level
+    and bit changes. Logic without a register in front of it passes on, and multiplies, the
+    glitches of what stands before: hence the same cells several times, by what they stand behind.
+    """
+    stages, psum_bits = columns["pipeline_stages"], columns["psum_bits"]
+    in_sum, behind_read = stages <= 2, (stages == 1) * np.log2(columns["filter_depth"])
+    cells, terms = columns["multiplier_cells"], columns["terms"] * columns["product_bits"]
+    cycles = cycles_per_mac(columns)
+    return {
+        "gated_words_clocked": cycles * columns["gated_words"],
+        "ungated_bits_clocked": cycles * columns["ungated_bits"],
+        "filter_bit_levels": columns["weight_bits"] * np.log2(columns["filter_depth"]),
+        "psum_bit_levels": psum_bits * np.log2(columns["psum_depth"]),
+        "multiplier_cells_in_sum": in_sum * cells,
+        "multiplier_cells_apart": ~in_sum * cells,
+        "multiplier_cells_behind_read": behind_read * cells,
+        "term_bits_in_sum": in_sum * terms,
+        "term_bits_apart": ~in_sum * terms,
+        "term_bits_behind_read": behind_read * terms,
+        "psum_bits_behind_multiplier": in_sum * (columns["terms"] == 0) * psum_bits,
+    }
+
+
+def cycles_per_mac(columns: Mapping[str, Column]) -> Column:
+    """Cycles for each product of a long row that fills the scratchpads.
+
+    With S = 3 columns where they fit, as many of q channels and then of p filters as do, it is
+    ``1 + (p + q + pipeline_stages - 1) / (S q p)``: see ``rtl_gen.golden.row_cycles``.
+    """
+    ifmap, filters = columns["ifmap_depth"], columns["filter_depth"]
+    shorter = np.minimum(ifmap, filters)
+    width = np.minimum(3, shorter)
+    channels = shorter // width
+    kept = np.minimum(columns["psum_depth"], filters // (width * channels))
+    idle = kept + channels + columns["pipeline_stages"] - 1
+    cycles: Column = 1 + idle / (width * channels * kept)
+    return cycles
+
+
+def _address_bits(depth: Column) -> Column:
     """Address bits of so many words: ``(depth - 1).bit_length()``."""
     return np.ceil(np.log2(depth))

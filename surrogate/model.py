@@ -16,17 +16,14 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from surrogate.baseline import PhysicalBase, check_positive
-from surrogate.features import (
-    checked_numbers,
-    feature_indices,
-    feature_matrix,
-)
+from surrogate.features import checked_numbers, feature_indices, feature_matrix
 
 _SIZES = (
     "ifmap_spad_bits",
     "filter_spad_bits",
     "psum_spad_bits",
-    "spad_words",
+    "gated_words",
+    "ungated_bits",
     "read_bits_in_sum",
     "multiplier_cells",
     "shifter_cells",
@@ -42,17 +39,32 @@ _DELAYS = (
     "read_levels_in_sum",
     "multiply_rows_in_sum",
 )
+_SWITCHING = (
+    "gated_words_clocked",
+    "ungated_bits_clocked",
+    "filter_bit_levels",
+    "psum_bit_levels",
+    "psum_bits",
+    "pipeline_bits",
+    "multiplier_cells_in_sum",
+    "multiplier_cells_apart",
+    "multiplier_cells_behind_read",
+    "term_bits_in_sum",
+    "term_bits_apart",
+    "term_bits_behind_read",
+    "psum_bits_behind_multiplier",
+)
 #: Targets, and the physical quantities whose sum is the base of each.
 BASE_FEATURES: dict[str, tuple[str, ...]] = {
     "area_um2": _SIZES,
     "critical_path_ps": _DELAYS,
     "leakage_uw": _SIZES,
-    "energy_per_mac_pj": _SIZES,
+    "energy_per_mac_pj": _SWITCHING,
 }
 TARGETS = tuple(BASE_FEATURES)
 
 
-class SurrogateRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sklearn has no types
+class SurrogateRegressor(RegressorMixin, BaseEstimator):
     """One positive target: ``PhysicalBase`` times the exponential of boosted trees.
 
     The trees learn the logarithm of the ratio of measurement to base. The base carries the
@@ -67,7 +79,8 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
         min_child_weight: fewest points in a leaf.
         reg_lambda: ridge on the values of the leaves.
         subsample: part of the points that each tree sees.
-        random_state: seed of that choice.
+        colsample: part of the columns that each tree sees.
+        random_state: seed of these choices.
         n_jobs: threads.
 
     Attributes:
@@ -86,8 +99,9 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
         max_depth: int = 3,
         learning_rate: float = 0.05,
         min_child_weight: float = 3,
-        reg_lambda: float = 1.0,
+        reg_lambda: float = 5,
         subsample: float = 0.8,
+        colsample: float = 0.3,
         random_state: int = 0,
         n_jobs: int = 1,
     ) -> None:
@@ -98,6 +112,7 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
         self.min_child_weight = min_child_weight
         self.reg_lambda = reg_lambda
         self.subsample = subsample
+        self.colsample = colsample
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -127,6 +142,7 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  
             "min_child_weight": self.min_child_weight,
             "lambda": self.reg_lambda,
             "subsample": self.subsample,
+            "colsample_bytree": self.colsample,
             "seed": self.random_state,
             "nthread": self.n_jobs,
         }

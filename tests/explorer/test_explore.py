@@ -1,3 +1,5 @@
+"""Explorations: predictions, fronts, notes and refusals."""
+
 import numpy as np
 import pandas as pd
 import pytest

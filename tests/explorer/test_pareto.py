@@ -1,3 +1,5 @@
+"""The Pareto front against its definition."""
+
 import numpy as np
 import pytest
 from hypothesis import given

@@ -1,3 +1,5 @@
+"""Tables, files, plots and pages of an exploration."""
+
 import json
 import re
 from collections.abc import Callable

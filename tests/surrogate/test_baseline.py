@@ -1,3 +1,5 @@
+"""The physical base and the polynomial: contract, physics, weighting."""
+
 from collections.abc import Callable
 
 import numpy as np

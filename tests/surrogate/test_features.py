@@ -1,13 +1,26 @@
+"""Features: by hand, against ``PEDesign``, the golden model and the flow, and at their edges."""
+
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from characterize.synthesize import MIN_GATED_FLOPS
+from characterize.workload import measured_primitive
 from rtl_gen.design import PRESETS, PEDesign
 from rtl_gen.errors import InputError
+from rtl_gen.golden import row_cycles
 from rtl_gen.space import POINT_COLUMNS, Space, design_of
-from surrogate.features import FEATURE_NAMES, feature_indices, feature_matrix
+from surrogate.features import (
+    FEATURE_NAMES,
+    MIN_GATED_BITS,
+    checked_numbers,
+    cycles_per_mac,
+    feature_indices,
+    feature_matrix,
+)
 
 
 def table_of(*designs: PEDesign, period_ps: int = 2000) -> pd.DataFrame:
@@ -37,7 +50,8 @@ def test_int16_by_hand() -> None:
     found = features_of(PEDesign.preset("INT16"))
     assert found["multiplier_cells"] == 256
     assert found["shifter_cells"] == found["adder_tree_bits"] == 0
-    assert found["spad_words"] == 12 + 224 + 24
+    assert found["gated_words"] == 12 + 224 + 24
+    assert found["ungated_bits"] == 0
     assert found["address_bits"] == 8 + 3 * 4 + 5
     assert found["pipeline_bits"] == 16 + 16 + 2 + 5
     assert found["multiply_rows"] == 16
@@ -51,6 +65,24 @@ def test_lightpe2_by_hand() -> None:
     assert found["shifter_cells"] == 2 * (8 + 6 + 1) * 3
     assert found["adder_tree_bits"] == 16
     assert found["multiply_rows"] == 4 + 1
+
+
+def test_words_of_few_bits_have_no_clock_gate() -> None:
+    """The boundary pair: 4 bits are gated, 3 are not."""
+    for weight_bits, words, bits in ((4, 12 + 224 + 24, 0), (3, 12 + 24, 224 * 3)):
+        found = features_of(PEDesign(family="int", act_bits=8, weight_bits=weight_bits))
+        assert (found["gated_words"], found["ungated_bits"]) == (words, bits)
+    assert MIN_GATED_BITS == MIN_GATED_FLOPS
+
+
+def test_cycles_per_mac_are_those_of_the_measured_row(space: Space) -> None:
+    """In a long row of the sizes that energy is measured with."""
+    table = space.table(limit=300)
+    cycles = cycles_per_mac(checked_numbers(table))
+    for number, row in enumerate(table.to_dict("records")):
+        design = design_of(row)
+        size = replace(measured_primitive(design), outputs=4096)
+        assert cycles[number] == pytest.approx(row_cycles(design, size) / size.macs, rel=2e-3)
 
 
 def test_smallest_design_has_finite_features() -> None:

@@ -1,3 +1,5 @@
+"""One regressor, and all targets together."""
+
 from collections.abc import Callable
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""From datasets to training tables and digests."""
+
 from collections.abc import Callable
 from pathlib import Path
 

@@ -1,0 +1,146 @@
+"""The command line: help with examples, one-line errors with exit code 2, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VERBS = ("doctor", "rtl", "characterize", "train", "evaluate", "query", "explore")
+
+
+def peforge(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "explorer.cli", *arguments],
+        capture_output=True, text=True, cwd=cwd, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_has_an_example(verb: str, tmp_path: Path) -> None:
+    run = peforge(verb, "--help", cwd=tmp_path)
+    assert run.returncode == 0
+    assert f"peforge {verb}" in run.stdout
+    assert "Example" in run.stdout
+
+
+def test_no_verb_shows_the_verbs(tmp_path: Path) -> None:
+    run = peforge(cwd=tmp_path)
+    assert run.returncode == 0
+    assert all(verb in run.stdout for verb in VERBS)
+
+
+SPACES = {
+    "not-yaml.yaml": "blocks: [",
+    "bits.yaml": 'blocks: [{family: int, act_bits: "8", weight_bits: 8}]',
+    "empty.yaml": "blocks: [{family: pow2, act_bits: 8, weight_bits: 8}]",
+    "kit.yaml": "name: mine",
+    "fine.yaml": "blocks: [{preset: INT4}]",
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            "rtl --preset NONE -o x",
+            "preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, not 'NONE'",
+        ),
+        ("rtl -o x", "a design is needed: --preset NAME, or --family with --act-bits and "
+                     "--weight-bits"),
+        ("rtl --preset INT8 --act-bits 0 -o x",
+         "act_bits must be an integer from 2 to 16, not 0"),
+        ("rtl --preset INT8 --act-bits 17 -o x",
+         "act_bits must be an integer from 2 to 16, not 17"),
+        ("rtl --preset INT8 --largest-layer 3,x -o x",
+         "largest_layer must be three integers R,S,C, not '3,x'"),
+        ("rtl --preset INT8 --period-ps 1 -o x",
+         "period_ps must be an integer from 100 to 100000, not 1"),
+        ("rtl --preset INT8 -o fine.yaml/x",
+         "fine.yaml/x/pe_int_a8_w8_s28_d12_224_24_p2.v: cannot be written: a file is where a "
+         "folder is needed"),
+        ("rtl --preset INT8", "Missing option '--output' / '-o'."),
+        ("rtl --colour red", "No such option: --colour"),
+        ("characterize", "give either --space FILE or a design (--preset NAME or --family ...)"),
+        ("characterize --space none.yaml",
+         "none.yaml: cannot be read: No such file or directory"),
+        ("characterize --space not-yaml.yaml",
+         "not-yaml.yaml: is not YAML, line 1, column 10: expected the node content, but found "
+         "'<stream end>'"),
+        ("characterize --space bits.yaml",
+         "bits.yaml: block 1: act_bits must be an integer from 2 to 16, not '8'"),
+        ("characterize --space empty.yaml",
+         "empty.yaml: no legal point; the first combination: weight_bits must be one of 2, 3, 4, "
+         "5 for 1 power-of-two term, not 8"),
+        ("characterize --space fine.yaml --store fine.yaml/store",
+         "fine.yaml/store: cannot be written: a file is where a folder is needed"),
+        ("characterize --space fine.yaml --platform kit.yaml", "kit.yaml: needs cell_lef"),
+        ("characterize --space fine.yaml --jobs 0",
+         "jobs must be an integer from 1 to 1024, not 0"),
+        ("characterize --space fine.yaml --utilization 1.5",
+         "utilization must be a number from 0.05 to 1, not 1.5"),
+        ("train --dataset none.csv", "none.csv: cannot be read: No such file or directory"),
+        ("train --dataset fine.yaml", "fine.yaml: is not a dataset: column name is missing"),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_one_line_and_exit_code_2(
+    arguments: str, message: str, tmp_path: Path
+) -> None:
+    for name, text in SPACES.items():
+        (tmp_path / name).write_text(text)
+    run = peforge(*arguments.split(), cwd=tmp_path)
+    assert run.stderr == f"peforge: error: {message}\n"
+    assert run.stdout == ""
+    assert run.returncode == 2
+    assert {path.name for path in tmp_path.iterdir()} <= {*SPACES, "build"}
+
+
+@pytest.mark.parametrize("verb", ["query --preset INT8", "explore"])
+def test_without_a_model_the_next_step_is_named(verb: str, tmp_path: Path) -> None:
+    run = peforge(*verb.split(), cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stderr.startswith("peforge: error: build/surrogate.json: ")
+    assert run.stderr.count("\n") == 1
+
+
+def test_rtl_writes_what_its_json_says(tmp_path: Path) -> None:
+    run = peforge("rtl", "--preset", "POW2", "-o", "out", "--json", cwd=tmp_path)
+    report = json.loads(run.stdout)
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".json", ".sdc", ".v"]
+    assert {str(tmp_path / name) for name in report["files"]} == {
+        str(path) for path in (tmp_path / "out").iterdir()
+    }
+    manifest = json.loads(next((tmp_path / "out").glob("*.json")).read_text())
+    assert manifest["digest"] == report["digest"]
+
+
+@pytest.mark.tool
+def test_doctor_finds_the_tools_and_the_kit(tmp_path: Path) -> None:
+    run = peforge("doctor", "--json", cwd=tmp_path)
+    report = json.loads(run.stdout)
+    assert run.returncode == 0
+    assert report["ok"] is True
+    assert {tool["name"] for tool in report["tools"]} >= {"sta", "iverilog", "pyosys", "coloquinte"}
+    assert all(tool["version"] for tool in report["tools"])
+    assert {file["name"] for file in report["platform"]["files"]} == {"liberty", "cell_lef"}
+    assert all(len(file["sha256"]) == 64 for file in report["platform"]["files"])
+
+
+def test_doctor_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run = peforge("doctor", "--json", cwd=tmp_path)
+    assert run.returncode == 1
+    missing = {t["name"]: t["remedy"] for t in json.loads(run.stdout)["tools"] if not t["path"]}
+    assert missing["sta"] == "on Debian: apt-get install opensta"
+
+
+def test_a_missing_tool_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    run = peforge("characterize", "--preset", "INT4", cwd=tmp_path)
+    assert run.returncode == 2
+    assert run.stderr == (
+        "peforge: error: sta is not installed; on Debian: apt-get install opensta\n"
+    )
