@@ -24,23 +24,32 @@ class Objective:
     Attributes:
         column: of the table of predictions.
         label: with the unit, for axes.
+        short: with the unit, for columns.
         maximize: whether more is better.
     """
 
     column: str
     label: str
+    short: str
     maximize: bool = False
 
 
 OBJECTIVES = {
-    "area_um2": Objective(column="area_um2", label="Area (µm²)"),
-    "critical_path_ps": Objective(column="critical_path_ps", label="Critical path (ps)"),
-    "leakage_uw": Objective(column="leakage_uw", label="Leakage (µW)"),
-    "energy_per_mac_pj": Objective(column="energy_per_mac_pj", label="Energy per MAC (pJ)"),
-    "throughput": Objective(column="throughput_gmacs", label="Throughput (GMAC/s)", maximize=True),
+    "area_um2": Objective(column="area_um2", label="Area (µm²)", short="area um2"),
+    "critical_path_ps": Objective(
+        column="critical_path_ps", label="Critical path (ps)", short="path ps"
+    ),
+    "leakage_uw": Objective(column="leakage_uw", label="Leakage (µW)", short="leak uW"),
+    "energy_per_mac_pj": Objective(
+        column="energy_per_mac_pj", label="Energy per MAC (pJ)", short="pJ/MAC"
+    ),
+    "throughput": Objective(
+        column="throughput_gmacs", label="Throughput (GMAC/s)", short="GMAC/s", maximize=True
+    ),
     "throughput_per_area": Objective(
         column="throughput_gmacs_per_mm2",
         label="Throughput per area (GMAC/s/mm²)",
+        short="GMAC/s/mm2",
         maximize=True,
     ),
 }

@@ -10,7 +10,6 @@ from rich.table import Table
 
 from explorer.explore import OBJECTIVES, ExplorationResult
 from rtl_gen.atomic import write_text
-from rtl_gen.space import POINT_COLUMNS
 
 #: Colours that stay apart in any kind of colour vision (Okabe and Ito, 2008).
 FAMILY_COLOURS = {"int": "#0072B2", "lightpe": "#D55E00", "pow2": "#009E73"}
@@ -22,14 +21,21 @@ def front_table(result: ExplorationResult, *, rows: int = 20) -> Table:
     table = Table(title=f"Pareto front: {len(result.front):,} of {len(result.points):,} points")
     if len(shown) < len(result.front):
         table.caption = f"the first {len(shown)} of {len(result.front)}"
-    columns = [OBJECTIVES[name].column for name in result.objectives]
-    for name in POINT_COLUMNS:
-        table.add_column(_wrapped(name), justify="left" if name == "family" else "right")
-    for name in columns:
-        table.add_column(_wrapped(name), justify="right", style="bold")
-    for _, row in shown.iterrows():
+    objectives = [OBJECTIVES[name] for name in result.objectives]
+    for name in ("family", "act x weight", "terms", "words", "psum", "stages", "period ps"):
+        table.add_column(name, justify="left" if name == "family" else "right")
+    for objective in objectives:
+        table.add_column(objective.short, justify="right", style="bold")
+    for row in shown.to_dict("records"):
         table.add_row(
-            *(str(row[name]) for name in POINT_COLUMNS), *(f"{row[name]:.4g}" for name in columns)
+            row["family"],
+            f"{row['act_bits']} x {row['weight_bits']}",
+            str(row["terms"] or ""),
+            f"{row['ifmap_depth']}/{row['filter_depth']}/{row['psum_depth']}",
+            str(row["psum_bits"]),
+            str(row["pipeline_stages"]),
+            str(row["period_ps"]),
+            *(f"{row[objective.column]:.4g}" for objective in objectives),
         )
     return table
 
@@ -71,8 +77,3 @@ def as_json(result: ExplorationResult) -> dict[str, Any]:
         "notes": list(result.notes),
         "front": result.front.to_dict("records"),
     }
-
-
-def _wrapped(name: str) -> str:
-    """A column's name on several lines, since there are many columns."""
-    return name.replace("_", "\n")

@@ -134,7 +134,7 @@ class Artifact:
             )
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        except (LookupError, AttributeError, TypeError, ValueError) as error:  # XGBoost's: Value
+        except (LookupError, AttributeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path}: is not a legal {FORMAT}: {reason}") from None
 
