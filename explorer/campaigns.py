@@ -117,7 +117,7 @@ def measure_points(
     Raises:
         InputError: if a tool or a file of the platform is missing, or a folder cannot be written.
     """
-    workers = require_int("jobs", jobs or os.cpu_count() or 1, 1, 1024)
+    workers = require_int("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1, 1024)
     if dataset is not None:
         make_folder(dataset.parent)
     plan = campaign.Campaign(

@@ -22,6 +22,8 @@ from surrogate.features import feature_matrix
 from surrogate.model import TARGETS, regressor_for
 
 FOLDS = 5
+#: How often the points are dealt into folds anew: with few points, errors depend on the deal.
+DEALS = 3
 #: Fewest designs: two to test on in each fold.
 MIN_DESIGNS = 2 * FOLDS
 
@@ -46,7 +48,7 @@ def evaluate(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
 
     Args:
         table: measured points, as from ``training_table``.
-        seed: of the shuffling into ``FOLDS`` folds.
+        seed: of the first of ``DEALS`` deals of the points into ``FOLDS`` folds.
 
     Returns:
         A row for each target, split and model: columns ``target``, ``split``, ``model``,
@@ -65,13 +67,14 @@ def evaluate(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
             f"not {designs}"
         )
     rows = []
-    for split, folds in _splits(table, seed):
+    for split, deals in _splits(table, seed):
         for target in TARGETS:
             measured = table[target].to_numpy(dtype=np.float64)
-            for model in MODELS:
-                predicted = _predict_unseen(unfitted(model, target), table, measured, folds)
-                row = {"target": target, "split": split, "model": model, "points": len(table)}
-                rows.append(row | _errors(measured, predicted))
+            for name in MODELS:
+                model = unfitted(name, target)
+                predicted = [_predict_unseen(model, table, measured, folds) for folds in deals]
+                row = {"target": target, "split": split, "model": name, "points": len(table)}
+                rows.append(row | _errors(np.tile(measured, DEALS), np.concatenate(predicted)))
     return pd.DataFrame(rows)
 
 
@@ -87,12 +90,15 @@ def unfitted(model: str, target: str) -> RegressorMixin:
     }[model]
 
 
-def _splits(table: pd.DataFrame, seed: int) -> Iterator[tuple[str, list[_Fold]]]:
+def _splits(table: pd.DataFrame, seed: int) -> Iterator[tuple[str, list[list[_Fold]]]]:
+    """Each split that the table allows, with the folds of each deal."""
     for split, columns in SPLITS.items():
         groups = table.groupby(columns).ngroup()
         if groups.nunique() >= FOLDS:
-            folds = GroupKFold(FOLDS, shuffle=True, random_state=seed)
-            yield split, list(folds.split(table, groups=groups))
+            folds = [
+                GroupKFold(FOLDS, shuffle=True, random_state=seed + deal) for deal in range(DEALS)
+            ]
+            yield split, [list(fold.split(table, groups=groups)) for fold in folds]
 
 
 def _predict_unseen(
@@ -124,7 +130,7 @@ def _errors(measured: NDArray[np.float64], predicted: NDArray[np.float64]) -> di
 def error_table(errors: pd.DataFrame) -> Table:
     """What ``evaluate`` returned, to print with rich."""
     points = errors["points"].iloc[0]
-    title = f"Cross-validated error, {FOLDS} folds of {points} points"
+    title = f"Cross-validated error, {points} points in {FOLDS} folds, dealt {DEALS} times"
     table = Table(title=title, caption="mean absolute error in % unless stated otherwise")
     for column in ("target", "model"):
         table.add_column(column)

@@ -51,6 +51,7 @@ FEATURE_NAMES = (
     "multiply_rows",
     "read_levels_in_sum",
     "multiply_rows_in_sum",
+    "product_carry_in_sum",
     "read_bits_in_sum",
     # What switches for a multiply-accumulate.
     "gated_words_clocked",
@@ -61,9 +62,8 @@ FEATURE_NAMES = (
     "multiplier_cells_apart",
     "multiplier_cells_behind_read",
     "term_bits_in_sum",
-    "term_bits_apart",
     "term_bits_behind_read",
-    "psum_bits_behind_multiplier",
+    "adder_tree_bits_in_sum",
 )
 
 
@@ -195,6 +195,8 @@ def _cycle(columns: dict[str, Column]) -> dict[str, Column]:
         "multiply_rows": rows,
         "read_levels_in_sum": (stages == 1) * read,
         "multiply_rows_in_sum": (stages <= 2) * rows,
+        # The multiplier ends in a carry chain of its own.
+        "product_carry_in_sum": (stages <= 2) * (terms == 0) * columns["product_bits"],
         "read_bits_in_sum": (stages == 1)
         * (columns["ifmap_spad_bits"] + columns["filter_spad_bits"]),
     }
@@ -220,9 +222,8 @@ def _switching(columns: dict[str, Column]) -> dict[str, Column]:
         "multiplier_cells_apart": ~in_sum * cells,
         "multiplier_cells_behind_read": behind_read * cells,
         "term_bits_in_sum": in_sum * terms,
-        "term_bits_apart": ~in_sum * terms,
         "term_bits_behind_read": behind_read * terms,
-        "psum_bits_behind_multiplier": in_sum * (columns["terms"] == 0) * psum_bits,
+        "adder_tree_bits_in_sum": in_sum * columns["adder_tree_bits"],
     }
 
 

@@ -38,6 +38,7 @@ _DELAYS = (
     "read_levels",
     "read_levels_in_sum",
     "multiply_rows_in_sum",
+    "product_carry_in_sum",
 )
 _SWITCHING = (
     "gated_words_clocked",
@@ -50,9 +51,8 @@ _SWITCHING = (
     "multiplier_cells_apart",
     "multiplier_cells_behind_read",
     "term_bits_in_sum",
-    "term_bits_apart",
     "term_bits_behind_read",
-    "psum_bits_behind_multiplier",
+    "adder_tree_bits_in_sum",
 )
 #: Targets, and the physical quantities whose sum is the base of each.
 BASE_FEATURES: dict[str, tuple[str, ...]] = {
@@ -77,7 +77,8 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
         max_depth: of each tree.
         learning_rate: part of each tree that is used.
         min_child_weight: fewest points in a leaf.
-        reg_lambda: ridge on the values of the leaves.
+        reg_lambda: ridge on the values of the leaves, as if a leaf had that many more points where
+            the base is right.
         subsample: part of the points that each tree sees.
         colsample: part of the columns that each tree sees.
         random_state: seed of these choices.
@@ -99,7 +100,7 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
         max_depth: int = 3,
         learning_rate: float = 0.05,
         min_child_weight: float = 3,
-        reg_lambda: float = 5,
+        reg_lambda: float = 50,
         subsample: float = 0.8,
         colsample: float = 0.3,
         random_state: int = 0,

@@ -62,7 +62,7 @@ SPACES = {
         ("rtl --preset INT8 -o fine.yaml/x",
          "fine.yaml/x/pe_int_a8_w8_s28_d12_224_24_p2.v: cannot be written: a file is where a "
          "folder is needed"),
-        ("rtl --preset INT8", "Missing option '--output' / '-o'."),
+        ("rtl --preset INT8", "Missing option '-o' / '--output'."),
         ("rtl --colour red", "No such option: --colour"),
         ("characterize", "give either --space FILE or a design (--preset NAME or --family ...)"),
         ("characterize --space none.yaml",

@@ -56,7 +56,8 @@ def synthetic_dataset(points: int = 60, *, seed: int = 0, failed: int = 0) -> pd
         300 + stage_ps / np.sqrt(table["pipeline_stages"]) + 40 * np.log2(table["filter_depth"])
     )
     table["leakage_uw"] = noisy(10 + 0.12 * storage + 0.1 * arithmetic)
-    table["energy_per_mac_pj"] = noisy(0.2 + storage * 2e-4 + arithmetic * 1e-3)
+    read_levels = weight * np.log2(table["filter_depth"]) + psum * np.log2(table["psum_depth"])
+    table["energy_per_mac_pj"] = noisy(0.2 + read_levels * 1e-2 + arithmetic * 2e-3)
     table["wirelength_um"] = 100.0 * storage
     table["seconds_total"] = generator.uniform(1, 9, len(table))
     if failed:
