@@ -35,7 +35,7 @@ class Objective:
 
 
 OBJECTIVES = {
-    "area_um2": Objective(column="area_um2", label="Area (µm²)", short="area um2"),
+    "area_um2": Objective(column="area_um2", label="Area (µm²)", short="um2"),
     "critical_path_ps": Objective(
         column="critical_path_ps", label="Critical path (ps)", short="path ps"
     ),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from explorer.explore import OBJECTIVES, ExplorationResult
@@ -16,16 +17,21 @@ FAMILY_COLOURS = {"int": "#0072B2", "lightpe": "#D55E00", "pow2": "#009E73"}
 
 
 def front_table(result: ExplorationResult, *, rows: int = 20) -> Table:
-    """The front, or its first rows, to print with rich."""
+    """The front, or its first rows, to print with rich.
+
+    ``bits`` are activation x weight, ``words`` the depths of the scratchpads for ifmap, filter and
+    psum, ``psum`` the bits of a partial sum, ``period`` is in ps.
+    """
     shown = result.front.head(rows)
-    table = Table(title=f"Pareto front: {len(result.front):,} of {len(result.points):,} points")
+    title = f"Pareto front: {len(result.front):,} of {len(result.points):,} points"
+    table = Table(title=title, box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False)
     if len(shown) < len(result.front):
         table.caption = f"the first {len(shown)} of {len(result.front)}"
     objectives = [OBJECTIVES[name] for name in result.objectives]
-    for name in ("family", "act x weight", "terms", "words", "psum", "stages", "period ps"):
-        table.add_column(name, justify="left" if name == "family" else "right")
+    for name in ("family", "bits", "terms", "words", "psum", "stages", "period"):
+        table.add_column(name, justify="left" if name == "family" else "right", no_wrap=True)
     for objective in objectives:
-        table.add_column(objective.short, justify="right", style="bold")
+        table.add_column(objective.short, justify="right", style="bold", no_wrap=True)
     for row in shown.to_dict("records"):
         table.add_row(
             row["family"],

@@ -7,18 +7,15 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LinearRegression, RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
+from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rtl_gen.errors import InputError
-from surrogate.features import NUMBER_COLUMNS
 
 #: A sum of positive terms never goes below this part of the smallest value it was fitted to.
 _FLOOR = 0.5
@@ -91,34 +88,39 @@ def check_positive(y: NDArray[Any]) -> NDArray[np.float64]:
 
 
 class QuadraticPolynomial(RegressorMixin, BaseEstimator):
-    """A yardstick: ridge regression on all products of two raw parameters.
+    """A yardstick: ridge regression on all products of two columns, meant for raw parameters.
 
     QUIDAM (arXiv 2206.15463) and much of the field use such a polynomial. Its regularisation is
-    chosen by cross-validation, and it is fitted on relative error, as the other models are. Its X
-    is a table of design points.
+    chosen by cross-validation, and it is fitted on relative error, as the other models are.
 
     Attributes:
         pipeline_: the fitted steps.
+
+    Raises:
+        InputError: from ``fit``, if a target is not positive.
     """
 
-    def fit(self, X: pd.DataFrame, y: ArrayLike) -> Self:
-        """Fit to positive targets ``y`` of shape ``(n,)``, one for each design point in ``X``."""
-        targets = check_positive(np.asarray(y))
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+        """Fit to positive targets ``y`` of shape ``(n,)``, parameters of shape ``(n, columns)``."""
+        features, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
+        targets = check_positive(targets)
         self.pipeline_: Pipeline = make_pipeline(
-            make_column_transformer(
-                (OneHotEncoder(handle_unknown="ignore"), ["family"]),
-                (StandardScaler(), list(NUMBER_COLUMNS)),
-                sparse_threshold=0,
-            ),
+            StandardScaler(),
             PolynomialFeatures(degree=2),
             StandardScaler(),
             RidgeCV(alphas=np.logspace(-6, 4, 21)),
         )
         weights = 1 / targets**2
-        self.pipeline_.fit(X, targets, ridgecv__sample_weight=weights / weights.mean())
+        self.pipeline_.fit(features, targets, ridgecv__sample_weight=weights / weights.mean())
         return self
 
-    def predict(self, X: pd.DataFrame) -> NDArray[np.float64]:
+    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predictions of shape ``(n,)``."""
         check_is_fitted(self)
-        return np.asarray(self.pipeline_.predict(X))
+        features = validate_data(self, X, dtype=np.float64, reset=False)
+        return np.asarray(self.pipeline_.predict(features))
+
+    def __sklearn_tags__(self) -> Tags:
+        tags: Tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = True
+        return tags

@@ -7,18 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from rich import box
 from rich.table import Table
 from sklearn.base import RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 from rtl_gen.errors import InputError
 from rtl_gen.space import DESIGN_COLUMNS
 from surrogate.baseline import PhysicalBase, QuadraticPolynomial
-from surrogate.features import feature_matrix
+from surrogate.features import feature_matrix, parameter_matrix
 from surrogate.model import TARGETS, regressor_for
 
 FOLDS = 5
@@ -66,28 +65,30 @@ def evaluate(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
             f"at least {MIN_DESIGNS} measured designs are needed to learn and to test, "
             f"not {designs}"
         )
+    features, parameters = feature_matrix(table), parameter_matrix(table)
     rows = []
     for split, deals in _splits(table, seed):
         for target in TARGETS:
             measured = table[target].to_numpy(dtype=np.float64)
-            for name in MODELS:
-                model = unfitted(name, target)
-                predicted = [_predict_unseen(model, table, measured, folds) for folds in deals]
+            for name, (model, inputs) in _models(target, features, parameters).items():
+                predicted = [_predict_unseen(model, inputs, measured, folds) for folds in deals]
                 row = {"target": target, "split": split, "model": name, "points": len(table)}
                 rows.append(row | _errors(np.tile(measured, DEALS), np.concatenate(predicted)))
     return pd.DataFrame(rows)
 
 
-def unfitted(model: str, target: str) -> RegressorMixin:
-    """One of ``MODELS``, to be fitted to a table of design points."""
+def _models(
+    target: str, features: NDArray[np.float64], parameters: NDArray[np.float64]
+) -> dict[str, tuple[RegressorMixin, NDArray[np.float64]]]:
+    """Each of ``MODELS``, unfitted, and what it predicts from."""
     regressor = regressor_for(target)
-    base = PhysicalBase(columns=regressor.base_columns)
-    return {
-        "surrogate": make_pipeline(FunctionTransformer(feature_matrix), regressor),
-        "physical base": make_pipeline(FunctionTransformer(feature_matrix), base),
-        "quadratic polynomial": QuadraticPolynomial(),
-        "mean": DummyRegressor(strategy="mean"),
-    }[model]
+    models = (
+        (regressor, features),
+        (PhysicalBase(columns=regressor.base_columns), features),
+        (QuadraticPolynomial(), parameters),
+        (DummyRegressor(strategy="mean"), parameters),
+    )
+    return dict(zip(MODELS, models, strict=True))
 
 
 def _splits(table: pd.DataFrame, seed: int) -> Iterator[tuple[str, list[list[_Fold]]]]:
@@ -103,15 +104,15 @@ def _splits(table: pd.DataFrame, seed: int) -> Iterator[tuple[str, list[list[_Fo
 
 def _predict_unseen(
     model: RegressorMixin,
-    table: pd.DataFrame,
+    inputs: NDArray[np.float64],
     measured: NDArray[np.float64],
     folds: list[_Fold],
 ) -> NDArray[np.float64]:
     """Each point's prediction by the model that was fitted without its fold."""
-    predicted = np.empty(len(table))
+    predicted = np.empty(len(measured))
     for seen, unseen in folds:
-        model.fit(table.iloc[seen], measured[seen])
-        predicted[unseen] = model.predict(table.iloc[unseen])
+        model.fit(inputs[seen], measured[seen])
+        predicted[unseen] = model.predict(inputs[unseen])
     return predicted
 
 
@@ -128,13 +129,23 @@ def _errors(measured: NDArray[np.float64], predicted: NDArray[np.float64]) -> di
 
 
 def error_table(errors: pd.DataFrame) -> Table:
-    """What ``evaluate`` returned, to print with rich."""
+    """What ``evaluate`` returned, to print with rich.
+
+    All numbers but R2 are absolute errors in %; ``unseen`` is the mean where no design of the same
+    datapath was learnt from.
+    """
     points = errors["points"].iloc[0]
     title = f"Cross-validated error, {points} points in {FOLDS} folds, dealt {DEALS} times"
-    table = Table(title=title, caption="mean absolute error in % unless stated otherwise")
+    table = Table(
+        title=title,
+        caption="absolute errors in %; unseen: mean for datapaths that were not learnt from",
+        box=box.HORIZONTALS,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for column in ("target", "model"):
-        table.add_column(column)
-    for column in ("mean", "median", "95th pct", "worst", "R2", "mean, unseen datapaths"):
+        table.add_column(column, no_wrap=True)
+    for column in ("mean", "median", "95th", "worst", "R2", "unseen"):
         table.add_column(column, justify="right")
     rows = {(row["target"], row["split"], row["model"]): row for row in errors.to_dict("records")}
     for target in TARGETS:
@@ -143,7 +154,7 @@ def error_table(errors: pd.DataFrame) -> Table:
             unseen = rows.get((target, "datapaths", model))
             table.add_row(
                 target if model == MODELS[0] else "",
-                model,
+                model.removesuffix(" polynomial"),
                 *(f"{row[name]:.1f}" for name in _ERRORS[:-1]),
                 f"{row['r2']:.3f}",
                 f"{unseen['mape_pct']:.1f}" if unseen else "-",

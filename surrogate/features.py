@@ -61,9 +61,9 @@ FEATURE_NAMES = (
     "multiplier_cells_in_sum",
     "multiplier_cells_apart",
     "multiplier_cells_behind_read",
-    "term_bits_in_sum",
-    "term_bits_behind_read",
-    "adder_tree_bits_in_sum",
+    "active_term_bits_in_sum",
+    "active_term_bits_behind_read",
+    "active_tree_bits_in_sum",
 )
 
 
@@ -87,6 +87,15 @@ def feature_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
     columns |= _cycle(columns)
     columns |= _switching(columns)
     return np.column_stack([columns[name] for name in FEATURE_NAMES])
+
+
+def parameter_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
+    """The raw parameters of each design point, ``NUMBER_COLUMNS``; ``terms`` tells the family.
+
+    Raises:
+        InputError: as ``feature_matrix``.
+    """
+    return np.column_stack(list(checked_numbers(table).values()))
 
 
 def feature_indices(names: Iterable[str]) -> tuple[int, ...]:
@@ -206,12 +215,15 @@ def _switching(columns: dict[str, Column]) -> dict[str, Column]:
     """What switches for a multiply-accumulate in the row that energy is measured on.
 
     Clocks run in all cycles. Words are read in sequence, so that about one multiplexer a level
-    and bit changes. Logic without a register in front of it passes on, and multiplies, the
+    and bit changes. Weight codes are uniform: a term is zero, and idle, with a probability of
+    ``2 / 2**term_bits``. Logic without a register in front of it passes on, and multiplies, the
     glitches of what stands before: hence the same cells several times, by what they stand behind.
     """
-    stages, psum_bits = columns["pipeline_stages"], columns["psum_bits"]
+    stages, terms, psum_bits = (columns[n] for n in ("pipeline_stages", "terms", "psum_bits"))
     in_sum, behind_read = stages <= 2, (stages == 1) * np.log2(columns["filter_depth"])
-    cells, terms = columns["multiplier_cells"], columns["terms"] * columns["product_bits"]
+    cells = columns["multiplier_cells"]
+    active = 1 - np.exp2(1 - columns["weight_bits"] // np.maximum(terms, 1))
+    term_bits = active * terms * columns["product_bits"]
     cycles = cycles_per_mac(columns)
     return {
         "gated_words_clocked": cycles * columns["gated_words"],
@@ -221,9 +233,9 @@ def _switching(columns: dict[str, Column]) -> dict[str, Column]:
         "multiplier_cells_in_sum": in_sum * cells,
         "multiplier_cells_apart": ~in_sum * cells,
         "multiplier_cells_behind_read": behind_read * cells,
-        "term_bits_in_sum": in_sum * terms,
-        "term_bits_behind_read": behind_read * terms,
-        "adder_tree_bits_in_sum": in_sum * columns["adder_tree_bits"],
+        "active_term_bits_in_sum": in_sum * term_bits,
+        "active_term_bits_behind_read": behind_read * term_bits,
+        "active_tree_bits_in_sum": in_sum * active * columns["adder_tree_bits"],
     }
 
 

@@ -50,9 +50,9 @@ _SWITCHING = (
     "multiplier_cells_in_sum",
     "multiplier_cells_apart",
     "multiplier_cells_behind_read",
-    "term_bits_in_sum",
-    "term_bits_behind_read",
-    "adder_tree_bits_in_sum",
+    "active_term_bits_in_sum",
+    "active_term_bits_behind_read",
+    "active_tree_bits_in_sum",
 )
 #: Targets, and the physical quantities whose sum is the base of each.
 BASE_FEATURES: dict[str, tuple[str, ...]] = {

@@ -57,9 +57,8 @@ def test_another_period_of_a_tested_design_was_not_learnt_from(measure: Measure)
 
 def test_the_same_seed_gives_the_same_folds(measure: Measure) -> None:
     table = training_table(measure(MIN_DESIGNS))
-    first, again, other = (evaluate(table, seed=seed) for seed in (1, 1, 2))
-    pd.testing.assert_frame_equal(first, again)
-    assert not first.equals(other)
+    first, again = (evaluate(table, seed=1) for _ in range(2))
+    pd.testing.assert_frame_equal(first, again, check_exact=True)
 
 
 def test_too_few_points_is_an_error(measure: Measure) -> None:
@@ -83,14 +82,14 @@ def test_the_table_shows_every_target_and_model(errors: pd.DataFrame) -> None:
     text = printed(errors)
     assert "60 points in 5 folds, dealt 3 times" in text
     for name in (*TARGETS, *MODELS):
-        assert name in text
+        assert name.removesuffix(" polynomial") in text
     surrogate = errors.query("model == 'surrogate' and split == 'datapaths'")
     for mape in surrogate["mape_pct"]:
         assert f"{mape:.1f}" in text
 
 
 def printed(errors: pd.DataFrame) -> str:
-    console = Console(width=160)
+    console = Console(width=80)
     with console.capture() as capture:
         console.print(error_table(errors))
     return capture.get()

@@ -64,6 +64,8 @@ def test_lightpe2_by_hand() -> None:
     assert found["product_bits"] == 8 + 6 + 2
     assert found["shifter_cells"] == 2 * (8 + 6 + 1) * 3
     assert found["adder_tree_bits"] == 16
+    # One in eight codes of a 4-bit term is zero.
+    assert found["active_term_bits_in_sum"] == 2 * 16 * 7 / 8
     assert found["multiply_rows"] == 4 + 1
 
 
