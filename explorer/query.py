@@ -42,7 +42,11 @@ def ask(
         notes.append(
             "This design lies outside what was measured: the error of its prediction is unknown."
         )
-    if measured is None:
+    if measured is not None:
+        notes.append(
+            "If the model was trained on this measurement, `off by` says nothing about error."
+        )
+    else:
         notes.append("Not measured; peforge characterize measures it.")
     return {
         "design": design.to_dict(),
@@ -97,9 +101,13 @@ def query_table(answer: dict[str, Any]) -> Table:
         measured = (answer["measured"] or {}).get(name)
         table.add_row(
             name,
-            f"{value:,.4g}",
+            _short(value),
             f"{error:.1f} %" if error is not None else "",
-            f"{measured:,.4g}" if measured is not None else "",
+            _short(measured) if measured is not None else "",
             f"{100 * (value / measured - 1):+.1f} %" if measured is not None else "",
         )
     return table
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
