@@ -7,6 +7,7 @@ import multiprocessing
 import multiprocessing.connection
 import multiprocessing.context
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from characterize.platform import Platform
 from characterize.process import die_with_parent
 from characterize.store import Store
 from characterize.toolchain import Tool, require_tools
+from rtl_gen.atomic import write_bytes
 from rtl_gen.export import rtlil_text
 from rtl_gen.source import code_digest
 
@@ -167,11 +169,18 @@ def prepare_power_library(store: Store, platform: Platform, sta: Tool) -> Path:
         return platform.liberty
     code = code_digest(Path(power_library.__file__))
     path = store.root / "libraries" / f"{platform.hashes['liberty'][:16]}-{code[:16]}.lib"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        temporary = store.work_folder() / path.name
-        power_library.write_power_library(platform.liberty, temporary)
-        os.replace(temporary, path)
+    checksum = path.with_suffix(".sha256")
+    try:
+        if checksum.read_text(encoding="ascii") == hashlib.sha256(path.read_bytes()).hexdigest():
+            return path.resolve()
+    except (OSError, UnicodeDecodeError):
+        pass  # not there yet, or damaged: made anew
+    folder = store.work_folder()
+    power_library.write_power_library(platform.liberty, folder / "power.lib")
+    data = (folder / "power.lib").read_bytes()
+    shutil.rmtree(folder)
+    write_bytes(path, data)
+    write_bytes(checksum, hashlib.sha256(data).hexdigest().encode())
     return path.resolve()
 
 

@@ -69,5 +69,10 @@ def read_dataset(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise InputError(f"{path}: is not a dataset: column {missing[0]} is missing")
+    for name in METRICS:
+        try:
+            table[name] = pd.to_numeric(table[name])
+        except (ValueError, TypeError):
+            raise InputError(f"{path}: column {name} must hold numbers") from None
     table["reason"] = table["reason"].astype(object).fillna("")
     return table

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from characterize import power, synthesize, timing
 from characterize.activity import read_activity
+from characterize.delays import delayed_netlist, read_delays
 from characterize.measurement import Measurement, Point
 from characterize.netlist import CLOCK, Netlist
 from characterize.parasitics import Wire, estimate_wires, write_spef
@@ -31,7 +32,8 @@ STEP_TIMEOUT_S = 900.0
 
 #: Left in a point's folder: enough to simulate, time and power its netlist again.
 KEPT = (
-    "abc.constr", "abc.script", "activity.tcl", "cells.v", "job.json", "netlist.v", "power.log",
+    "abc.constr", "abc.script", "activity.tcl", "cells.v", "delayed.v", "job.json", "netlist.v",
+    "power.log",
     "power.spef", "power.tcl", "power.v", "reset.v", "result.json", "rtl.il", "synth.log",
     "synth.ys", "tb.v", "timing.log", "timing.sdc", "timing.tcl", "wires.spef",
 )  # fmt: skip
@@ -68,7 +70,7 @@ def flow_digest() -> str:
     """Digest of the Python code of the flow's steps."""
     here = Path(__file__).parent
     names = (
-        "activity", "lef", "liberty", "netlist", "parasitics", "place", "placed", "power",
+        "activity", "delays", "lef", "liberty", "netlist", "parasitics", "place", "placed", "power",
         "power_library", "simulate", "synthesize", "testbench", "testbench_wrapper", "timing",
         "workload",
     )  # fmt: skip
@@ -96,7 +98,8 @@ def measure(
     reason = ""
     metrics: dict[str, float] = {}
     try:
-        metrics = _run(point, platform, power_library, folder, seconds)
+        version = tools["sta"].version
+        metrics = _run(point, platform, version, power_library, folder, seconds)
     except StepError as error:
         reason = str(error)
     except Exception as error:  # a defect of one point must not end a campaign: it is its reason
@@ -147,7 +150,12 @@ def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
 
 
 def _run(
-    point: Point, platform: Platform, power_library: Path, folder: Path, seconds: dict[str, float]
+    point: Point,
+    platform: Platform,
+    sta_version: str,
+    power_library: Path,
+    folder: Path,
+    seconds: dict[str, float],
 ) -> dict[str, float]:
     """The steps, in order; returns the metrics."""
     design = point.design
@@ -170,9 +178,13 @@ def _run(
         models = cell_models(platform.cells()[kind] for kind in sorted(netlist.cell_counts()))
         (folder / "cells.v").write_text(models, encoding="utf-8")
         work = draw(design, measured_primitive(design), point.seed)
+        delays = read_delays(folder / "delays.sdf", netlist, platform)
+        verilog = (folder / "netlist.v").read_text(encoding="utf-8")
+        (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")
         simulated = simulate(
-            folder, design, [work], ["cells.v", "netlist.v"],
+            folder, design, [work], ["cells.v", "delayed.v"],
             gates=True, timeout_s=STEP_TIMEOUT_S, dump=True,
+            output_delay_ps=_output_delay_ps(netlist, platform, delays),
         )  # fmt: skip
     with _timed(seconds, "activity"):
         activity = read_activity(folder / "activity.vcd")
@@ -181,6 +193,8 @@ def _run(
         window_s = cycles * point.period_ps * 1e-12
         switching_w = power.switching_w(netlist, platform, wires, activity, window_s)
     with _timed(seconds, "power"):
+        if sta_version == "unknown":
+            raise StepError("sta does not tell its version: its power cannot be trusted")
         powered = power.analyse_power(folder, netlist, platform, switching_w, STEP_TIMEOUT_S)
     return {
         **_area_metrics(netlist, platform, placement.core_area_um2, wires),
@@ -188,6 +202,18 @@ def _run(
         **_power_metrics(powered, window_s, work.size.macs),
         **_window_metrics(simulated, work.size.macs),
     }
+
+
+def _output_delay_ps(
+    netlist: Netlist, platform: Platform, delays: Mapping[str, float]
+) -> int | None:
+    """From the clock edge to ``psum_out.valid``, where a flip-flop drives it directly."""
+    for net in netlist.nets:
+        if any(sink.cell < 0 and sink.name == "psum_out__valid" for sink in net.sinks):
+            driver = net.driver.cell
+            if driver >= 0 and platform.cells()[netlist.kinds[driver]].is_flop:
+                return round(delays[netlist.instances[driver]] * 1000)
+    return None
 
 
 def _area_metrics(

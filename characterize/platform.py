@@ -31,6 +31,16 @@ _KEYS = {
     "signal_layers",
 }
 
+_ROLES = {
+    "clock_gate": ("cell", "clock", "gated_clock"),
+    "flop": ("cell", "clock", "data", "output"),
+    "tie_high": ("cell", "pin"),
+    "tie_low": ("cell", "pin"),
+    "and2": ("cell", "inputs", "output"),
+    "or2": ("cell", "inputs", "output"),
+    "driver": ("cell", "input", "pin"),
+}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
@@ -151,6 +161,10 @@ def _build(path: Path, document: dict[str, Any]) -> Platform:
             hashes[key] = hashlib.sha256(file.read_bytes()).hexdigest()
         except OSError as error:
             raise InputError(f"{path}: {key} {file} cannot be read: {error.strerror}") from None
+    for role, names in _ROLES.items():
+        for name in names:
+            if name not in document["cells"].get(role, {}):
+                raise InputError(f"{path}: cells: {role} needs {', '.join(names)}")
     layers = {
         name: Layer(ohm_per_um=float(entry["ohm_per_um"]), ff_per_um=float(entry["ff_per_um"]))
         for name, entry in document["layers"].items()
@@ -176,7 +190,10 @@ def _build(path: Path, document: dict[str, Any]) -> Platform:
 def _root(path: Path, root: Mapping[str, str]) -> Path:
     if "package" not in root:
         return path.parent / root["folder"]
-    spec = importlib.util.find_spec(root["package"])
+    try:
+        spec = importlib.util.find_spec(root["package"])
+    except ModuleNotFoundError:
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         raise InputError(
             f"{path}: Python package {root['package']!r} is not installed; run: "

@@ -15,7 +15,6 @@ the inverted output is left out of the condition.
 
 from __future__ import annotations
 
-import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -97,11 +96,10 @@ def _mean_table(cell: Any, pin: Any, tables: list[Any], related: int) -> Any:
         raise StepError(
             f"internal power tables of pin {pin.args[0]} of cell {cell.args[0]} have different axes"
         )
-    # A scalar counts at every point.
-    total = functools.reduce(np.add, [_values(table) for table in tables])
-    kept = (full or tables)[0]
-    _set_values(kept, total / len(tables) / (2 * related))
-    return kept
+    # A scalar beside tables stands for an edge that cannot happen under its condition.
+    counted = full or tables
+    _set_values(counted[0], np.mean([_values(table) for table in counted], axis=0) / (2 * related))
+    return counted[0]
 
 
 def _values(table: Any) -> np.ndarray[Any, np.dtype[np.float64]]:

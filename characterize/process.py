@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -39,11 +40,16 @@ def run_tool(
             message has the tool's name and its last words.
     """
     name = Path(command[0]).name
+    # The very file whose identity is recorded: left to itself, exec would pass over one that
+    # cannot be run and take another further down PATH.
+    program = shutil.which(command[0])
+    if program is None:
+        raise StepError(f"{name} cannot be started: No such file or directory")
     path = folder / log
     with path.open("wb") as out:
         try:
             process = subprocess.Popen(
-                command,
+                [program, *command[1:]],
                 cwd=folder,
                 env=None if environment is None else {**os.environ, **environment},
                 stdin=subprocess.DEVNULL,

@@ -35,6 +35,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         make_folder(root)
+        make_folder(root / "work")
         self.root = root
 
     def get(self, key: str) -> Measurement | None:
@@ -78,6 +79,8 @@ class Store:
                     os.fsync(file.fileno())
         failed = self.root / "failed" / measurement.key
         target = failed if measurement.status == "failed" else self._folder(measurement.key)
+        if target.parent.is_file():  # a damaged store: nothing but folders belongs here
+            target.parent.unlink()
         target.parent.mkdir(parents=True, exist_ok=True)
         self._replace(folder, target)
         if target != failed:

@@ -29,6 +29,7 @@ if {{[catch {{report_check_types -max_slew -violators}}]}} {{
 }}
 puts "peforge slew_check_ends"
 report_checks -path_delay max -format full
+write_sdf delays.sdf
 puts "peforge timing_done"
 exit
 """

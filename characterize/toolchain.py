@@ -82,6 +82,7 @@ def _ask_version(path: str, arguments: tuple[str, ...]) -> str:
             [path, *arguments],
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=20,
             check=False,
             stdin=subprocess.DEVNULL,

@@ -20,11 +20,13 @@ from characterize.dataset import dataset_table, write_dataset
 from characterize.measurement import Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Store
-from rtl_gen.atomic import make_folder
+from rtl_gen.atomic import check_target, make_folder
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError, require_int
-from rtl_gen.space import PERIOD_PS, design_of, load_space
+from rtl_gen.space import DEFAULT_PERIOD_PS, PERIOD_PS, design_of, load_space
 
+#: Spaces larger than this are for `explore`: measuring one would take years.
+MAX_COMBINATIONS = 1_000_000
 _SHOWN = ("area_um2", "critical_path_ps", "slack_ps", "leakage_uw", "energy_per_mac_pj")
 
 
@@ -76,7 +78,12 @@ class Summary:
 
 
 def plan_points(
-    design: PEDesign | None, space: Path | None, *, period_ps: int, utilization: float, seed: int
+    design: PEDesign | None,
+    space: Path | None,
+    *,
+    period_ps: int | None,
+    utilization: float,
+    seed: int,
 ) -> list[Point]:
     """The points that the options name.
 
@@ -88,10 +95,20 @@ def plan_points(
     if not 0.05 <= utilization <= 1:
         raise InputError(f"utilization must be a number from 0.05 to 1, not {utilization}")
     require_int("seed", seed, 0, 2**31 - 1)
+    if space is not None and period_ps is not None:
+        raise InputError("the periods of a space are in its file: leave out --period-ps")
     if design is not None:
-        require_int("period_ps", period_ps, *PERIOD_PS)
+        period_ps = require_int(
+            "period_ps", DEFAULT_PERIOD_PS if period_ps is None else period_ps, *PERIOD_PS
+        )
         return [Point(design=design, period_ps=period_ps, utilization=utilization, seed=seed)]
     assert space is not None
+    wanted = load_space(space)
+    if wanted.size > MAX_COMBINATIONS:
+        raise InputError(
+            f"{space}: has {wanted.size:,} combinations, more than {MAX_COMBINATIONS:,} cannot be "
+            "measured"
+        )
     return [
         Point(
             design=design_of(row),
@@ -99,7 +116,7 @@ def plan_points(
             utilization=utilization,
             seed=seed,
         )
-        for row in load_space(space).table().to_dict("records")
+        for row in wanted.table().to_dict("records")
     ]
 
 
@@ -119,6 +136,7 @@ def measure_points(
     """
     workers = require_int("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1, 1024)
     if dataset is not None:
+        check_target(dataset)
         make_folder(dataset.parent)
     plan = campaign.Campaign(
         points=points, platform=load_platform(platform), store=Store(store), jobs=workers

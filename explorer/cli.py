@@ -146,7 +146,10 @@ def characterize(
         int | None, typer.Option("--jobs", "-j", help="Points at once [processors].")
     ] = None,
     platform: PlatformName = "freepdk45",
-    period_ps: PeriodPs = PERIOD_PS,
+    period_ps: Annotated[
+        int | None,
+        typer.Option("--period-ps", help="Clock period to aim at, for one design [2000]."),
+    ] = None,
     utilization: Annotated[
         float, typer.Option("--utilization", help="Cell area over core area.")
     ] = 0.5,

@@ -102,6 +102,7 @@ def explore(
     """
     chosen = _check_objectives(objectives)
     require_int("n", n, 1, MAX_POINTS)
+    require_int("seed", seed, 0, 2**31 - 1)
     points = predict_points(space.table(limit=n, seed=seed), artifact)
     columns = [objective.column for objective in chosen]
     on_front = non_dominated(points[columns], [objective.maximize for objective in chosen])

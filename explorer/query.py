@@ -30,6 +30,7 @@ def ask(
         InputError: if there is no model, or a file is not what it should be.
     """
     require_int("period_ps", period_ps, *PERIOD_PS)
+    load_platform(platform)
     artifact = Artifact.load(model)
     point = Point(design=design, period_ps=period_ps)
     predicted = predict_points(

@@ -16,6 +16,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         InputError: if the folder or file cannot be written.
     """
     temporary = ""
+    check_target(path)
     _make(path.parent, path)
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
@@ -36,6 +37,16 @@ def write_text(path: Path, text: str) -> None:
         InputError: as there.
     """
     write_bytes(path, text.encode())
+
+
+def check_target(path: Path) -> None:
+    """Refuse a path that a file cannot take the place of.
+
+    Raises:
+        InputError: if it is a folder or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: cannot be written: it is not a file")
 
 
 def make_folder(path: Path) -> None:

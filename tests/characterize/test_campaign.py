@@ -133,6 +133,40 @@ def test_a_damaged_entry_is_noticed_and_measured_again(tmp_path: Path, name: str
     assert path.read_text() != text.replace("1", "2", 1)
 
 
+@pytest.mark.parametrize("damage", ["changed", "cut short"])
+def test_a_damaged_power_library_is_made_anew(tmp_path: Path, damage: str) -> None:
+    run_points(tmp_path, Point(design=TINY, period_ps=2000))
+    (library,) = (tmp_path / "libraries").glob("*.lib")
+    whole = library.read_text()
+    library.write_text(
+        whole.replace("cell_leakage_power : 1", "cell_leakage_power : 9")
+        if damage == "changed"
+        else whole[:100000]
+    )
+    assert library.read_text() != whole
+    _, outcomes = run_points(tmp_path, Point(design=TINY, period_ps=2500))
+    assert outcomes == ["done"]
+    assert library.read_text() == whole
+
+
+def test_a_tool_that_cannot_be_run_is_not_replaced_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_tool(tmp_path, monkeypatch, "sta", "")
+    (tmp_path / "bin" / "sta").write_bytes(b"\x7fELFgarbage")
+    (result,), _ = run_points(tmp_path / "store", Point(design=TINY, period_ps=2000))
+    assert result.reason == "sta cannot be started: Exec format error"
+
+
+def test_a_tool_without_a_version_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which("sta")
+    fake_tool(tmp_path, monkeypatch, "sta", f'[ "$1" = -version ] || exec {real} "$@"\n')
+    (result,), _ = run_points(tmp_path / "store", Point(design=TINY, period_ps=2000))
+    assert result.reason == "sta does not tell its version: its power cannot be trusted"
+
+
 def fake_tool(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> None:
     path = folder / "bin" / name
     path.parent.mkdir(exist_ok=True)

@@ -39,6 +39,8 @@ SPACES = {
     "empty.yaml": "blocks: [{family: pow2, act_bits: 8, weight_bits: 8}]",
     "kit.yaml": "name: mine",
     "fine.yaml": "blocks: [{preset: INT4}]",
+    "date.yaml": "blocks: [{preset: 2020-13-45}]",
+    "deep.yaml": "[" * 5000,
 }
 
 
@@ -78,6 +80,13 @@ SPACES = {
         ("characterize --space fine.yaml --store fine.yaml/store",
          "fine.yaml/store: cannot be written: a file is where a folder is needed"),
         ("characterize --space fine.yaml --platform kit.yaml", "kit.yaml: needs cell_lef"),
+        ("characterize --space date.yaml", "date.yaml: is not YAML: month must be in 1..12"),
+        ("characterize --space deep.yaml",
+         "deep.yaml: is not YAML: maximum recursion depth exceeded"),
+        ("characterize --space fine.yaml --period-ps 900",
+         "the periods of a space are in its file: leave out --period-ps"),
+        ("characterize --space fine.yaml --dataset /dev/null",
+         "/dev/null: cannot be written: it is not a file"),
         ("characterize --space fine.yaml --jobs 0",
          "jobs must be an integer from 1 to 1024, not 0"),
         ("characterize --space fine.yaml --utilization 1.5",
