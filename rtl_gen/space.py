@@ -254,14 +254,32 @@ def load_space(path: Path) -> Space:
     return Space(name=str(path), blocks=tuple(blocks))
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """The safe loader, but a key that is given twice is an error instead of the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Build a mapping of different keys."""
+        seen = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
+            if key_node.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"{key_node.value!r} is given twice", problem_mark=key_node.start_mark
+                )
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
 def load_yaml(path: Path) -> Any:
     """Parse a YAML file.
 
     Raises:
-        InputError: if it cannot be read or is not YAML.
+        InputError: if it cannot be read, is not YAML, or gives a key twice.
     """
     try:
-        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        return yaml.load(text, Loader=_UniqueKeys)  # a subclass of the safe loader
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

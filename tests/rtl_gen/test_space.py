@@ -95,6 +95,7 @@ def test_the_quick_space_has_every_preset_and_all_families() -> None:
             "blocks: [",
             "is not YAML, line 1, column 10: expected the node content, but found '<stream end>'",
         ),
+        ("blocks: []\nblocks: []", "is not YAML, line 2, column 1: 'blocks' is given twice"),
         ("act_bits: 8", "a space must be a mapping with one key, blocks"),
         ("blocks: []", "blocks must be a list of at least one block"),
         ("blocks: [8]", "block 1: must be a mapping of parameters to values, not 8"),
