@@ -288,7 +288,9 @@ def load_yaml(path: Path) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise InputError(f"{path}: is not YAML{where}: {_first_line(error)}") from None
-    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+    except RecursionError:
+        raise InputError(f"{path}: is not YAML: it is nested too deeply") from None
+    except (ValueError, KeyError, AttributeError) as error:
         # PyYAML lets these through for values that look like a type and are not.
         raise InputError(f"{path}: is not YAML: {str(error).splitlines()[0][:100]}") from None
 

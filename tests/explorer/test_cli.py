@@ -82,7 +82,7 @@ SPACES = {
         ("characterize --space fine.yaml --platform kit.yaml", "kit.yaml: needs cell_lef"),
         ("characterize --space date.yaml", "date.yaml: is not YAML: month must be in 1..12"),
         ("characterize --space deep.yaml",
-         "deep.yaml: is not YAML: maximum recursion depth exceeded"),
+         "deep.yaml: is not YAML: it is nested too deeply"),
         ("characterize --space fine.yaml --period-ps 900",
          "the periods of a space are in its file: leave out --period-ps"),
         ("characterize --space fine.yaml --dataset /dev/null",
