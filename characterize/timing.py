@@ -13,7 +13,11 @@ from rtl_gen.export import port_patterns, sdc_text
 
 # Keywords differ between OpenSTA versions: the newer spelling of the slew check first.
 _SCRIPT = """\
-{read}
+read_liberty cells.lib
+read_verilog netlist.v
+link_design {top}
+read_sdc timing.sdc
+read_spef wires.spef
 proc worst {{name args}} {{
   set ends [find_timing_paths {{*}}$args]
   if {{[llength $ends] == 0}} {{ error "no timing path for $name" }}
@@ -34,13 +38,6 @@ puts "peforge timing_done"
 exit
 """
 
-_READ = """\
-read_liberty cells.lib
-read_verilog netlist.v
-link_design {top}
-read_sdc timing.sdc
-read_spef wires.spef"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class TimingResult:
@@ -59,11 +56,6 @@ class TimingResult:
     slew_violations: int
 
 
-def read_commands(top: str) -> str:
-    """Tcl that reads netlist, constraints and wires from the current folder."""
-    return _READ.format(top=top)
-
-
 def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, str]:
     """``timing.sdc`` and ``timing.tcl``."""
     driver = platform.roles["driver"]
@@ -80,7 +72,7 @@ def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, s
     )
     return {
         "timing.sdc": sdc_text(design, period_ps) + environment,
-        "timing.tcl": _SCRIPT.format(read=read_commands(design.name)),
+        "timing.tcl": _SCRIPT.format(top=design.name),
     }
 
 

@@ -124,7 +124,7 @@ def manifest(design: PEDesign, period_ps: int) -> dict[str, Any]:
         ],
         "product_bits": design.product_bits,
         "max_accumulations": design.max_accumulations,
-        "latency_cycles": "pipeline_stages, from issue to stored sum",
+        "latency_cycles": "pipeline_stages, from issue until the sum can be read",
         "row_cycles": "S q p + S q + F (S q p + pipeline_stages - 1 + p) + (F - 1) q + 1",
         "throughput": "1 multiply-accumulate a cycle while computing",
         "files": {kind: f"{design.name}.{kind}" for kind in ("v", "sdc", "json")},
