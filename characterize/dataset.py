@@ -14,7 +14,8 @@ from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
 
 #: Columns in front of the metrics.
-_IDENTITY = ("name", "digest", *POINT_COLUMNS, "utilization", "seed", "flow", "platform", "corner",
+_IDENTITY = ("name", "digest", *POINT_COLUMNS, "utilization", "seed", "operands", "mode",
+             "run_terms", "flow", "platform", "corner",
              "activity_model", "key", "status", "reason")  # fmt: skip
 COLUMNS = (*_IDENTITY, *METRICS, *(f"seconds_{step}" for step in STEPS))
 
@@ -31,6 +32,9 @@ def dataset_table(points: Sequence[Point], measurements: Sequence[Measurement]) 
                 "period_ps": point.period_ps,
                 "utilization": point.utilization,
                 "seed": point.seed,
+                "operands": point.operands,
+                "mode": point.mode,
+                "run_terms": point.run_terms,
                 "flow": measurement.flow,
                 "platform": measurement.platform["name"],
                 "corner": measurement.platform["corner"],

@@ -8,7 +8,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from characterize.process import StepError
+from characterize.workload import measured_primitive
 from rtl_gen.design import PEDesign
+from rtl_gen.golden import Primitive
+
+#: What a point is measured with unless told otherwise, and what surrogates learn from.
+DEFAULT_OPERANDS = "uniform"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,17 +25,37 @@ class Point:
         period_ps: clock period that synthesis aims at, and at which timing and power are taken.
         utilization: cell area over core area.
         seed: of placement and operands.
+        operands: how the operands of the measured row are drawn (``rtl_gen.operands.OPERANDS``).
+        mode: run-time precision of that row, an index into ``design.modes``.
+        run_terms: with ``serial_terms``, the terms of its weights; 0 for as many as there are.
     """
 
     design: PEDesign
     period_ps: int
     utilization: float = 0.5
     seed: int = 1
+    operands: str = DEFAULT_OPERANDS
+    mode: int = 0
+    run_terms: int = 0
 
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.design.name}_t{self.period_ps}"
+        extras = (
+            (self.operands, self.operands != DEFAULT_OPERANDS),
+            (f"mode{self.mode}", self.mode),
+            (f"terms{self.run_terms}", self.run_terms),
+        )
+        shown = "".join(f"_{text}" for text, chosen in extras if chosen)
+        return f"{self.design.name}_t{self.period_ps}{shown}"
+
+    def primitive(self) -> Primitive:
+        """The row that is measured.
+
+        Raises:
+            InputError: if the design has no such mode or terms.
+        """
+        return measured_primitive(self.design, self.mode, self.run_terms or None)
 
 
 #: Metrics of a measured point, in the order of the dataset, and what they are.
@@ -69,7 +94,8 @@ class Measurement:
         key: content address: hash of everything that the tools read.
         design: canonical parameters of the hardware, with its ``digest``.
         period_ps, utilization, seed: as in ``Point``.
-        flow, activity_model, operands: which fidelity the numbers have.
+        flow, activity_model: which fidelity the numbers have.
+        operands, mode, run_terms: as in ``Point``.
         platform: name, corner and hashes of the kit.
         tools: identity of each tool.
         status: ``ok``: the gate netlist reproduced the golden model bit for bit in the simulation
@@ -87,6 +113,8 @@ class Measurement:
     flow: str
     activity_model: str
     operands: str
+    mode: int
+    run_terms: int
     platform: Mapping[str, Any]
     tools: Mapping[str, str]
     status: Literal["ok", "failed"]

@@ -23,8 +23,8 @@ from characterize.process import StepError
 from characterize.simulate import ACTIVITY_MODEL, SimulationResult, cell_models, simulate
 from characterize.timing import TimingResult
 from characterize.toolchain import Tool
-from characterize.workload import OPERANDS, draw, measured_primitive
 from rtl_gen.export import rtlil_text
+from rtl_gen.operands import draw
 from rtl_gen.source import code_digest
 
 FLOW = "placed"
@@ -60,6 +60,7 @@ def content_key(
         "wires": [vars(platform.horizontal), vars(platform.vertical)],
         "utilization": point.utilization,
         "seed": point.seed,
+        "row": [point.operands, point.mode, point.run_terms],
         "tools": {name: tool.identity for name, tool in tools.items()},
         "code": flow_digest(),
     }
@@ -74,8 +75,11 @@ def flow_digest() -> str:
         "power_library", "simulate", "synthesize", "testbench", "testbench_wrapper", "timing",
         "workload",
     )  # fmt: skip
-    golden = here.parent / "rtl_gen" / "golden.py"
-    return code_digest(golden, *(here / f"{name}.py" for name in names))
+    model = ("encode", "fp_golden", "golden", "operands", "packing", "streams")
+    folder = here.parent / "rtl_gen"
+    return code_digest(
+        *(folder / f"{name}.py" for name in model), *(here / f"{name}.py" for name in names)
+    )
 
 
 def measure(
@@ -126,7 +130,9 @@ def record(
         seed=point.seed,
         flow=FLOW,
         activity_model=ACTIVITY_MODEL,
-        operands=OPERANDS,
+        operands=point.operands,
+        mode=point.mode,
+        run_terms=point.run_terms,
         platform={
             "name": platform.name,
             "corner": platform.corner,
@@ -177,7 +183,7 @@ def _run(
     with _timed(seconds, "simulation"):
         models = cell_models(platform.cells()[kind] for kind in sorted(netlist.cell_counts()))
         (folder / "cells.v").write_text(models, encoding="utf-8")
-        work = draw(design, measured_primitive(design), point.seed)
+        work = draw(design, point.primitive(), point.seed, point.operands)
         delays = read_delays(folder / "delays.sdf", netlist, platform)
         verilog = (folder / "netlist.v").read_text(encoding="utf-8")
         (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")

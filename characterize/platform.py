@@ -32,8 +32,9 @@ _KEYS = {
 }
 
 _ROLES = {
-    "clock_gate": ("cell", "clock", "gated_clock"),
+    "clock_gate": ("cell", "clock", "enable", "gated_clock"),
     "flop": ("cell", "clock", "data", "output"),
+    "latch": ("cell", "gate", "data", "output"),
     "tie_high": ("cell", "pin"),
     "tie_low": ("cell", "pin"),
     "and2": ("cell", "inputs", "output"),
@@ -44,10 +45,27 @@ _ROLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """Wire constants of a routing layer."""
+    """Name and wire constants of a routing layer."""
 
+    name: str
     ohm_per_um: float
     ff_per_um: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Blocks:
+    """Macros beside the kit's cells.
+
+    Attributes:
+        cells: by name, as their Liberty file has them.
+        outlines: by name, as their LEF file has them.
+        files: text of their files by name: ``macros.lib``, ``macros.lef``, and
+            ``power_macros.lib``, for power with OpenSTA 2.0.
+    """
+
+    cells: Mapping[str, LibraryCell]
+    outlines: Mapping[str, Macro]
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +76,16 @@ class Platform:
         name, corner: for the record.
         liberty, cell_lef: paths of the kit's files.
         hashes: SHA-256 of each file, and of the platform's own description, by name.
-        roles: the cells with a role: ``clock_gate``, ``flop``, ``tie_high``, ``tie_low``,
-            ``and2``, ``or2``, ``driver``, each with its cell under ``cell`` and its pins.
+        roles: the cells with a role: ``clock_gate``, ``flop``, ``latch``, ``tie_high``,
+            ``tie_low``, ``and2``, ``or2``, ``driver``, each with its cell under ``cell`` and its
+            pins.
         voltage_v: supply.
         load_ff: capacitance on every output, fF.
         max_slew_ps: transition time limit, ps.
         clock_slew_ps: transition time of the clock at every register, ps.
         max_fanout: of a net after synthesis.
         horizontal, vertical: layers that placed nets are taken to run on.
+        blocks: macros beside the kit's cells, if any.
     """
 
     name: str
@@ -81,23 +101,28 @@ class Platform:
     max_fanout: int
     horizontal: Layer
     vertical: Layer
+    blocks: Blocks | None = None
 
     def cells(self) -> dict[str, LibraryCell]:
         """Every Liberty cell by name (read once in a process; takes about 2 s)."""
-        return _cells(self.liberty)
+        return _cells(self.liberty, self.blocks)
 
     def macros(self) -> dict[str, Macro]:
         """Every LEF macro by name."""
-        return _macros(self.cell_lef)
+        return _macros(self.cell_lef, self.blocks)
 
 
 @functools.cache
-def _cells(path: Path) -> dict[str, LibraryCell]:
+def _cells(path: Path, blocks: Blocks | None) -> dict[str, LibraryCell]:
+    if blocks is not None:
+        return {**_cells(path, None), **blocks.cells}
     return read_cells(path)
 
 
 @functools.cache
-def _macros(path: Path) -> dict[str, Macro]:
+def _macros(path: Path, blocks: Blocks | None) -> dict[str, Macro]:
+    if blocks is not None:
+        return {**_macros(path, None), **blocks.outlines}
     return read_macros(path.read_text(encoding="utf-8"), str(path))
 
 
@@ -166,7 +191,11 @@ def _build(path: Path, document: dict[str, Any]) -> Platform:
             if name not in document["cells"].get(role, {}):
                 raise InputError(f"{path}: cells: {role} needs {', '.join(names)}")
     layers = {
-        name: Layer(ohm_per_um=float(entry["ohm_per_um"]), ff_per_um=float(entry["ff_per_um"]))
+        name: Layer(
+            name=name,
+            ohm_per_um=float(entry["ohm_per_um"]),
+            ff_per_um=float(entry["ff_per_um"]),
+        )
         for name, entry in document["layers"].items()
     }
     signal = document["signal_layers"]

@@ -15,9 +15,10 @@ import find_libpython
 from characterize.liberty import LibraryCell
 from characterize.process import StepError, run_tool
 from characterize.testbench_wrapper import wrapper
-from characterize.workload import Workload
 from rtl_gen.design import PEDesign
-from rtl_gen.golden import Words, row_cycles
+from rtl_gen.golden import row_cycles
+from rtl_gen.operands import Workload
+from rtl_gen.streams import filter_words, ifmap_words, psum_words
 
 #: Delay of a cell model that is given none: no race is decided by order.
 CELL_DELAY_NS = 0.1
@@ -44,33 +45,40 @@ class SimulationResult:
     output_delay_ps: int
 
 
-def _unsigned(words: Words, bits: int) -> list[int]:
-    mask = (1 << bits) - 1
-    return [int(word) & mask for word in words.ravel()]
-
-
 def write_job(
-    path: Path, design: PEDesign, workloads: Sequence[Workload], *, stall: float, seed: int
+    path: Path,
+    design: PEDesign,
+    workloads: Sequence[Workload],
+    *,
+    stall: float,
+    seed: int,
+    reset_at: int | None = None,
 ) -> None:
     """Write what the test bench sends and expects: the primitives one after the other.
 
     Args:
         stall: probability that a stream waits in a cycle.
         seed: of the waiting.
+        reset_at: cycle at which the PE is reset and everything begins anew.
     """
     cycles = sum(row_cycles(design, workload.size) for workload in workloads)
+    window_words = workloads[0].size.window_words(design)
     job = {
-        "config": [workload.size.config_word for workload in workloads],
-        "filter": [w for work in workloads for w in _unsigned(work.filters, design.weight_bits)],
-        "ifmap": [w for work in workloads for w in _unsigned(work.ifmap, design.act_bits)],
-        "psum_in": [w for work in workloads for w in _unsigned(work.psums, design.psum_bits)],
-        "expected": [int(word) for work in workloads for word in work.expected.ravel()],
+        "config": [work.size.config_word(design) for work in workloads],
+        "filter": [w for work in workloads for w in filter_words(design, work.size, work.filters)],
+        "ifmap": [w for work in workloads for w in ifmap_words(design, work.size, work.ifmap)],
+        "psum_in": [
+            w for work in workloads if work.psums is not None
+            for w in psum_words(design, work.psums)
+        ],
+        "expected": [w for work in workloads for w in psum_words(design, work.expected)],
         "stall": stall,
         "seed": seed,
+        "reset_at": -1 if reset_at is None else reset_at,
         "period_ns": CLOCK_NS,
-        "max_cycles": int((cycles + 100) * (1 + 10 * stall)),
-        "window_after_ifmap_words": workloads[0].size.window,
-    }
+        "max_cycles": int((cycles + 100) * (1 + 10 * stall)) + (reset_at or 0),
+        "window_after_ifmap_words": window_words,
+    }  # fmt: skip
     path.write_text(json.dumps(job), encoding="utf-8")
 
 
@@ -84,6 +92,7 @@ def simulate(
     timeout_s: float,
     stall: float = 0.0,
     seed: int = 0,
+    reset_at: int | None = None,
     dump: bool = False,
     output_delay_ps: int | None = None,
 ) -> SimulationResult:
@@ -92,14 +101,14 @@ def simulate(
     Args:
         folder: where ``sources`` are and results go (``activity.vcd`` if ``dump``).
         gates: the sources are a netlist and its cells: outputs must change behind the clock edge.
-        stall, seed: as in ``write_job``.
+        stall, seed, reset_at: as in ``write_job``.
         output_delay_ps: from the clock edge to ``psum_out.valid``, if it is known.
 
     Raises:
         StepError: if it does not compile or run, a sum differs, or the delays were not applied.
     """
     (folder / "tb.v").write_text(wrapper(design), encoding="utf-8")
-    write_job(folder / "job.json", design, workloads, stall=stall, seed=seed)
+    write_job(folder / "job.json", design, workloads, stall=stall, seed=seed, reset_at=reset_at)
     run_tool(
         ["iverilog", "-g2012", "-s", "tb", "-o", "sim.vvp", "tb.v", *sources],
         folder=folder,
@@ -169,11 +178,14 @@ def _check(
         report = (folder / "results.xml").read_text(encoding="utf-8")
     except (OSError, ValueError):
         raise StepError("the simulation ended without a result") from None
-    expected = [int(word) for work in workloads for word in work.expected.ravel()]
+    expected = [word for work in workloads for word in psum_words(design, work.expected)]
     received = result["received"]
     for index, (have, want) in enumerate(zip(received, expected, strict=False)):
         if have != want:
-            raise StepError(f"psum {index} is {have}, the golden model says {want}")
+            raise StepError(
+                f"psum {index} is {_number(design, have)}, the golden model says "
+                f"{_number(design, want)}"
+            )
     if len(received) != len(expected) or not expected:
         raise StepError(f"{len(received)} psums came out, not {len(expected)}")
     if any(result["left"].values()) or not result["idle"]:
@@ -188,6 +200,13 @@ def _check(
         window_cycles=result["window_cycles"],
         output_delay_ps=result["output_delay_ps"],
     )
+
+
+def _number(design: PEDesign, word: int) -> str:
+    """A psum as people read it: a signed integer, or for ``fp`` the bits in hexadecimal."""
+    if design.family == "fp":
+        return f"{word:#x}"
+    return str(word - ((word >> (design.psum_bits - 1)) << design.psum_bits))
 
 
 def cell_models(cells: Iterable[LibraryCell]) -> str:

@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+from characterize.liberty import LibraryCell
 from characterize.netlist import Netlist, read_netlist
 from characterize.platform import Platform
 from characterize.process import run_tool
@@ -50,10 +51,33 @@ module \\$_SDFF_PP1_ (input D, C, R, output Q);
 endmodule
 """
 
+# The helper modules of the scratchpads, in cells of the library.
+_HELPERS = """\
+(* blackbox *)
+module {clock_gate[cell]} (input {clock_gate[clock]}, {clock_gate[enable]},
+  output {clock_gate[gated_clock]});
+endmodule
+(* blackbox *)
+module {latch[cell]} (input {latch[gate]}, {latch[data]}, output {latch[output]});
+endmodule
+module peforge_clock_gate (input clk, enable, output gated_clk);
+  {clock_gate[cell]} gate (.{clock_gate[clock]}(clk), .{clock_gate[enable]}(enable),
+    .{clock_gate[gated_clock]}(gated_clk));
+endmodule
+module peforge_latch (gate, d, q);
+  parameter WIDTH = 1;
+  input gate;
+  input [WIDTH-1:0] d;
+  output [WIDTH-1:0] q;
+  {latch[cell]} bits [WIDTH-1:0] (.{latch[gate]}(gate), .{latch[data]}(d), .{latch[output]}(q));
+endmodule
+"""
+
 # `booth`: the smaller of the synthesizer's two multipliers (28-40 % less area).
 # Renaming every private and internal name makes names plain identifiers for all later tools.
 _YOSYS_SCRIPT = """\
 read_rtlil rtl.il
+read_verilog helpers.v
 delete t:$meminit t:$meminit_v2
 setattr -unset init w:*
 hierarchy -check -top {top}
@@ -71,6 +95,7 @@ splitnets
 opt_clean -purge
 rename -hide
 rename -enumerate -pattern n%
+delete =A:blackbox
 stat -liberty cells.lib
 write_verilog -noattr -noexpr -nohex -nodec netlist.v
 write_json netlist.json
@@ -80,6 +105,8 @@ write_json netlist.json
 def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
     """The files that Yosys and ABC read beside ``rtl.il`` and ``cells.lib``, by name."""
     roles = platform.roles
+    blocks = platform.blocks
+    macros = blocks.cells.values() if blocks else ()
     return {
         "synth.ys": _YOSYS_SCRIPT.format(
             top=top,
@@ -88,12 +115,19 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
             high=f"{roles['tie_high']['cell']} {roles['tie_high']['pin']}",
             low=f"{roles['tie_low']['cell']} {roles['tie_low']['pin']}",
         ),
+        "helpers.v": _HELPERS.format(**roles) + "".join(map(_blackbox, macros)),
         "reset.v": _RESET_MAP.format(and2=roles["and2"], or2=roles["or2"]),
         "abc.script": _ABC_SCRIPT.format(max_fanout=platform.max_fanout),
         "abc.constr": (
             f"set_driving_cell {roles['driver']['cell']}\nset_load {platform.load_ff}\n"
         ),
+        **(blocks.files if blocks else {}),
     }
+
+
+def _blackbox(cell: LibraryCell) -> str:
+    inputs, outputs = (", ".join(pins) for pins in (cell.inputs, cell.outputs))
+    return f"(* blackbox *)\nmodule {cell.name} (input {inputs}, output {outputs});\nendmodule\n"
 
 
 def synthesize(folder: Path, platform: Platform, timeout_s: float) -> Netlist:

@@ -32,6 +32,11 @@ class Source:
         self._offered = False
         self.sent = 0
 
+    def restart(self) -> None:
+        """From the first word again."""
+        self._offered = False
+        self.sent = 0
+
     def settled(self) -> bool:
         """Before the clock edge: whether a word will be taken at it."""
         if self._offered and str(self._ready.value) == "1":
@@ -69,6 +74,11 @@ async def run_primitives(dut: Any) -> None:
     )
     ready = True
     for cycle in range(job["max_cycles"]):
+        if cycle == job["reset_at"]:
+            await reset(dut, period_ns)
+            received.clear()
+            for source in sources.values():
+                source.restart()
         for source in sources.values():
             source.drive(rng)
         ready = rng.random() >= job["stall"]
@@ -81,7 +91,7 @@ async def run_primitives(dut: Any) -> None:
         if taken["config"] and sources["config"].sent == 1:
             started = cycle
         if ready and str(out_valid.value) == "1":
-            received.append(int(out_payload.value.to_signed()))
+            received.append(int(out_payload.value.to_unsigned()))
             finished = cycle
         await RisingEdge(dut.clk)
         if len(received) == len(expected):

@@ -2,61 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
-
 from rtl_gen.design import PEDesign
-from rtl_gen.golden import Primitive, Words, convolve_row
+from rtl_gen.errors import InputError
+from rtl_gen.golden import Primitive
 
 #: The measured row has at least this many multiply-accumulates.
 MIN_MACS = 1000
-#: How operands are drawn, as recorded with every measurement.
-OPERANDS = "uniform over all activation and weight codes; incoming psums over half their range"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Workload:
-    """One primitive with its operands and the sums it must give.
-
-    Attributes:
-        size: sizes of the primitive.
-        ifmap, filters, psums, expected: as ``rtl_gen.golden.convolve_row`` takes and returns them.
-    """
-
-    size: Primitive
-    ifmap: Words
-    filters: Words
-    psums: Words
-    expected: Words
-
-
-def measured_primitive(design: PEDesign) -> Primitive:
+def measured_primitive(design: PEDesign, mode: int = 0, run_terms: int | None = None) -> Primitive:
     """A full convolution row that fills the scratchpads: S = 3 where it fits, most q, then most p.
 
     Its outputs are as many as ``MIN_MACS`` multiply-accumulates need.
+
+    Args:
+        mode: run-time precision, an index into ``design.modes``.
+        run_terms: terms of every filter, for ``serial_terms``; None for as many as there are.
+
+    Raises:
+        InputError: if the design has no such mode or terms.
     """
-    width = min(3, design.ifmap_depth, design.filter_depth)
-    channels = min(design.ifmap_depth, design.filter_depth) // width
-    filters = min(design.psum_depth, design.filter_depth // (width * channels))
-    outputs = -(-MIN_MACS // (width * channels * filters))
-    return Primitive(filter_width=width, channels=channels, filters=filters, outputs=outputs)
-
-
-def draw(design: PEDesign, size: Primitive, seed: int) -> Workload:
-    """Uniform operands (``OPERANDS``) and the golden sums."""
-    generator = np.random.default_rng(seed)
-    half_act = 1 << (design.act_bits - 1)
-    half_psum = 1 << (design.psum_bits - 2)
-    ifmap = generator.integers(-half_act, half_act, (size.ifmap_columns, size.channels))
-    filters = generator.integers(
-        0, 1 << design.weight_bits, (size.filter_width, size.channels, size.filters)
-    )
-    psums = generator.integers(-half_psum, half_psum, (size.outputs, size.filters))
-    return Workload(
-        size=size,
-        ifmap=ifmap,
+    if run_terms is not None and not design.serial_terms:
+        raise InputError("run_terms must be left out for a design without serial_terms")
+    terms = (run_terms or design.terms) if design.serial_terms else 1
+    probe = Primitive(filter_width=1, channels=1, filters=1, outputs=1, mode=mode)
+    if not 0 <= mode < design.precision_modes:
+        probe.check(design)
+    products = probe.precision(design).products
+    room = design.filter_depth * probe.weights_per_word(design) // terms
+    shorter = min(design.ifmap_depth, room)
+    if shorter == 0:
+        raise InputError(f"filter_depth must be at least {terms} to hold a weight of {terms} terms")
+    width = min(3, shorter)
+    groups = shorter // width
+    filters = min(design.psum_depth, room // (width * groups))
+    per_column = width * groups * products * filters
+    size = Primitive(
+        filter_width=width,
+        channels=groups * products,
         filters=filters,
-        psums=psums,
-        expected=convolve_row(design, size, ifmap, filters, psums),
+        outputs=-(-MIN_MACS // per_column),
+        mode=mode,
+        filter_terms=(terms,) * filters if design.serial_terms else None,
     )
+    size.check(design)
+    return size

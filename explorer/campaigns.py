@@ -22,7 +22,8 @@ from characterize.platform import load_platform
 from characterize.store import Store
 from rtl_gen.atomic import check_target, make_folder
 from rtl_gen.design import PEDesign
-from rtl_gen.errors import InputError, require_int
+from rtl_gen.errors import InputError, require_choice, require_int
+from rtl_gen.operands import OPERANDS
 from rtl_gen.space import DEFAULT_PERIOD_PS, PERIOD_PS, design_of, load_space
 
 #: Spaces larger than this are for `explore`: measuring one would take years.
@@ -84,6 +85,9 @@ def plan_points(
     period_ps: int | None,
     utilization: float,
     seed: int,
+    operands: str,
+    mode: int,
+    run_terms: int,
 ) -> list[Point]:
     """The points that the options name.
 
@@ -95,13 +99,21 @@ def plan_points(
     if not 0.05 <= utilization <= 1:
         raise InputError(f"utilization must be a number from 0.05 to 1, not {utilization}")
     require_int("seed", seed, 0, 2**31 - 1)
+    require_choice("operands", operands, OPERANDS)
+    row: dict[str, Any] = {"operands": operands, "mode": mode, "run_terms": run_terms}
     if space is not None and period_ps is not None:
         raise InputError("the periods of a space are in its file: leave out --period-ps")
     if design is not None:
         period_ps = require_int(
             "period_ps", DEFAULT_PERIOD_PS if period_ps is None else period_ps, *PERIOD_PS
         )
-        return [Point(design=design, period_ps=period_ps, utilization=utilization, seed=seed)]
+        point = Point(
+            design=design, period_ps=period_ps, utilization=utilization, seed=seed, **row
+        )
+        point.primitive()
+        return [point]
+    if mode or run_terms:
+        raise InputError("--mode and --run-terms are for one design, not for a space")
     assert space is not None
     wanted = load_space(space)
     if wanted.size > MAX_COMBINATIONS:
@@ -115,6 +127,7 @@ def plan_points(
             period_ps=int(row["period_ps"]),
             utilization=utilization,
             seed=seed,
+            operands=operands,
         )
         for row in wanted.table().to_dict("records")
     ]

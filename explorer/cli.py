@@ -154,6 +154,17 @@ def characterize(
         float, typer.Option("--utilization", help="Cell area over core area.")
     ] = 0.5,
     seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
+    operands: Annotated[
+        str,
+        typer.Option("--operands", help="Of the measured row: uniform, sparse, dnn, extremes."),
+    ] = "uniform",
+    mode: Annotated[
+        int, typer.Option("--mode", help="Run-time precision of the measured row, 0 the full one.")
+    ] = 0,
+    run_terms: Annotated[
+        int,
+        typer.Option("--run-terms", help="Terms of its weights, for --serial-terms; 0 for all."),
+    ] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Measure a design space, or one design, through the `placed` flow.
@@ -166,7 +177,11 @@ def characterize(
     """
     from explorer.campaigns import measure_points, plan_points, print_summary
 
-    points = plan_points(design, space, period_ps=period_ps, utilization=utilization, seed=seed)
+    points = plan_points(
+        design, space,
+        period_ps=period_ps, utilization=utilization, seed=seed,
+        operands=operands, mode=mode, run_terms=run_terms,
+    )  # fmt: skip
     if dataset is None and space is not None:
         dataset = DATASET
     summary = measure_points(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from explorer.pareto import non_dominated
@@ -123,11 +124,13 @@ def explore(
 def predict_points(table: pd.DataFrame, artifact: Artifact) -> pd.DataFrame:
     """Design points with everything that is predicted of them.
 
-    Throughput is that of one MAC a cycle at the highest clock frequency that the predicted
-    critical path allows: ``1000 / critical_path_ps`` GMAC/s.
+    Throughput is that of one MAC a cycle, in full precision, at the highest clock frequency that
+    the predicted critical path allows: ``1000 / critical_path_ps`` GMAC/s; with ``serial_terms``
+    that over the terms of a weight.
     """
     predicted = artifact.surrogate.predict(table)
-    throughput_gmacs = 1000 / predicted["critical_path_ps"]
+    cycles = np.where(table["serial_terms"].to_numpy(dtype=bool), table["terms"], 1)
+    throughput_gmacs = 1000 / predicted["critical_path_ps"] / cycles
     derived = pd.DataFrame(
         {
             "throughput_gmacs": throughput_gmacs,

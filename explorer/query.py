@@ -73,6 +73,9 @@ def _from_dataset(point: Point, dataset: Path) -> dict[str, float] | None:
         (table["digest"] == point.design.digest)
         & (table["period_ps"] == point.period_ps)
         & (table["status"] == "ok")
+        & (table["operands"] == point.operands)
+        & (table["mode"] == point.mode)
+        & (table["run_terms"] == point.run_terms)
     )
     if not match.any():
         return None

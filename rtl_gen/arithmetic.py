@@ -1,12 +1,16 @@
-"""Datapaths: an activation and a weight code in, their signed product out."""
+"""Datapaths: activations and weight codes in, their signed product out."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl_gen.design import PEDesign
+from rtl_gen.floating_point import FpMultiplier
+from rtl_gen.fp_golden import format_of_bits
+from rtl_gen.multiplier import Multiplier
+from rtl_gen.split_multiplier import SplitMultiplier
 
 
 class Datapath(wiring.Component):
@@ -15,13 +19,16 @@ class Datapath(wiring.Component):
     Arguments:
         design: the PE.
         registered: put one register inside, between the partial products and their sum (between
-            the coarse and the fine shift for ``pow2``).
+            the coarse and the fine shift where there is one shifter; behind the significands'
+            product for ``fp``).
 
     Members:
-        act: In(signed(act_bits))
-        weight: In(weight_bits), a code
+        act: In(act_word_bits), the activations of one cycle
+        weight: In(...), the weight codes of one cycle: ``weight_word_bits``
+        mode: In(2), run-time precision
         enable: In(1), loads the inner register, if there is one
-        product: Out(signed(product_bits)); latency ``int(registered)`` cycles, one product a cycle
+        product: Out(signed(product_bits)), the sum of the mode's products (``fp``: a bit pattern);
+            latency ``int(registered)`` cycles, one a cycle
     """
 
     def __init__(self, design: PEDesign, *, registered: bool) -> None:
@@ -29,22 +36,67 @@ class Datapath(wiring.Component):
         self.registered = registered
         super().__init__(
             {
-                "act": In(signed(design.act_bits)),
-                "weight": In(design.weight_bits),
+                "act": In(design.act_word_bits),
+                "weight": In(design.weight_word_bits),
+                "mode": In(2),
                 "enable": In(1),
-                "product": Out(signed(design.product_bits)),
+                "product": Out(psum_shape(design, design.product_bits)),
             }
         )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        if self.design.family == "int":
-            self._multiply(m)
-        elif self.design.family == "pow2":
+        design = self.design
+        if design.family == "fp":
+            self._multiply(m, self._fp())
+        elif design.family == "int":
+            self._multiply(m, self._split() if design.precision_modes > 1 else self._int())
+        elif design.terms == 1 or design.serial_terms:
             self._shift(m)
         else:
             self._shift_and_add(m)
         return m
+
+    def _act(self) -> Value:
+        return self.act.as_signed() if self.design.act_signed else self.act
+
+    def _int(self) -> Multiplier:
+        return Multiplier(
+            a=Shape(self.design.act_bits, self.design.act_signed),
+            b=signed(self.design.weight_bits),
+            architecture=self.design.multiplier,
+            registered=self.registered,
+        )
+
+    def _split(self) -> SplitMultiplier:
+        return SplitMultiplier(
+            act_bits=self.design.act_bits,
+            weight_bits=self.design.weight_bits,
+            act_signed=self.design.act_signed,
+            modes=self.design.precision_modes,
+            architecture=self.design.multiplier,
+            registered=self.registered,
+        )
+
+    def _fp(self) -> FpMultiplier:
+        return FpMultiplier(
+            operand_format=format_of_bits(self.design.act_bits),
+            result_format=format_of_bits(self.design.psum_bits),
+            multiplier=self.design.multiplier,
+            registered=self.registered,
+        )
+
+    def _multiply(self, m: Module, unit: Multiplier | SplitMultiplier | FpMultiplier) -> None:
+        m.submodules.multiplier = unit
+        first, second = (unit.act, unit.weight) if hasattr(unit, "act") else (unit.a, unit.b)
+        m.d.comb += [
+            first.eq(self.act),
+            second.eq(self.weight),
+            unit.enable.eq(self.enable),
+            self.product.eq(unit.product),
+        ]
+        if hasattr(unit, "mode"):
+            m.d.comb += unit.mode.eq(self.mode)
 
     def _stage(self, m: Module, value: Value, name: str) -> Value:
         """``value`` itself, or a copy of it one enabled cycle later."""
@@ -55,16 +107,6 @@ class Datapath(wiring.Component):
             m.d.sync += copy.eq(value)
         return copy
 
-    def _multiply(self, m: Module) -> None:
-        weight = self.weight.as_signed()
-        if not self.registered:
-            m.d.comb += self.product.eq(self.act * weight)
-            return
-        half = self.design.weight_bits // 2
-        low = self._stage(m, self.act * self.weight[:half], "low_product")
-        high = self._stage(m, self.act * weight[half:].as_signed(), "high_product")
-        m.d.comb += self.product.eq(low + (high << half))
-
     def _term(self, index: int) -> tuple[Value, Value]:
         """Sign bit and magnitude field of one term."""
         bits = self.design.term_bits
@@ -73,7 +115,8 @@ class Datapath(wiring.Component):
 
     def _operand(self, sign: Value, field: Value) -> Value:
         """The activation, negated if the term is negative and zero if its field is zero."""
-        return Mux(field.any(), Mux(sign, -self.act, self.act), 0).as_signed()
+        act = self._act()
+        return Mux(field.any(), Mux(sign, -act, act), 0).as_signed()
 
     def _shift_and_add(self, m: Module) -> None:
         total: Value | None = None
@@ -92,3 +135,8 @@ class Datapath(wiring.Component):
         operand = self._stage(m, self._operand(sign, field) << coarse, "coarse")
         fine = self._stage(m, field[0], "fine")
         m.d.comb += self.product.eq((operand << fine)[1:].as_signed())
+
+
+def psum_shape(design: PEDesign, bits: int) -> Shape:
+    """A signed number of so many bits; for ``fp`` a bit pattern."""
+    return unsigned(bits) if design.family == "fp" else signed(bits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,26 +20,31 @@ class PrimitiveLayout(data.StructLayout):
 class MacLayout(data.StructLayout):
     """What travels down the pipeline beside the operands of a multiply-accumulate.
 
-    Members: ``valid``; ``first``, the sum starts anew; ``filter``, which sum (psum address).
+    Members: ``valid``; ``first``, the sum starts anew; ``sum``, which one (psum address);
+    ``zero``, the product is zero (``zero_gating`` alone).
     """
 
     def __init__(self, design: PEDesign) -> None:
-        super().__init__({"valid": 1, "first": 1, "filter": (design.psum_depth - 1).bit_length()})
+        members = {"valid": 1, "first": 1, "sum": (design.psum_depth - 1).bit_length()}
+        super().__init__({**members, "zero": 1} if design.zero_gating else members)
 
 
 class Controller(wiring.Component):
     """Runs one primitive for each configuration taken.
 
-    Idle -> load filters -> load the first window -> (compute -> pass p sums -> load q new ifmap
-    words)* -> idle. The ifmap scratchpad is a ring: a window slides by overwriting its oldest
-    column, so that its words never move.
+    Idle -> load filters (unless kept) -> load the first window -> (compute -> pass the sums ->
+    load the columns the window slides by)* -> idle. The ifmap scratchpad is a ring: a window
+    slides by overwriting its oldest columns, so that its words never move.
 
     Members:
         config: In(stream), payload ``PrimitiveLayout``.
         filter_taken, ifmap_taken, psum_taken: In(1), a word was transferred in this cycle.
         loading_filter, loading_ifmap, passing: Out(1), which stream may transfer.
+        chain: Out(1), passing a sum takes one from ``psum_in``.
+        mode: Out(2), run-time precision.
         filter_address, ifmap_write, ifmap_read, psum_address: Out, scratchpad addresses.
-        mac: Out(MacLayout), the multiply-accumulate issued in this cycle.
+        filter_half: Out(1), which half of the filter word, where it lasts two cycles.
+        mac: Out(MacLayout), the multiply-accumulate issued in this cycle; ``zero`` is not set.
     """
 
     def __init__(self, design: PEDesign) -> None:
@@ -55,7 +60,10 @@ class Controller(wiring.Component):
                 "loading_filter": Out(1),
                 "loading_ifmap": Out(1),
                 "passing": Out(1),
+                "chain": Out(1),
+                "mode": Out(2),
                 "filter_address": Out(filter_bits),
+                "filter_half": Out(1),
                 "ifmap_write": Out(ifmap_bits),
                 "ifmap_read": Out(ifmap_bits),
                 "psum_address": Out((design.psum_depth - 1).bit_length()),
@@ -65,12 +73,14 @@ class Controller(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        loops = _Loops(m)
+        loops = _Loops(m, self.design)
         window_start = Signal.like(self.ifmap_read)
         m.d.comb += [
-            self.psum_address.eq(loops.f),
-            self.mac.filter.eq(loops.f),
-            self.mac.first.eq((loops.s == 0) & (loops.c == 0)),
+            self.chain.eq(loops.size.chain),
+            self.mode.eq(loops.size.mode),
+            self.psum_address.eq(loops.sum),
+            self.mac.sum.eq(loops.sum),
+            self.mac.first.eq(loops.first),
         ]
         with m.FSM():
             with m.State("IDLE"):
@@ -78,52 +88,57 @@ class Controller(wiring.Component):
             with m.State("LOAD_FILTER"):
                 self._load_filter(m, loops)
             with m.State("LOAD_WINDOW"):
-                self._load_ifmap(m, loops, over_window=True)
+                self._load_ifmap(m, loops, loops.last_s)
             with m.State("COMPUTE"):
                 self._compute(m, loops, window_start)
             with m.State("PASS_SUMS"):
                 self._pass_sums(m, loops)
             with m.State("SLIDE"):
-                self._load_ifmap(m, loops, over_window=False)
+                self._load_ifmap(m, loops, loops.last_slide)
         return m
 
     def _idle(self, m: Module, loops: _Loops, window_start: Signal) -> None:
         m.d.comb += self.config.ready.eq(1)
-        m.d.sync += [self.filter_address.eq(0), self.ifmap_write.eq(0)]
-        m.d.sync += [self.ifmap_read.eq(0), window_start.eq(0)]
+        m.d.sync += [self.filter_address.eq(0), self.filter_half.eq(0)]
+        m.d.sync += [self.ifmap_write.eq(0), self.ifmap_read.eq(0), window_start.eq(0)]
         with m.If(self.config.valid):
             loops.start(self.config.payload)
             m.next = "LOAD_FILTER"
+            with m.If(self.config.payload.keep_filter):
+                m.next = "LOAD_WINDOW"
 
     def _load_filter(self, m: Module, loops: _Loops) -> None:
-        m.d.comb += self.loading_filter.eq(1)
-        with m.If(self.filter_taken):
+        # The second half of a word came with the first: that step needs no transfer.
+        m.d.comb += self.loading_filter.eq(~self.filter_half)
+        with m.If(self.filter_taken | self.filter_half):
             self._step_filter_address(m, loops)
-            loops.step_filter_and_window()
+            loops.step_all()
             with m.If(loops.last):
                 m.next = "LOAD_WINDOW"
 
-    def _load_ifmap(self, m: Module, loops: _Loops, *, over_window: bool) -> None:
-        """The first window, all S x q words of it, or one more column of q words."""
+    def _load_ifmap(self, m: Module, loops: _Loops, last_column: Value) -> None:
+        """The first window, all S columns of it, or those that it slides by."""
         m.d.comb += self.loading_ifmap.eq(1)
         with m.If(self.ifmap_taken):
             m.d.sync += self.ifmap_write.eq(self._next_word(self.ifmap_write))
-            loops.step_channel(over_window=over_window)
-            with m.If(loops.last_c & (loops.last_s if over_window else 1)):
-                m.next = "COMPUTE"
+            loops.step_channel()
+            with m.If(loops.last_c):
+                loops.step_column(last_column)
+                with m.If(last_column):
+                    m.next = "COMPUTE"
 
     def _compute(self, m: Module, loops: _Loops, window_start: Signal) -> None:
         m.d.comb += self.mac.valid.eq(1)
         self._step_filter_address(m, loops)
-        loops.step_filter_and_window()
-        with m.If(loops.last_f):
+        loops.step_all()
+        with m.If(loops.last_t & loops.last_f):
             following = self._next_word(self.ifmap_read)
             m.d.sync += self.ifmap_read.eq(following)
-            # The next window starts behind this window's first column.
-            with m.If((loops.s == 0) & loops.last_c):
+            # The next window starts behind the columns that the slide drops.
+            with m.If(loops.last_slide & loops.last_c):
                 m.d.sync += window_start.eq(following)
             with m.If(loops.last):
-                m.d.sync += self.ifmap_read.eq(Mux(loops.s == 0, following, window_start))
+                m.d.sync += self.ifmap_read.eq(Mux(loops.last_slide, following, window_start))
                 m.next = "PASS_SUMS"
 
     def _pass_sums(self, m: Module, loops: _Loops) -> None:
@@ -131,13 +146,21 @@ class Controller(wiring.Component):
         with m.If(self.psum_taken):
             loops.step_filter()
             with m.If(loops.last_f):
+                loops.step_channel_of_sums()
+            with m.If(loops.last_sum):
                 loops.next_output()
                 m.next = "SLIDE"
                 with m.If(loops.last_x):
                     m.next = "IDLE"
 
     def _step_filter_address(self, m: Module, loops: _Loops) -> None:
-        m.d.sync += self.filter_address.eq(Mux(loops.last, 0, self.filter_address + 1))
+        """The next word, or the second half of this one."""
+        following = self.filter_address + 1
+        if self.design.weights_per_word > 1:
+            whole = self.filter_half | (self.mode == self.design.precision_modes - 1)
+            m.d.sync += self.filter_half.eq(Mux(loops.last, 0, ~whole))
+            following = Mux(whole, following, self.filter_address)
+        m.d.sync += self.filter_address.eq(Mux(loops.last, 0, following))
 
     def _next_word(self, address: Value) -> Value:
         """The ring's next address."""
@@ -145,45 +168,71 @@ class Controller(wiring.Component):
 
 
 class _Loops:
-    """The loop nest of a primitive: output column x, filter column s, channel c, filter f.
+    """The loop nest of a primitive: output column x, filter column s, channel c, filter f, term t.
 
-    f is innermost; a loop that ends starts again at 0 and steps the one around it.
+    t, or f where terms are not serial, is innermost; a loop that ends starts again at 0 and steps
+    the one around it. ``sum`` counts the sums of a column: f, or (c, f) if depthwise.
     """
 
-    def __init__(self, m: Module) -> None:
+    def __init__(self, m: Module, design: PEDesign) -> None:
         self._m = m
-        self._size = size = Signal(PrimitiveLayout())
+        self._serial = design.serial_terms
+        self.size = size = Signal(PrimitiveLayout())
         self._x = Signal.like(size.outputs)
         self.s = Signal.like(size.filter_width)
         self.c = Signal.like(size.channels)
         self.f = Signal.like(size.filters)
+        self.t = Signal(2)
+        self.sum = Signal((design.psum_depth - 1).bit_length())
         self.last_x = self._x == size.outputs
         self.last_s = self.s == size.filter_width
+        self.last_slide = self.s == size.slide
         self.last_c = self.c == size.channels
         self.last_f = self.f == size.filters
-        self.last = self.last_s & self.last_c & self.last_f
+        self.last_t: Value = Const(1)
+        self.first = (self.s == 0) & ((self.c == 0) | size.depthwise)
+        if self._serial:
+            # Filters with more terms come first: their numbers tell how many terms f has.
+            further = (self.f < size.filters_2) + (self.f < size.filters_3)
+            self.last_t = self.t == further
+            self.first = self.first & (self.t == 0)
+        self.last_sum = self.last_f & (self.last_c | ~size.depthwise)
+        self.last = self.last_s & self.last_c & self.last_f & self.last_t
 
     def start(self, size: Value) -> None:
         """Take the sizes of a primitive; every loop starts at 0."""
-        self._m.d.sync += self._size.eq(size)
-        self._m.d.sync += [loop.eq(0) for loop in (self._x, self.s, self.c, self.f)]
+        self._m.d.sync += self.size.eq(size)
+        loops = (self._x, self.s, self.c, self.f, self.t, self.sum)
+        self._m.d.sync += [loop.eq(0) for loop in loops]
 
     def step_filter(self) -> None:
-        """One step of f alone."""
+        """One step of f alone, and of the sum."""
         self._m.d.sync += self.f.eq(Mux(self.last_f, 0, self.f + 1))
+        self._m.d.sync += self.sum.eq(Mux(self.last_sum, 0, self.sum + 1))
 
-    def step_channel(self, *, over_window: bool) -> None:
-        """One step of c, and of s around it if the whole window is walked."""
+    def step_channel(self) -> None:
+        """One step of c."""
         self._m.d.sync += self.c.eq(Mux(self.last_c, 0, self.c + 1))
-        if over_window:
-            with self._m.If(self.last_c):
-                self._m.d.sync += self.s.eq(Mux(self.last_s, 0, self.s + 1))
 
-    def step_filter_and_window(self) -> None:
-        """One step of f, and of c and s around it."""
-        self.step_filter()
-        with self._m.If(self.last_f):
-            self.step_channel(over_window=True)
+    def step_channel_of_sums(self) -> None:
+        """One step of c where sums have channels."""
+        with self._m.If(self.size.depthwise):
+            self.step_channel()
+
+    def step_column(self, last: Value) -> None:
+        """One step of s, up to ``last``."""
+        self._m.d.sync += self.s.eq(Mux(last, 0, self.s + 1))
+
+    def step_all(self) -> None:
+        """One step of the innermost loop, and of those around it."""
+        if self._serial:
+            self._m.d.sync += self.t.eq(Mux(self.last_t, 0, self.t + 1))
+        with self._m.If(self.last_t):
+            self.step_filter()
+            with self._m.If(self.last_f):
+                self.step_channel()
+                with self._m.If(self.last_c):
+                    self.step_column(self.last_s)
 
     def next_output(self) -> None:
         """One step of x."""

@@ -33,3 +33,14 @@ def require_choice(name: str, value: object, allowed: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in choices:
         raise InputError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
     return value
+
+
+def require_bool(name: str, value: object) -> bool:
+    """Return ``value`` if it is true or false.
+
+    Raises:
+        InputError: if it is anything else, numbers included.
+    """
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be true or false, not {value!r}")
+    return value

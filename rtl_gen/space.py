@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 
 from rtl_gen import design as limits
 from rtl_gen.design import PEDesign
-from rtl_gen.errors import InputError, require_choice, require_int
+from rtl_gen.errors import InputError, require_bool, require_choice, require_int
 
 #: Columns that make a hardware design, as in ``PEDesign.to_dict``.
 DESIGN_COLUMNS = tuple(field.name for field in fields(PEDesign))
@@ -52,8 +52,16 @@ _RANGES = {
     "psum_depth": limits.PSUM_DEPTH,
     "psum_bits": limits.PSUM_BITS,
     "pipeline_stages": limits.PIPELINE_STAGES,
+    "precision_modes": limits.PRECISION_MODES,
     "period_ps": PERIOD_PS,
 }
+_CHOICES = {
+    "family": limits.FAMILIES,
+    "multiplier": limits.MULTIPLIERS,
+    "scratchpad": limits.SCRATCHPADS,
+}
+_SWITCHES = ("act_signed", "serial_terms", "zero_gating")
+_SPECIAL_FAMILIES = ("int", "pow2", "fp")
 #: Rounds of drawing before a sample is taken as it is; each aims at what is still missing.
 _SAMPLING_ROUNDS = 20
 _DEFAULTS = {
@@ -61,6 +69,11 @@ _DEFAULTS = {
     "filter_depth": 224,
     "psum_depth": 24,
     "pipeline_stages": 2,
+    "act_signed": True,
+    "precision_modes": 1,
+    "serial_terms": False,
+    "zero_gating": False,
+    "scratchpad": "flop",
     "period_ps": DEFAULT_PERIOD_PS,
 }
 
@@ -71,8 +84,8 @@ class Block:
 
     Attributes:
         axes: parameter name to its values; ``family`` and, unless derived or not applicable, every
-            numeric parameter. A missing ``psum_bits`` is derived, a missing ``terms`` is 0 for
-            ``int`` and 1 for ``pow2``.
+            other parameter. A missing ``psum_bits`` is derived, a missing ``terms`` is 0 for
+            ``int`` and ``fp`` and 1 for ``pow2``, a missing ``multiplier`` is the synthesizer's.
         largest_layer: (R, S, C) whose accumulation must not overflow, if the block states one.
     """
 
@@ -175,29 +188,41 @@ def resolve(table: pd.DataFrame, largest_layer: tuple[int, int, int] | None) -> 
         largest_layer: as in ``Block``.
     """
     table = table.copy()
-    is_int = (table["family"] == "int").to_numpy()
-    is_pow2 = (table["family"] == "pow2").to_numpy()
+    is_int, is_pow2, is_fp = ((table["family"] == name).to_numpy() for name in _SPECIAL_FAMILIES)
+    multiplies = is_int | is_fp
     if "terms" not in table:
         table["terms"] = np.where(is_pow2, 1, 0)
-    terms = np.where(is_int, 0, table["terms"].to_numpy())
-    legal = np.where(is_pow2, terms == 1, True) & (is_int | (terms > 0))
+    terms = np.where(multiplies, 0, table["terms"].to_numpy())
+    legal = np.where(is_pow2, terms == 1, True) & (multiplies | (terms > 0))
+    if "multiplier" not in table:
+        table["multiplier"] = np.where(multiplies, "synth", "none")
+    legal &= (table["multiplier"] != "none").to_numpy() == multiplies
 
-    weight_bits = table["weight_bits"].to_numpy()
+    act_bits, weight_bits = table["act_bits"].to_numpy(), table["weight_bits"].to_numpy()
     divisor = np.where(terms > 0, terms, 1)
     term_bits = weight_bits // divisor
     low, high = limits.TERM_BITS
     fits = (weight_bits % divisor == 0) & (term_bits >= low) & (term_bits <= high)
-    legal &= is_int | fits
+    legal &= multiplies | fits
+    is_float = np.isin(act_bits, limits.FP_BITS) & (weight_bits == act_bits)
+    legal &= np.where(is_fp, is_float, (act_bits <= limits.ACT_BITS[1]))
+    legal &= is_fp | (weight_bits <= limits.WEIGHT_BITS[1])
+    legal &= _options_fit(table, terms, term_bits)
 
     # int64 suffices: legal products are below 2**31, largest layers below 2**29.
-    shift = np.where(is_int | ~fits, 0, (1 << np.clip(term_bits - 1, 0, 8)) - 2)
-    max_weight = np.where(is_int, 1 << (weight_bits - 1), terms << shift)
-    max_product = max_weight << (table["act_bits"].to_numpy() - 1)
+    shift = np.where(multiplies | ~fits, 0, (1 << np.clip(term_bits - 1, 0, 8)) - 2)
+    max_weight = np.where(multiplies, 1 << np.minimum(weight_bits - 1, 15), terms << shift)
+    signed = table["act_signed"].to_numpy(dtype=bool)
+    act_range = np.minimum(act_bits, limits.ACT_BITS[1])
+    max_product = max_weight * np.where(signed, 1 << (act_range - 1), (1 << act_range) - 1)
     accumulations = math.prod(largest_layer or limits.DEFAULT_LARGEST_LAYER)
-    derived = _bit_length(max_product * accumulations) + 1
+    derived = np.where(is_fp, limits.FP_BITS[-1], _bit_length(max_product * accumulations) + 1)
     if "psum_bits" in table:
+        psum_bits = table["psum_bits"].to_numpy()
         needed = derived if largest_layer else _bit_length(max_product) + 1
-        legal &= table["psum_bits"].to_numpy() >= needed
+        legal &= np.where(
+            is_fp, np.isin(psum_bits, limits.FP_BITS) & (psum_bits >= act_bits), psum_bits >= needed
+        )
     else:
         table["psum_bits"] = derived
         legal &= (table["psum_bits"] >= limits.PSUM_BITS[0]).to_numpy()
@@ -206,6 +231,29 @@ def resolve(table: pd.DataFrame, largest_layer: tuple[int, int, int] | None) -> 
     table["terms"] = terms
     table["family"] = np.where(terms == 1, "pow2", table["family"].to_numpy())
     return table.loc[legal, list(POINT_COLUMNS)].reset_index(drop=True)
+
+
+def _options_fit(
+    table: pd.DataFrame, terms: NDArray[np.int64], term_bits: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether the options of each row go with its other parameters."""
+    act_bits, weight_bits = table["act_bits"].to_numpy(), table["weight_bits"].to_numpy()
+    is_int, is_fp = (table["family"] == "int").to_numpy(), (table["family"] == "fp").to_numpy()
+    modes = table["precision_modes"].to_numpy()
+    serial = table["serial_terms"].to_numpy(dtype=bool)
+    splits = is_int & (act_bits % 2 == 0) & (weight_bits % 2 == 0)
+    splits &= np.minimum(act_bits, weight_bits) >= limits.MIN_SPLIT_BITS
+    fits = (modes == 1) | splits
+    fits &= ~serial | (terms > 1)
+    fits &= ~is_fp | table["act_signed"].to_numpy(dtype=bool)
+    fits &= ~is_fp | ~table["zero_gating"].to_numpy(dtype=bool)
+    word = np.where(serial, term_bits, weight_bits * np.where(modes == limits.MODES_4X, 2, 1))
+    holds = np.isin(word, limits.SRAM_WORD_BITS) & (
+        table["filter_depth"].to_numpy() * word >= limits.SRAM_MIN_BYTES * 8
+    )
+    holds &= table["pipeline_stages"].to_numpy() > 1
+    fitting: NDArray[np.bool_] = fits & ((table["scratchpad"] != "sram").to_numpy() | holds)
+    return fitting
 
 
 def _bit_length(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -223,12 +271,12 @@ def design_of(row: Mapping[Hashable, Any]) -> PEDesign:
     Raises:
         InputError: if it is not legal.
     """
-    values: dict[str, Any] = {
-        name: row[name] if name == "family" else int(row[name])
-        for name in DESIGN_COLUMNS
-        if name in row
-    }
-    if values.get("family") == "int":
+    values: dict[str, Any] = {}
+    for name in DESIGN_COLUMNS:
+        if name in row:
+            kind = str if name in _CHOICES else bool if name in _SWITCHES else int
+            values[name] = kind(row[name])
+    if values.get("family") in ("int", "fp"):
         values.pop("terms", None)
     return PEDesign(**values)
 
@@ -309,6 +357,7 @@ def _parse_block(entry: object) -> list[Block]:
         for name in _as_list("preset", presets):
             base = PEDesign.preset(name).to_dict()
             base.pop("psum_bits")
+            base.pop("multiplier")
             if base["terms"] == 0:
                 base.pop("terms")
             if clash := sorted(set(entry) & {"family", "act_bits", "weight_bits", "terms"}):
@@ -327,6 +376,10 @@ def _parse_block(entry: object) -> list[Block]:
         if name not in entry:
             raise InputError(f"needs {name}")
     axes = {name: _parse_axis(name, value) for name, value in {**_DEFAULTS, **entry}.items()}
+    if "fp" not in axes["family"]:
+        for name in ("act_bits", "weight_bits"):
+            for bits in axes[name]:
+                require_int(name, bits, *_RANGES[name])
     if "terms" not in axes and "lightpe" in axes["family"]:
         raise InputError("needs terms for family lightpe")
     return [Block(axes=axes, largest_layer=layer)]
@@ -335,9 +388,11 @@ def _parse_block(entry: object) -> list[Block]:
 def _parse_axis(name: str, value: object) -> tuple[Any, ...]:
     values = _as_list(name, value)
     for item in values:
-        if name == "family":
-            require_choice(name, item, limits.FAMILIES)
-        else:
+        if name in _CHOICES:
+            require_choice(name, item, _CHOICES[name])
+        elif name in _SWITCHES:
+            require_bool(name, item)
+        elif not (name in ("act_bits", "weight_bits") and item == limits.FP_BITS[-1]):
             require_int(name, item, *_RANGES[name])
     return tuple(dict.fromkeys(values))
 

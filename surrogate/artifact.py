@@ -196,4 +196,5 @@ def _regressor_from_json(values: Mapping[str, Any], *, n_jobs: int) -> Surrogate
 
 def _ranges_from_json(values: Mapping[str, Any]) -> TrainingRanges:
     numbers = {name: (float(low), float(high)) for name, (low, high) in values["numbers"].items()}
-    return TrainingRanges(families=tuple(values["families"]), numbers=numbers)
+    choices = {name: tuple(found) for name, found in values["choices"].items()}
+    return TrainingRanges(choices=choices, numbers=numbers)

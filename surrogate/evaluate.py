@@ -31,8 +31,11 @@ MIN_DESIGNS = 2 * FOLDS
 #: arithmetic, and no near relative of a tested point is learnt from.
 SPLITS = {
     "designs": list(DESIGN_COLUMNS),
-    "datapaths": ["family", "act_bits", "weight_bits", "terms"],
-}
+    "datapaths": [
+        "family", "act_bits", "weight_bits", "terms", "act_signed", "multiplier",
+        "precision_modes", "serial_terms",
+    ],
+}  # fmt: skip
 
 #: What is compared: the surrogate, its base alone, and two yardsticks.
 MODELS = ("surrogate", "physical base", "quadratic polynomial", "mean")

@@ -13,17 +13,29 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rtl_gen.design import FAMILIES
+from rtl_gen.design import FAMILIES, FP_BITS, MODES_4X, MULTIPLIERS, SCRATCHPADS
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
 
 Column = NDArray[np.float64]
 
 #: Counts up when a feature is added, removed, reordered or computed differently.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-#: Parameters that are numbers: every one is at least 1, but ``terms``, which is 0 for ``int``.
-NUMBER_COLUMNS = tuple(name for name in POINT_COLUMNS if name != "family")
+#: Parameters that are names, and those that they can be.
+CHOICES = {"family": FAMILIES, "multiplier": MULTIPLIERS, "scratchpad": SCRATCHPADS}
+#: Parameters that are true or false: 1 or 0.
+SWITCHES = ("act_signed", "serial_terms", "zero_gating")
+#: Parameters that are numbers: every one is at least 1, but ``terms`` and the switches.
+NUMBER_COLUMNS = tuple(name for name in POINT_COLUMNS if name not in CHOICES)
+#: Choices as features: 1 where the parameter has that value.
+_FLAGS = {
+    "is_fp": ("family", "fp"),
+    "is_booth": ("multiplier", "booth"),
+    "is_array": ("multiplier", "array"),
+    "is_latch": ("scratchpad", "latch"),
+    "is_sram": ("scratchpad", "sram"),
+}
 
 #: The synthesizer gives a clock gate to words of at least this many bits; shorter ones keep a
 #: multiplexer for each bit, and their flip-flops are clocked in every cycle.
@@ -33,15 +45,22 @@ MIN_GATED_BITS = 4
 #: tree of multiplexers, the base-2 logarithm of what it selects from.
 FEATURE_NAMES = (
     *NUMBER_COLUMNS,
-    # Sizes.
+    *_FLAGS,
+    # Sizes. Those of the three scratchpads are in flip-flops.
     "ifmap_spad_bits",
     "filter_spad_bits",
     "psum_spad_bits",
+    "latch_bits",
+    "sram_bits",
     "gated_words",
     "ungated_bits",
     "address_bits",
     "product_bits",
     "multiplier_cells",
+    "booth_cells",
+    "array_cells",
+    "split_bits",
+    "fp_sum_bits",
     "shifter_cells",
     "adder_tree_bits",
     "pipeline_bits",
@@ -53,6 +72,7 @@ FEATURE_NAMES = (
     "multiply_rows_in_sum",
     "product_carry_in_sum",
     "read_bits_in_sum",
+    "sram_read_in_sum",
     # What switches for a multiply-accumulate.
     "gated_words_clocked",
     "ungated_bits_clocked",
@@ -81,6 +101,11 @@ def feature_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
             unknown.
     """
     columns = checked_numbers(table)
+    columns |= {
+        flag: (table[name] == value).to_numpy(dtype=np.float64)
+        for flag, (name, value) in _FLAGS.items()
+    }
+    columns |= _words(columns)
     columns |= _storage(columns)
     columns |= _datapath(columns)
     columns |= _pipeline(columns)
@@ -90,12 +115,13 @@ def feature_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
 
 
 def parameter_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
-    """The raw parameters of each design point, ``NUMBER_COLUMNS``; ``terms`` tells the family.
+    """The raw parameters of each design point, ``NUMBER_COLUMNS``, and the names as flags.
 
     Raises:
         InputError: as ``feature_matrix``.
     """
-    return np.column_stack(list(checked_numbers(table).values()))
+    numbers = list(checked_numbers(table).values())
+    return np.column_stack([*numbers, *(table[name] == value for name, value in _FLAGS.values())])
 
 
 def feature_indices(names: Iterable[str]) -> tuple[int, ...]:
@@ -115,15 +141,16 @@ def checked_numbers(table: pd.DataFrame) -> dict[str, Column]:
                 f"a design point needs {name}; the table has only "
                 f"{', '.join(map(str, table.columns)) or 'no columns'}"
             )
-    unknown = ~table["family"].isin(FAMILIES)
-    if unknown.any():
-        raise InputError(
-            f"family must be one of {', '.join(FAMILIES)}, not "
-            f"{table.loc[unknown, 'family'].iloc[0]!r}"
-        )
+    for name, allowed in CHOICES.items():
+        unknown = ~table[name].isin(allowed)
+        if unknown.any():
+            raise InputError(
+                f"{name} must be one of {', '.join(allowed)}, not "
+                f"{table.loc[unknown, name].iloc[0]!r}"
+            )
     columns = {}
     for name in NUMBER_COLUMNS:
-        lowest = 0 if name == "terms" else 1
+        lowest = 0 if name == "terms" or name in SWITCHES else 1
         try:
             columns[name] = table[name].to_numpy(dtype=np.float64)
         except (TypeError, ValueError):
@@ -136,51 +163,88 @@ def checked_numbers(table: pd.DataFrame) -> dict[str, Column]:
     return columns
 
 
+def _words(columns: dict[str, Column]) -> dict[str, Column]:
+    """Widths of ifmap and filter words, and terms that are there at once, as in ``PEDesign``."""
+    modes, terms, serial = (columns[n] for n in ("precision_modes", "terms", "serial_terms"))
+    term_bits = columns["weight_bits"] // np.maximum(terms, 1)
+    weights = columns["weight_bits"] * (1 + (modes == MODES_4X))
+    return {
+        "term_bits": term_bits,
+        "parallel_terms": np.where(serial > 0, 1, terms),
+        "act_word": columns["act_bits"] * (1 + (modes > 1)),
+        "weight_word": np.where(serial > 0, term_bits, weights),
+    }
+
+
 def _storage(columns: dict[str, Column]) -> dict[str, Column]:
-    """Flip-flops of the scratchpads, their words, and their address registers.
+    """Bits of the scratchpads by what they are made of, their words, and address registers.
 
     The filter scratchpad has one address, the ifmap ring three (write, read, start of the window),
-    the psums one.
+    the psums one. Only the filters' scratchpad can be a macro. Words of latches always have a
+    clock gate.
     """
-    act, weight, psum_bits = (columns[n] for n in ("act_bits", "weight_bits", "psum_bits"))
+    act, weight, psum_bits = (columns[n] for n in ("act_word", "weight_word", "psum_bits"))
     ifmap, filters, psum = (columns[f"{name}_depth"] for name in ("ifmap", "filter", "psum"))
-    act_gated, weight_gated = act >= MIN_GATED_BITS, weight >= MIN_GATED_BITS
+    latch, macro = columns["is_latch"] > 0, columns["is_sram"] > 0
+    flop, filter_flop = ~latch, ~latch & ~macro
+    act_gated, weight_gated = (act >= MIN_GATED_BITS) | latch, (weight >= MIN_GATED_BITS) | latch
     return {
-        "ifmap_spad_bits": ifmap * act,
-        "filter_spad_bits": filters * weight,
-        "psum_spad_bits": psum * psum_bits,
-        "gated_words": ifmap * act_gated + filters * weight_gated + psum,
-        "ungated_bits": ifmap * act * ~act_gated + filters * weight * ~weight_gated,
+        "ifmap_spad_bits": flop * ifmap * act,
+        "filter_spad_bits": filter_flop * filters * weight,
+        "psum_spad_bits": flop * psum * psum_bits,
+        "latch_bits": latch * (ifmap * act + filters * weight + psum * psum_bits),
+        "sram_bits": macro * filters * weight,
+        "gated_words": ifmap * act_gated + ~macro * filters * weight_gated + psum,
+        "ungated_bits": ifmap * act * ~act_gated + ~macro * filters * weight * ~weight_gated,
         "address_bits": _address_bits(filters) + 3 * _address_bits(ifmap) + _address_bits(psum),
     }
 
 
 def _datapath(columns: dict[str, Column]) -> dict[str, Column]:
-    """Bit cells of the arithmetic, ``max_shift`` and ``product_bits`` as in ``PEDesign``."""
-    act, weight, terms = columns["act_bits"], columns["weight_bits"], columns["terms"]
-    is_int = terms == 0
-    term_bits = weight // np.maximum(terms, 1)
-    max_shift = np.where(is_int, 0, np.exp2(term_bits - 1) - 2)
-    sum_bits = np.floor(np.log2(np.maximum(terms, 1))) + 1
-    product = np.where(is_int, act + weight, act + max_shift + sum_bits)
+    """Bit cells of the arithmetic; ``product_bits`` as in ``PEDesign``."""
+    act, weight, terms = columns["act_bits"], columns["weight_bits"], columns["parallel_terms"]
+    is_fp, splits = columns["is_fp"] > 0, columns["precision_modes"] > 1
+    is_int = (columns["terms"] == 0) & ~is_fp
+    max_shift = np.where(terms == 0, 0, np.exp2(np.minimum(columns["term_bits"], 5) - 1) - 2)
+    max_act = np.where(columns["act_signed"] > 0, np.exp2(act - 1), np.exp2(act) - 1)
+    sum_bits = np.frexp(np.maximum(terms, 1) * max_act)[1] + 1
+    product = np.where(is_fp, columns["psum_bits"], np.where(is_int, act + weight, 0))
+    product = np.where(terms > 0, sum_bits + max_shift, product)
     shifted = act + max_shift + 1
+    significand = np.where(act == FP_BITS[-1], 24, 8)
+    halves = 4 * (act / 2 + 1) * (weight / 2 + 1)
+    cells = np.where(is_fp, significand**2, is_int * np.where(splits, halves, act * weight))
+    own = (columns["is_booth"] > 0) | (columns["is_array"] > 0)
     return {
         "product_bits": product,
-        "multiplier_cells": is_int * act * weight,
+        "all_multiplier_cells": cells,
+        "multiplier_cells": cells * ~own,
+        "booth_cells": cells * columns["is_booth"],
+        "array_cells": cells * columns["is_array"],
+        # Partial products move to other places by mode.
+        "split_bits": splits * product * columns["precision_modes"],
+        # Alignment, leading zeros and normalisation: a shifter of a sum's width each.
+        "fp_sum_bits": is_fp * columns["psum_bits"] * np.log2(columns["psum_bits"]),
         # A shifter has a multiplexer for each result bit and bit of the distance.
-        "shifter_cells": terms * shifted * (term_bits - 1),
+        "shifter_cells": terms * shifted * (columns["term_bits"] - 1),
         "adder_tree_bits": np.maximum(terms - 1, 0) * product,
     }
 
 
 def _pipeline(columns: dict[str, Column]) -> dict[str, Column]:
-    """Bits of all pipeline registers, and of valid, first and psum address that travel along."""
-    stages, weight, terms = (columns[n] for n in ("pipeline_stages", "weight_bits", "terms"))
-    act, product = columns["act_bits"], columns["product_bits"]
-    inner = np.where(terms == 0, 2 * act + weight, np.maximum(terms, 1) * product)
-    control = (stages - 1) * (2 + _address_bits(columns["psum_depth"]))
-    data = (stages >= 2) * (act + weight) + (stages >= 3) * product + (stages >= 4) * inner
-    return {"pipeline_bits": control + data}
+    """Bits of all pipeline registers, and of valid, first and psum address that travel along.
+
+    Latches take their words from a register in front of them; a macro has one of its own behind.
+    """
+    stages, terms = columns["pipeline_stages"], columns["parallel_terms"]
+    act, weight, product = (columns[n] for n in ("act_word", "weight_word", "product_bits"))
+    own = (columns["is_booth"] > 0) | (columns["is_array"] > 0)
+    halves = 2 * columns["act_bits"] + columns["weight_bits"]
+    inner = np.where(terms > 0, terms * product, np.where(own, 2 * product, halves))
+    control = (stages - 1) * (2 + columns["zero_gating"] + _address_bits(columns["psum_depth"]))
+    operands = act + weight * (columns["is_sram"] == 0)
+    data = (stages >= 2) * operands + (stages >= 3) * product + (stages >= 4) * inner
+    return {"pipeline_bits": control + data + columns["is_latch"] * (act + weight)}
 
 
 def _cycle(columns: dict[str, Column]) -> dict[str, Column]:
@@ -188,16 +252,19 @@ def _cycle(columns: dict[str, Column]) -> dict[str, Column]:
 
     1 stage: all in one cycle; 2: read | multiply and sum; 3: read | multiply | sum; 4: read | half
     multiply | half multiply | sum. Logic on the longest path is built of larger gates: a
-    scratchpad whose words are read in the cycle of the sum is a larger one.
+    scratchpad whose words are read in the cycle of the sum is a larger one. A macro is read in the
+    cycle of the multiplication.
     """
-    stages, terms, weight = (columns[n] for n in ("pipeline_stages", "terms", "weight_bits"))
-    read = np.log2(np.maximum(columns["filter_depth"], columns["ifmap_depth"]))
+    stages, terms = columns["pipeline_stages"], columns["parallel_terms"]
+    macro = columns["is_sram"] > 0
+    read = np.log2(np.maximum(columns["filter_depth"] * ~macro, columns["ifmap_depth"]))
     # Rows of partial products; or a level for each bit of the distance, and for each further term.
     rows = np.where(
         terms == 0,
-        np.minimum(columns["act_bits"], weight),
-        weight // np.maximum(terms, 1) + terms - 1,
+        np.sqrt(columns["all_multiplier_cells"]),
+        columns["term_bits"] + terms - 1,
     )
+    multiplies = columns["all_multiplier_cells"] > 0
     return {
         "read_levels": read,
         "psum_read_levels": np.log2(columns["psum_depth"]),
@@ -205,9 +272,10 @@ def _cycle(columns: dict[str, Column]) -> dict[str, Column]:
         "read_levels_in_sum": (stages == 1) * read,
         "multiply_rows_in_sum": (stages <= 2) * rows,
         # The multiplier ends in a carry chain of its own.
-        "product_carry_in_sum": (stages <= 2) * (terms == 0) * columns["product_bits"],
+        "product_carry_in_sum": (stages <= 2) * multiplies * columns["product_bits"],
         "read_bits_in_sum": (stages == 1)
-        * (columns["ifmap_spad_bits"] + columns["filter_spad_bits"]),
+        * (columns["ifmap_spad_bits"] + columns["filter_spad_bits"] + columns["latch_bits"]),
+        "sram_read_in_sum": macro * (stages <= 2) * np.log2(columns["filter_depth"]),
     }
 
 
@@ -218,18 +286,22 @@ def _switching(columns: dict[str, Column]) -> dict[str, Column]:
     and bit changes. Weight codes are uniform: a term is zero, and idle, with a probability of
     ``2 / 2**term_bits``. Logic without a register in front of it passes on, and multiplies, the
     glitches of what stands before: hence the same cells several times, by what they stand behind.
+    With ``serial_terms`` a multiply-accumulate is one step for each term.
     """
-    stages, terms, psum_bits = (columns[n] for n in ("pipeline_stages", "terms", "psum_bits"))
+    stages, psum_bits = columns["pipeline_stages"], columns["psum_bits"]
+    terms, serial = columns["parallel_terms"], columns["serial_terms"] > 0
     in_sum, behind_read = stages <= 2, (stages == 1) * np.log2(columns["filter_depth"])
-    cells = columns["multiplier_cells"]
-    active = 1 - np.exp2(1 - columns["weight_bits"] // np.maximum(terms, 1))
+    cells = columns["all_multiplier_cells"]
+    steps = np.where(serial, columns["terms"], 1)
+    active = steps * (1 - np.exp2(1 - columns["term_bits"]))
     term_bits = active * terms * columns["product_bits"]
     cycles = cycles_per_mac(columns)
+    read = steps * columns["weight_word"] * (columns["is_sram"] == 0)
     return {
         "gated_words_clocked": cycles * columns["gated_words"],
         "ungated_bits_clocked": cycles * columns["ungated_bits"],
-        "filter_bit_levels": columns["weight_bits"] * np.log2(columns["filter_depth"]),
-        "psum_bit_levels": psum_bits * np.log2(columns["psum_depth"]),
+        "filter_bit_levels": read * np.log2(columns["filter_depth"]),
+        "psum_bit_levels": steps * psum_bits * np.log2(columns["psum_depth"]),
         "multiplier_cells_in_sum": in_sum * cells,
         "multiplier_cells_apart": ~in_sum * cells,
         "multiplier_cells_behind_read": behind_read * cells,
@@ -240,18 +312,21 @@ def _switching(columns: dict[str, Column]) -> dict[str, Column]:
 
 
 def cycles_per_mac(columns: Mapping[str, Column]) -> Column:
-    """Cycles for each product of a long row that fills the scratchpads.
+    """Cycles for each product of a long row that fills the scratchpads, in the full precision.
 
     With S = 3 columns where they fit, as many of q channels and then of p filters as do, it is
-    ``1 + (p + q + pipeline_stages - 1) / (S q p)``: see ``rtl_gen.golden.row_cycles``.
+    ``k + (p + q + pipeline_stages - 1) / (S q p)``, k being the terms of a weight if they are
+    serial, else 1: see ``rtl_gen.golden.row_cycles``.
     """
-    ifmap, filters = columns["ifmap_depth"], columns["filter_depth"]
-    shorter = np.minimum(ifmap, filters)
+    steps = np.where(columns["serial_terms"] > 0, columns["terms"], 1)
+    per_word = np.where(columns["precision_modes"] == MODES_4X, 2, 1)
+    room = np.maximum(columns["filter_depth"] * per_word // steps, 1)
+    shorter = np.minimum(columns["ifmap_depth"], room)
     width = np.minimum(3, shorter)
     channels = shorter // width
-    kept = np.minimum(columns["psum_depth"], filters // (width * channels))
+    kept = np.minimum(columns["psum_depth"], room // (width * channels))
     idle = kept + channels + columns["pipeline_stages"] - 1
-    cycles: Column = 1 + idle / (width * channels * kept)
+    cycles: Column = steps + idle / (width * channels * kept)
     return cycles
 
 

@@ -16,16 +16,23 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from surrogate.baseline import PhysicalBase, check_positive
-from surrogate.features import checked_numbers, feature_indices, feature_matrix
+from surrogate.features import CHOICES, checked_numbers, feature_indices, feature_matrix
 
 _SIZES = (
     "ifmap_spad_bits",
     "filter_spad_bits",
     "psum_spad_bits",
+    "latch_bits",
+    "is_sram",
+    "sram_bits",
     "gated_words",
     "ungated_bits",
     "read_bits_in_sum",
     "multiplier_cells",
+    "booth_cells",
+    "array_cells",
+    "split_bits",
+    "fp_sum_bits",
     "shifter_cells",
     "adder_tree_bits",
     "psum_bits",
@@ -39,6 +46,9 @@ _DELAYS = (
     "read_levels_in_sum",
     "multiply_rows_in_sum",
     "product_carry_in_sum",
+    "is_fp",
+    "is_sram",
+    "sram_read_in_sum",
 )
 _SWITCHING = (
     "gated_words_clocked",
@@ -53,6 +63,11 @@ _SWITCHING = (
     "active_term_bits_in_sum",
     "active_term_bits_behind_read",
     "active_tree_bits_in_sum",
+    "latch_bits",
+    "split_bits",
+    "fp_sum_bits",
+    "is_sram",
+    "sram_bits",
 )
 #: Targets, and the physical quantities whose sum is the base of each.
 BASE_FEATURES: dict[str, tuple[str, ...]] = {
@@ -159,11 +174,11 @@ class TrainingRanges:
     """What was measured, parameter by parameter.
 
     Attributes:
-        families: that occur.
+        choices: values that occur of each parameter that is a name.
         numbers: least and greatest value of each numeric parameter.
     """
 
-    families: tuple[str, ...]
+    choices: dict[str, tuple[str, ...]]
     numbers: dict[str, tuple[float, float]]
 
     @classmethod
@@ -171,16 +186,18 @@ class TrainingRanges:
         """The ranges of a table of design points."""
         columns = checked_numbers(table)
         return cls(
-            families=tuple(sorted(set(table["family"]))),
+            choices={name: tuple(sorted(set(table[name]))) for name in CHOICES},
             numbers={name: (float(v.min()), float(v.max())) for name, v in columns.items()},
         )
 
     def contain(self, table: pd.DataFrame) -> NDArray[np.bool_]:
-        """For each design point, whether its family was measured and every number is in range."""
-        inside: NDArray[np.bool_] = table["family"].isin(self.families).to_numpy(dtype=bool)
+        """For each design point, whether its names were measured and every number is in range."""
+        inside: NDArray[np.bool_] = np.ones(len(table), dtype=bool)
+        for name, values in self.choices.items():
+            inside &= table[name].isin(values).to_numpy(dtype=bool)
         for name, (low, high) in self.numbers.items():
-            values = table[name].to_numpy()
-            inside = inside & (values >= low) & (values <= high)
+            numbers = table[name].to_numpy()
+            inside &= (numbers >= low) & (numbers <= high)
         return inside
 
 

@@ -15,6 +15,8 @@ from surrogate.model import TARGETS
 
 #: Columns that say where the numbers come from, as far as the dataset has them.
 ORIGIN_COLUMNS = ("flow", "platform", "corner", "activity_model")
+#: The measured row that is learnt from: other rows tell of the same hardware at other work.
+ROW = {"operands": "uniform", "mode": 0, "run_terms": 0}
 
 #: Rows with this status were measured, any other are failures without values.
 OK = "ok"
@@ -23,7 +25,8 @@ OK = "ok"
 def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
     """The measured points: rows whose status is ``ok``, without the metrics nothing is learnt from.
 
-    How many failed is the difference in length.
+    Rows measured with other operands, modes or terms than ``ROW`` are left out, where the dataset
+    says so.
 
     Args:
         dataset: one row for each point; columns ``POINT_COLUMNS``, ``status``, ``TARGETS``, others.
@@ -38,7 +41,11 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
     for name in (*POINT_COLUMNS, "status", *TARGETS):
         if name not in dataset:
             raise InputError(f"the dataset has no column {name}")
-    table = dataset.loc[dataset["status"] == OK, [*POINT_COLUMNS, *TARGETS]]
+    used = dataset["status"] == OK
+    for name, value in ROW.items():
+        if name in dataset:
+            used &= dataset[name] == value
+    table = dataset.loc[used, [*POINT_COLUMNS, *TARGETS]]
     table = table.reset_index(drop=True)
     if table.empty:
         raise InputError(f"the dataset has no row with status {OK} among its {len(dataset)}")

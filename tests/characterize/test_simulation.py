@@ -5,71 +5,76 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from characterize.process import StepError
 from characterize.simulate import simulate
-from characterize.workload import Workload, draw, measured_primitive
+from characterize.workload import measured_primitive
 from rtl_gen.design import PRESETS, PEDesign
 from rtl_gen.export import verilog_text
-from rtl_gen.golden import Primitive, row_cycles
+from rtl_gen.golden import Primitive, convolve_row, decode_weights, row_cycles
+from rtl_gen.operands import Workload, draw
+from tests.strategies import designs, primitives, workloads
 
 pytestmark = pytest.mark.tool
 
 
-@st.composite
-def workloads(draw_: st.DrawFn, design: PEDesign) -> list[Workload]:
-    """One to three primitives that fit the scratchpads, edges of them included."""
-    works = []
-    for _ in range(draw_(st.integers(1, 3))):
-        width = draw_(st.integers(1, min(design.ifmap_depth, design.filter_depth)))
-        channels = draw_(st.integers(1, min(design.ifmap_depth, design.filter_depth) // width))
-        most = min(design.psum_depth, design.filter_depth // (width * channels))
-        size = Primitive(
-            filter_width=width,
-            channels=channels,
-            filters=draw_(st.integers(1, most)),
-            outputs=draw_(st.integers(1, 5)),
-        )
-        works.append(draw(design, size, draw_(st.integers(0, 2**31))))
-    return works
-
-
-@st.composite
-def small_designs(draw_: st.DrawFn) -> PEDesign:
-    """Designs that simulate quickly, of every family and number of stages."""
-    family = draw_(st.sampled_from(["int", "lightpe", "pow2"]))
-    terms = None if family == "int" else 1 if family == "pow2" else draw_(st.integers(2, 3))
-    return PEDesign(
-        family=family,
-        act_bits=draw_(st.integers(2, 16)),
-        weight_bits=draw_(st.integers(2, 16))
-        if terms is None
-        else terms * draw_(st.integers(2, 5)),
-        terms=terms,
-        ifmap_depth=draw_(st.integers(1, 9)),
-        filter_depth=draw_(st.integers(1, 24)),
-        psum_depth=draw_(st.integers(1, 6)),
-        pipeline_stages=draw_(st.integers(1, 4)),
-    )
-
-
-def run_rtl(folder: Path, design: PEDesign, works: list[Workload], stall: float = 0.0) -> int:
+def run_rtl(
+    folder: Path,
+    design: PEDesign,
+    works: list[Workload],
+    *,
+    stall: float = 0.0,
+    reset_at: int | None = None,
+) -> int:
     """Cycles of a simulation of the exported Verilog, which must give the golden sums."""
     (folder / "pe.v").write_text(verilog_text(design))
-    return simulate(folder, design, works, ["pe.v"], gates=False, timeout_s=120, stall=stall).cycles
+    return simulate(
+        folder, design, works, ["pe.v"], gates=False, timeout_s=120, stall=stall, reset_at=reset_at
+    ).cycles
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_design_computes_any_primitives_under_back_pressure(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    """Any family and options, sizes, operands, waiting streams, and a reset in the middle."""
+    design = data.draw(designs(largest_depth=12))
+    works = data.draw(workloads(design))
+    longest = sum(row_cycles(design, work.size) for work in works)
+    run_rtl(
+        tmp_path,
+        design,
+        works,
+        stall=data.draw(st.sampled_from([0.0, 0.3, 0.7])),
+        reset_at=data.draw(st.none() | st.integers(1, longest)),
+    )
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_any_design_computes_any_primitive_under_back_pressure(
+def test_any_undisturbed_primitive_takes_the_cycles_of_the_formula(
     tmp_path: Path, data: st.DataObject
 ) -> None:
-    design = data.draw(small_designs())
-    works = data.draw(workloads(design))
-    run_rtl(tmp_path, design, works, stall=data.draw(st.sampled_from([0.0, 0.3, 0.7])))
+    """With the formula in the simulation's own check, and here in words of its own."""
+    design = data.draw(designs(largest_depth=12))
+    size = data.draw(primitives(design))
+    terms = sum(size.terms_of_filters(design))
+    groups = size.channels // design.modes[size.mode].products
+    per_column = size.filter_width * groups * terms
+    sums = size.filters * size.channels if size.depthwise else size.filters
+    expected = (
+        per_column
+        + size.filter_width * groups
+        + size.outputs * (per_column + design.pipeline_stages - 1 + sums)
+        + (size.outputs - 1) * min(size.stride, size.filter_width) * groups
+        + 1
+    )
+    assert run_rtl(tmp_path, design, [draw(design, size, 1)]) == expected
 
 
 @pytest.mark.parametrize("stages", [1, 2, 3, 4])
@@ -123,3 +128,33 @@ def test_a_wrong_sum_is_named(tmp_path: Path) -> None:
     have, want = int(work.expected[1, 2]) - 1, int(work.expected[1, 2])
     # The bench itself fails too: its assertion and this comparison are independent.
     assert f"psum 5 is {have}, the golden model says {want}" in str(error.value)
+
+
+@pytest.mark.parametrize("family", ["int", "lightpe", "unsigned"])
+def test_the_largest_accumulation_is_exact_and_one_more_wraps(tmp_path: Path, family: str) -> None:
+    """The extreme product as often as it fits: the sum of one more changes its sign."""
+    values = {
+        "int": {"family": "int", "act_bits": 4, "weight_bits": 4, "psum_bits": 10},
+        "lightpe": {
+            "family": "lightpe", "act_bits": 4, "weight_bits": 6, "terms": 2, "psum_bits": 9,
+        },
+        "unsigned": {
+            "family": "int", "act_bits": 4, "weight_bits": 4, "psum_bits": 11, "act_signed": False,
+        },
+    }[family]  # fmt: skip
+    design = PEDesign.from_dict({**values, "ifmap_depth": 12, "filter_depth": 12})
+    most = design.max_accumulations
+    assert most is not None
+    assert most < design.ifmap_depth
+    lowest_act = -8 if design.act_signed else 15
+    # The code of the largest magnitude: -8, -4 - 4; both products with the sign of weight x act.
+    code = 8 if design.terms == 0 else 0b111111
+    product = int(decode_weights(design, np.array(code))) * lowest_act
+    for count, exact in ((most, True), (most + 1, False)):
+        size = Primitive(filter_width=1, channels=count, filters=1, outputs=1, chain=False)
+        ifmap = np.full((1, count), lowest_act)
+        filters = np.full((1, count, 1), code)
+        expected = convolve_row(design, size, ifmap, filters, None)
+        assert (int(expected[0, 0]) == count * product) == exact
+        work = Workload(size=size, ifmap=ifmap, filters=filters, psums=None, expected=expected)
+        run_rtl(tmp_path, design, [work])

@@ -12,26 +12,10 @@ from hypothesis import strategies as st
 
 from rtl_gen.design import PRESETS, PEDesign
 from rtl_gen.errors import InputError
+from tests.strategies import designs
 
 INT8 = {"family": "int", "act_bits": 8, "weight_bits": 8}
-
-
-@st.composite
-def designs(draw: st.DrawFn) -> PEDesign:
-    """Any design of any family."""
-    family = draw(st.sampled_from(["int", "lightpe", "pow2"]))
-    terms = {"int": None, "pow2": 1}.get(family, draw(st.integers(1, 3)))
-    weight_bits = draw(st.integers(2, 16)) if terms is None else terms * draw(st.integers(2, 5))
-    return PEDesign(
-        family=family,
-        act_bits=draw(st.integers(2, 16)),
-        weight_bits=weight_bits,
-        terms=terms,
-        ifmap_depth=draw(st.integers(1, 64)),
-        filter_depth=draw(st.integers(1, 512)),
-        psum_depth=draw(st.integers(1, 64)),
-        pipeline_stages=draw(st.integers(1, 4)),
-    )
+FP32 = {"family": "fp", "act_bits": 32, "weight_bits": 32}
 
 
 @given(designs())
@@ -58,6 +42,9 @@ def test_other_hardware_has_another_digest(design: PEDesign, data: st.DataObject
     name = data.draw(st.sampled_from(["ifmap_depth", "filter_depth", "psum_depth", "psum_bits"]))
     values = design.to_dict()
     values[name] += 1 if values[name] < 64 else -1
+    if design.family == "fp":
+        values["psum_bits"] = design.psum_bits
+        values["psum_depth"] = design.psum_depth % 64 + 1
     if design.terms == 0:
         values.pop("terms")
     assert PEDesign.from_dict(values).digest != design.digest
@@ -78,7 +65,67 @@ def test_a_design_cannot_be_changed() -> None:
         ({"act_bits": True}, "act_bits must be an integer from 2 to 16, not True"),
         ({"act_bits": 8.0}, "act_bits must be an integer from 2 to 16, not 8.0"),
         ({"weight_bits": 17}, "weight_bits must be an integer from 2 to 16, not 17"),
-        ({"family": "fp"}, "family must be one of int, lightpe, pow2, not 'fp'"),
+        ({"family": "bf16"}, "family must be one of int, lightpe, pow2, fp, not 'bf16'"),
+        ({"family": "fp"}, "act_bits must be 16 or 32 for family fp, not 8"),
+        (
+            {"family": "fp", "act_bits": 32, "weight_bits": 16},
+            "weight_bits must be act_bits = 32 for family fp, not 16",
+        ),
+        (
+            {**FP32, "psum_bits": 16},
+            "psum_bits must be 32 for family fp with 32 bits, not 16",
+        ),
+        (
+            {**FP32, "act_bits": 16, "weight_bits": 16, "psum_bits": 24},
+            "psum_bits must be 16 or 32 for family fp with 16 bits, not 24",
+        ),
+        (
+            {**FP32, "zero_gating": True},
+            "zero_gating must be false for family fp: zero times infinity is not zero",
+        ),
+        ({**FP32, "act_signed": False}, "act_signed must be true for family fp"),
+        ({"act_signed": 0}, "act_signed must be true or false, not 0"),
+        (
+            {"multiplier": "wallace"},
+            "multiplier must be synth or booth or array for family int, not 'wallace'",
+        ),
+        (
+            {"family": "pow2", "weight_bits": 4, "multiplier": "booth"},
+            "multiplier must be none for family pow2, not 'booth'",
+        ),
+        ({"precision_modes": 4}, "precision_modes must be an integer from 1 to 3, not 4"),
+        (
+            {"precision_modes": "8x8,8x3"},
+            "precision_modes must be 8x8 or 8x8,8x4 or 8x8,8x4,4x4, not 8x8,8x3",
+        ),
+        (
+            {"act_bits": 7, "precision_modes": 2},
+            "precision_modes must be 1 unless family is int with even act_bits and weight_bits of "
+            "at least 4, not 2 for family int with 7 x 8 bits",
+        ),
+        (
+            {"weight_bits": 2, "precision_modes": 3},
+            "precision_modes must be 1 unless family is int with even act_bits and weight_bits of "
+            "at least 4, not 3 for family int with 8 x 2 bits",
+        ),
+        (
+            {"serial_terms": True},
+            "serial_terms must be false for family int: it is for lightpe with 2 or 3 terms",
+        ),
+        ({"scratchpad": "dram"}, "scratchpad must be one of flop, latch, sram, not 'dram'"),
+        (
+            {"scratchpad": "sram", "pipeline_stages": 1},
+            "pipeline_stages must be at least 2 for scratchpad sram, not 1",
+        ),
+        (
+            {"scratchpad": "sram", "weight_bits": 7},
+            "scratchpad sram needs filter words of 8 or 16 or 32 bits, not 7",
+        ),
+        (
+            {"scratchpad": "sram", "filter_depth": 63},
+            "filter_depth must be at least 64 for scratchpad sram with words of 8 bits "
+            "(64 bytes), not 63",
+        ),
         ({"terms": 2}, "terms must be left out for family int, not 2"),
         ({"ifmap_depth": 65}, "ifmap_depth must be an integer from 1 to 64, not 65"),
         ({"filter_depth": 0}, "filter_depth must be an integer from 1 to 512, not 0"),
@@ -121,7 +168,8 @@ def test_an_unknown_preset_and_an_unknown_parameter_are_named() -> None:
     with pytest.raises(InputError) as error:
         PEDesign.preset("INT9")
     assert str(error.value) == (
-        "preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, not 'INT9'"
+        "preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, BF16, FP32, "
+        "not 'INT9'"
     )
     with pytest.raises(InputError) as error:
         PEDesign.from_dict({**INT8, "bits": 3})
@@ -135,9 +183,32 @@ def test_preset_names_are_found_in_any_case(name: str) -> None:
 
 @given(designs())
 def test_the_largest_accumulation_fits_and_one_more_does_not(design: PEDesign) -> None:
+    if design.max_accumulations is None:
+        assert design.family == "fp"
+        return
     top = (1 << (design.psum_bits - 1)) - 1
     assert design.max_accumulations * design.max_product <= top
     assert (design.max_accumulations + 1) * design.max_product > top
     assert design.max_accumulations >= 3 * 3 * 512
     narrower = design.psum_bits - 1
     assert 3 * 3 * 512 * design.max_product > (1 << (narrower - 1)) - 1
+
+
+def test_precision_modes_may_be_listed() -> None:
+    listed = PEDesign(**INT8, precision_modes="8x8, 8x4, 4x4")
+    assert listed == PEDesign(**INT8, precision_modes=3)
+    assert PEDesign(**INT8, precision_modes=["8x8", "8x4"]) == PEDesign(**INT8, precision_modes=2)
+    assert [(mode.name, mode.products) for mode in listed.modes] == [
+        ("8x8", 1), ("8x4", 2), ("4x4", 4),
+    ]  # fmt: skip
+    # Operand bandwidth: two activations and weights of full width a cycle.
+    assert (listed.act_word_bits, listed.weight_word_bits) == (16, 16)
+
+
+@given(designs())
+def test_no_mode_exceeds_the_largest_product(design: PEDesign) -> None:
+    if design.family != "int":
+        return
+    for mode in design.modes:
+        act = 1 << (mode.act_bits - 1) if design.act_signed else (1 << mode.act_bits) - 1
+        assert mode.products * act << (mode.weight_bits - 1) <= design.max_product

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,21 @@ GRID: dict[str, list[Any]] = {
     "terms": [1, 2, 3],
     "psum_bits": [4, 19, 40, 64],
 }
+#: Options, over a few of the designs above.
+OPTIONS: dict[str, list[Any]] = {
+    "family": ["int", "lightpe", "pow2", "fp"],
+    "act_bits": [4, 7, 16, 32],
+    "weight_bits": [2, 4, 8, 16, 32],
+    "terms": [1, 2],
+    "filter_depth": [31, 32, 64],
+    "pipeline_stages": [1, 2],
+    "act_signed": [True, False],
+    "multiplier": ["synth", "array", "none"],
+    "precision_modes": [1, 3],
+    "serial_terms": [True, False],
+    "zero_gating": [True, False],
+    "scratchpad": ["latch", "sram"],
+}
 
 
 def write(folder: Path, text: str) -> Path:
@@ -31,7 +47,7 @@ def write(folder: Path, text: str) -> Path:
 
 def legal(values: dict[str, Any]) -> PEDesign | None:
     """The design, if PEDesign accepts it; ``terms`` means nothing to ``int``."""
-    if values["family"] == "int":
+    if values["family"] in ("int", "fp"):
         values = {name: value for name, value in values.items() if name != "terms"}
     try:
         return PEDesign(**values)
@@ -45,7 +61,16 @@ def test_a_table_holds_exactly_the_designs_that_are_legal(
     tmp_path: Path, layer: list[int] | None, explicit_psum: bool
 ) -> None:
     grid = dict(GRID) if explicit_psum else {k: v for k, v in GRID.items() if k != "psum_bits"}
-    lines = [f"    {name}: {values}" for name, values in grid.items()]
+    check_table(tmp_path, grid, layer)
+
+
+def test_a_table_holds_exactly_the_options_that_are_legal(tmp_path: Path) -> None:
+    check_table(tmp_path, OPTIONS, None)
+
+
+def check_table(tmp_path: Path, grid: dict[str, list[Any]], layer: list[int] | None) -> None:
+    """The table of a block against ``PEDesign`` over its combinations."""
+    lines = [f"    {name}: {json.dumps(values)}" for name, values in grid.items()]
     if layer:
         lines.append(f"    largest_layer: {layer}")
     text = "blocks:\n  -" + "\n".join(lines)[3:]
@@ -101,7 +126,7 @@ def test_the_quick_space_has_every_preset_and_all_families() -> None:
         ("blocks: [8]", "block 1: must be a mapping of parameters to values, not 8"),
         (
             "blocks: [{preset: INT9}]",
-            "block 1: preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, "
+            "block 1: preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, BF16, FP32, "
             "not 'INT9'",
         ),
         (
@@ -129,7 +154,8 @@ def test_the_quick_space_has_every_preset_and_all_families() -> None:
             "blocks: [{preset: INT8, width: 4}]",
             "block 1: 'width' is not a parameter; allowed are preset, family, act_bits, "
             "weight_bits, terms, ifmap_depth, filter_depth, psum_depth, psum_bits, "
-            "pipeline_stages, period_ps, largest_layer",
+            "pipeline_stages, act_signed, multiplier, precision_modes, serial_terms, zero_gating, "
+            "scratchpad, period_ps, largest_layer",
         ),
     ],
 )

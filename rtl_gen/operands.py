@@ -1,0 +1,162 @@
+"""Operands to try a PE with: drawn in several ways, with the sums that they must give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rtl_gen import fp_golden
+from rtl_gen.design import PEDesign
+from rtl_gen.encode import encode_weights
+from rtl_gen.errors import require_choice
+from rtl_gen.golden import Primitive, Words, convolve_row
+
+#: Ways to draw operands, and what they are.
+OPERANDS = {
+    "uniform": "uniform over all activation and weight codes; incoming psums over half their range",
+    "sparse": "as uniform, but every other activation on average is zero",
+    "dnn": "rectified normal activations, normal weights (sigma: a third of the largest value)",
+    "extremes": "the smallest and largest codes, and those next to zero",
+}
+#: ``fp`` has no uniform codes that make sense as numbers: fraction and sign are uniform, and so is
+#: the exponent, from 2**-8 to 2**7.
+_FP_EXPONENTS = (-8, 8)
+_ZERO_SHARE = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """One primitive with its operands and the sums it must give.
+
+    Attributes:
+        size: the primitive.
+        ifmap, filters, psums, expected: as ``rtl_gen.golden.convolve_row`` takes and returns them.
+    """
+
+    size: Primitive
+    ifmap: Words
+    filters: Words
+    psums: Words | None
+    expected: Words
+
+
+def draw(
+    design: PEDesign,
+    size: Primitive,
+    seed: int,
+    operands: str = "uniform",
+    filters: Words | None = None,
+) -> Workload:
+    """Operands of a kind of ``OPERANDS``, and the golden sums.
+
+    Args:
+        filters: weight codes, if they are not to be drawn: those that ``keep_filter`` keeps.
+
+    Raises:
+        InputError: if there is no such kind, or ``design`` cannot run ``size``.
+    """
+    require_choice("operands", operands, OPERANDS)
+    size.check(design)
+    generator = np.random.default_rng(seed)
+    make = _FpDraw if design.family == "fp" else _IntegerDraw
+    source = make(design, size, operands, generator)
+    ifmap = source.activations((size.ifmap_columns, size.channels))
+    if operands == "sparse":
+        ifmap = np.where(generator.random(ifmap.shape) < _ZERO_SHARE, 0, ifmap)
+    if filters is None:
+        drawn = source.weights((size.filter_width, size.channels, size.filters))
+        filters = _without_dropped_terms(design, size, drawn)
+    psums = source.psums((size.outputs, size.sums)) if size.chain else None
+    expected = convolve_row(design, size, ifmap, filters, psums)
+    return Workload(size=size, ifmap=ifmap, filters=filters, psums=psums, expected=expected)
+
+
+def _without_dropped_terms(design: PEDesign, size: Primitive, codes: Words) -> Words:
+    """Each filter's weights have no more terms than the filter."""
+    kept = np.array(size.terms_of_filters(design)) if design.serial_terms else design.terms
+    if design.terms == 0:
+        return codes
+    mask: Words = codes & ((np.int64(1) << (kept * design.term_bits)) - 1)
+    return mask
+
+
+class _IntegerDraw:
+    def __init__(
+        self, design: PEDesign, size: Primitive, operands: str, generator: np.random.Generator
+    ) -> None:
+        mode = size.precision(design)
+        signed = design.act_signed
+        self._design = design
+        self._operands = operands
+        self._generator = generator
+        self._low = -(1 << (mode.act_bits - 1)) if signed else 0
+        self._high = (1 << (mode.act_bits - signed)) - 1
+        self._weight_bits = mode.weight_bits
+        self._psum_half = 1 << (design.psum_bits - 2)
+
+    def activations(self, shape: tuple[int, ...]) -> Words:
+        if self._operands == "dnn":
+            drawn = self._generator.normal(0, self._high / 3, shape)
+            return np.clip(np.rint(drawn), 0, self._high).astype(np.int64)
+        if self._operands == "extremes":
+            near = [value for value in (-1, 0, 1) if value >= self._low]
+            return self._generator.choice(np.array([self._low, *near, self._high]), shape)
+        return self._generator.integers(self._low, self._high, shape, endpoint=True)
+
+    def weights(self, shape: tuple[int, ...]) -> Words:
+        codes = 1 << self._weight_bits
+        if self._operands == "dnn":
+            drawn = self._generator.normal(0, 1 / 3, shape)
+            if self._design.terms:
+                return encode_weights(self._design, drawn).codes
+            top = codes // 2 - 1
+            return np.clip(np.rint(drawn * top), -top, top).astype(np.int64) % codes
+        if self._operands == "extremes":
+            ends = np.array([0, 1, codes // 2 - 1, codes // 2, codes - 1])
+            return self._generator.choice(ends, shape)
+        return self._generator.integers(0, codes, shape)
+
+    def psums(self, shape: tuple[int, ...]) -> Words:
+        half = self._psum_half
+        if self._operands == "extremes":
+            return self._generator.choice(np.array([-2 * half, -1, 0, 2 * half - 1]), shape)
+        return self._generator.integers(-half, half, shape)
+
+
+class _FpDraw:
+    def __init__(
+        self, design: PEDesign, _size: Primitive, operands: str, generator: np.random.Generator
+    ) -> None:
+        self._operand = fp_golden.format_of_bits(design.act_bits)
+        self._sum = fp_golden.format_of_bits(design.psum_bits)
+        self._operands = operands
+        self._generator = generator
+
+    def activations(self, shape: tuple[int, ...]) -> Words:
+        if self._operands == "dnn":
+            drawn = np.maximum(self._generator.normal(0, 1, shape), 0)
+            return fp_golden.encode(self._operand, drawn)
+        return self._bits(self._operand, shape)
+
+    def weights(self, shape: tuple[int, ...]) -> Words:
+        if self._operands == "dnn":
+            return fp_golden.encode(self._operand, self._generator.normal(0, 1 / 3, shape))
+        return self._bits(self._operand, shape)
+
+    def psums(self, shape: tuple[int, ...]) -> Words:
+        return self._bits(self._sum, shape)
+
+    def _bits(self, form: fp_golden.FpFormat, shape: tuple[int, ...]) -> Words:
+        """Bit patterns of ordinary numbers, or for ``extremes`` of all kinds of numbers."""
+        generator = self._generator
+        if self._operands == "extremes":
+            patterns = generator.integers(0, 1 << form.bits, shape)
+            exponent = generator.choice(np.array([0, 1, form.bias, 2 * form.bias, -1]), shape)
+            ends = (exponent & (2 * form.bias + 1)) << form.fraction_bits
+            special = patterns & ~((2 * form.bias + 1) << form.fraction_bits) | ends
+            return np.where(generator.random(shape) < _ZERO_SHARE, special, patterns)
+        low, high = (form.bias + exponent for exponent in _FP_EXPONENTS)
+        exponent = generator.integers(low, high, shape) << form.fraction_bits
+        sign = generator.integers(0, 2, shape) << (form.bits - 1)
+        return sign | exponent | generator.integers(0, 1 << form.fraction_bits, shape)

@@ -1,0 +1,644 @@
+"""A self-checking test bench in Verilog-2001 that comes with a PE: it needs only a simulator."""
+
+from __future__ import annotations
+
+import dataclasses
+from string import Template
+from typing import Any
+
+from rtl_gen.design import PEDesign
+from rtl_gen.golden import SIZE_FIELDS, Primitive, convolve_row, row_cycles
+from rtl_gen.interface import ports, stream_widths
+from rtl_gen.operands import OPERANDS, Workload, draw
+from rtl_gen.streams import filter_words, ifmap_words, psum_words
+
+#: Streams of operands into the PE, in the order of ``_words``.
+_SOURCES = ("filter", "ifmap", "psum_in")
+#: Words that one line of the bench holds.
+_ROW = 8
+#: Cycles that random stalls may hold up every stream before the bench gives up.
+_PATIENCE = 300
+
+
+#: Parts of the bench that each of ``_SOURCES`` has.
+_SOURCE = {
+    "declarations": """\
+  reg @{s}__valid;
+  reg [@high:0] @{s}__payload;
+  wire @{s}__ready;
+  reg @{s}_taken;
+  reg [@row_high:0] @{s}_rows [0:@last_row];
+  reg [@row_high:0] @{s}_row;
+  reg [@high:0] @{s}_word;
+  integer @{s}_sent;
+  integer @{s}_end [0:PRIMITIVES];
+""",
+    "ends": """\
+      @{s}_end[index + 1] = @{s}_end[index] + @{s}_count;
+""",
+    "zero_ends": """\
+      @{s}_end[0] = 0;
+""",
+    "begin_run": """\
+      @{s}__valid = 0;
+      @{s}_taken = 0;
+      @{s}_sent = 0;
+""",
+    "drive": """\
+      if (@{s}_taken) @{s}__valid = 0;
+      if (!@{s}__valid) begin
+        @{s}_row = @{s}_rows[@{s}_sent / 8];
+        @{s}_word = @{s}_row[@width * (@{s}_sent % 8) +: @width];
+        @{s}__valid = !stall[@index];
+        @{s}__payload = stall[@index] ? ~@{s}_word : @{s}_word;
+      end
+""",
+    "offer_anything": """\
+      @{s}__valid = 1;
+      @{s}__payload = ~@{s}_word;
+""",
+    "observe": """\
+      @{s}_taken = @{s}__valid && @{s}__ready;
+      if (@{s}_taken) begin
+        if (@{s}_sent >= @{s}_end[started]) begin
+          $sformat(message, "primitive %0d takes a word of @s too many", started - 1);
+          fail;
+        end
+        @{s}_sent = @{s}_sent + 1;
+        quiet = 0;
+      end
+""",
+    "check_words": """\
+      if (@{s}_sent != @{s}_end[started]) begin
+        $sformat(message, "primitive %0d ends without %0d words of @s",
+                 started - 1, @{s}_end[started] - @{s}_sent);
+        fail;
+      end
+""",
+}
+_BENCH = """\
+// Self-checking test bench of @name.
+// Its design is @digest.
+// It needs that module and a Verilog simulator:
+//   iverilog -g2005 -o tb @{name}_tb.v @name.v && vvp tb
+//   verilator --binary --timing @{name}_tb.v @name.v && obj_dir/V@{name}_tb
+// It prints one line that begins with PASS or FAIL; after FAIL, Icarus and Verilator exit with an
+// error. Its random numbers are its own: every simulator runs the same cycles. With -DDUMP it
+// writes @name.vcd.
+/* verilator lint_off WIDTH */
+/* verilator lint_off TIMESCALEMOD */
+`timescale 1ns / 1ps
+
+module @{name}_tb;
+  parameter PERIOD = 10;  // of the clock, in ns
+  localparam PRIMITIVES = @primitives;
+  localparam CUTS = @cuts;  // resets come after 1, 2, .. CUTS cycles of the first primitive
+  localparam PATIENCE = @patience;  // cycles in which no word moves
+
+  reg clk;
+  reg rst;
+
+  // Sources: a word stays offered until it is taken; before, the payload is its complement. A row
+  // holds 8 words, the first in the lowest bits. `sent` and `end` count the words of this run: those
+  // taken, and those of the primitives before.
+  reg config__valid;
+  reg [@config_high:0] config__payload;
+  wire config__ready;
+  reg config_taken;
+  reg [@config_high:0] config_words [0:PRIMITIVES - 1];
+@declarations
+  // The sink.
+  reg psum_out__ready;
+  wire psum_out__valid;
+  wire [@psum_high:0] psum_out__payload;
+  reg [@psum_row_high:0] psum_out_rows [0:@psum_last_row];
+  reg [@psum_row_high:0] psum_out_row;
+  reg [@psum_high:0] psum_out_word;
+  integer psum_out_received;
+  integer psum_out_end [0:PRIMITIVES];
+  reg held;  // a sum was offered in the last cycle, and not taken
+  reg [@psum_high:0] held_payload;
+
+  integer last;  // primitives of this run
+  integer started;  // those whose config word was taken
+  integer finished;  // those whose last sum was taken
+  integer started_at [0:PRIMITIVES - 1];
+  integer cycles [0:PRIMITIVES - 1];  // from config word to last sum if no stream waits
+  integer cycle;
+  integer quiet;  // cycles since a word moved
+  integer sums;
+  integer cut;
+
+  reg resetting;
+  reg idling;  // no config word is offered: the PE must be idle
+  reg stalling;
+  reg [4:0] stall;  // of config, filter, ifmap, psum_in, psum_out
+  reg [14:0] levels;  // eighths of the cycles in which each of them stalls
+  reg [31:0] random;
+  reg failed;
+  reg [8*120-1:0] message;
+
+  @name dut (
+@ports
+  );
+
+  task add;  // the next primitive: words of its streams, cycles
+    input integer index;
+    input [@config_high:0] config_word;
+    input integer filter_count;
+    input integer ifmap_count;
+    input integer psum_in_count;
+    input integer psum_out_count;
+    input integer cycle_count;
+    begin
+      config_words[index] = config_word;
+@ends      psum_out_end[index + 1] = psum_out_end[index] + psum_out_count;
+      cycles[index] = cycle_count;
+    end
+  endtask
+
+  task fail;
+    begin
+      if (!failed) $display("FAIL: %0s (cycle %0d)", message, cycle);
+      failed = 1;
+`ifdef __ICARUS__
+      $finish_and_return(1);
+`else
+`ifdef VERILATOR
+      $stop;
+`else
+      $finish;
+`endif
+`endif
+    end
+  endtask
+
+  task shuffle;  // xorshift32: Marsaglia, Journal of Statistical Software 8(14), 2003
+    begin
+      random = random ^ (random << 13);
+      random = random ^ (random >> 17);
+      random = random ^ (random << 5);
+    end
+  endtask
+
+  task draw_stalls;
+    integer index;
+    begin
+      shuffle;
+      if (random[31:27] == 0) levels = random[14:0];
+      shuffle;
+      for (index = 0; index < 5; index = index + 1)
+        stall[index] = stalling && random[3 * index +: 3] < levels[3 * index +: 3];
+    end
+  endtask
+
+  task drive;
+    begin
+      draw_stalls;
+      rst = resetting;
+      psum_out__ready = !stall[4] && !resetting;
+      if (config_taken) config__valid = 0;
+      if (!config__valid && started < last && !idling) begin
+        config__valid = !stall[0];
+        config__payload = stall[0] ? ~config_words[started] : config_words[started];
+      end
+@drive      if (resetting) offer_anything;
+    end
+  endtask
+
+  task offer_anything;  // a reset is stronger than any word
+    begin
+      config__valid = 1;
+      config__payload = ~config_words[0];
+@offer_anything    end
+  endtask
+
+  task observe;
+    begin
+      if (^{config__ready, filter__ready, ifmap__ready, psum_in__ready, psum_out__valid} === 1'bx)
+      begin
+        $sformat(message, "a ready, or psum_out__valid, is unknown");
+        fail;
+      end
+      if (idling && (!config__ready || psum_out__valid)) begin
+        $sformat(message, "the PE is not idle after primitive %0d", started - 1);
+        fail;
+      end
+      quiet = quiet + 1;
+@observe      observe_sum;
+      observe_config;
+      if (quiet > PATIENCE) begin
+        $sformat(message, "no word has moved for %0d cycles in primitive %0d", quiet, started - 1);
+        fail;
+      end
+    end
+  endtask
+
+  task observe_sum;
+    begin
+      if (psum_out__valid && ^psum_out__payload === 1'bx) begin
+        $sformat(message, "psum %0d of primitive %0d is unknown: %h",
+                 psum_out_received - psum_out_end[finished], finished, psum_out__payload);
+        fail;
+      end
+      if (held && (!psum_out__valid || psum_out__payload !== held_payload)) begin
+        $sformat(message, "psum %0d of primitive %0d changes before it is taken",
+                 psum_out_received - psum_out_end[finished], finished);
+        fail;
+      end
+      held = psum_out__valid && !psum_out__ready;
+      held_payload = psum_out__payload;
+      if (psum_out__valid && psum_out__ready) compare_sum;
+    end
+  endtask
+
+  task compare_sum;
+    begin
+      psum_out_row = psum_out_rows[psum_out_received / 8];
+      psum_out_word = psum_out_row[@psum_width * (psum_out_received % 8) +: @psum_width];
+      if (psum_out_received >= psum_out_end[started]) begin
+        $sformat(message, "primitive %0d gives a psum too many", started - 1);
+        fail;
+      end else if (psum_out__payload !== psum_out_word) begin
+        $sformat(message, "psum %0d of primitive %0d is %h, not %h",
+                 psum_out_received - psum_out_end[finished], finished,
+                 psum_out__payload, psum_out_word);
+        fail;
+      end
+      psum_out_received = psum_out_received + 1;
+      sums = sums + 1;
+      quiet = 0;
+      if (!failed && psum_out_received == psum_out_end[finished + 1]) finish_primitive;
+    end
+  endtask
+
+  task finish_primitive;
+    begin
+      if (!stalling && cycle - started_at[finished] != cycles[finished]) begin
+        $sformat(message, "primitive %0d takes %0d cycles, not %0d",
+                 finished, cycle - started_at[finished], cycles[finished]);
+        fail;
+      end
+      finished = finished + 1;
+    end
+  endtask
+
+  task observe_config;
+    begin
+      config_taken = config__valid && config__ready;
+      if (config_taken) begin
+        check_words;
+        started_at[started] = cycle;
+        started = started + 1;
+        quiet = 0;
+      end
+    end
+  endtask
+
+  task check_words;  // the primitive that ends has taken all of its words
+    begin
+@check_words    end
+  endtask
+
+  task tick;  // one cycle: inputs change behind the falling edge, outputs are read before the rising
+    begin
+      clk = 0;
+      #(PERIOD * 0.1) drive;
+      #(PERIOD * 0.4) if (!resetting) observe;
+      clk = 1;
+      cycle = cycle + 1;
+      #(PERIOD * 0.5) ;
+    end
+  endtask
+
+  task reset;
+    begin
+      resetting = 1;
+      tick;
+      resetting = 0;
+      begin_run(0);
+      idle(1);
+    end
+  endtask
+
+  task begin_run;
+    input integer primitives;
+    begin
+      config__valid = 0;
+      config_taken = 0;
+@begin_run      psum_out_received = 0;
+      held = 0;
+      last = primitives;
+      started = 0;
+      finished = 0;
+      quiet = 0;
+    end
+  endtask
+
+  task idle;
+    input integer count;
+    begin
+      idling = 1;
+      repeat (count) tick;
+      idling = 0;
+    end
+  endtask
+
+  task run_all;
+    begin
+      begin_run(PRIMITIVES);
+      while (finished < PRIMITIVES && !failed) tick;
+      check_words;
+      idle(8);
+    end
+  endtask
+
+  initial begin
+`ifdef DUMP
+    $dumpfile("@name.vcd");
+    $dumpvars(0, @{name}_tb);
+`endif
+    read_words;
+    random = @seed;
+    levels = @seed;
+    stalling = 0;
+    failed = 0;
+    idling = 0;
+    cycle = 0;
+    sums = 0;
+    begin_run(0);
+    reset;
+    run_all;
+    for (cut = 1; cut <= CUTS; cut = cut + 1) begin
+      begin_run(1);
+      repeat (cut) tick;
+      reset;
+    end
+    stalling = 1;
+    run_all;
+    if (!failed) $display("PASS: %0d sums, %0d cycles", sums, cycle);
+    $finish;
+  end
+
+  task read_words;
+    begin
+@zero_ends      psum_out_end[0] = 0;
+@table
+@data
+    end
+  endtask
+endmodule
+"""
+
+
+class _Verilog(Template):
+    """Text with ``@name`` for what differs from one bench to another."""
+
+    delimiter = "@"
+
+
+def primitives(design: PEDesign, seed: int = 1) -> list[Workload]:
+    """Primitives, with operands, that together use everything the design has.
+
+    Sizes of one, full scratchpads, strides from 1 to above the filter width, depthwise, kept
+    filters, with and without ``chain``, every precision mode, filters of fewer terms, every kind of
+    operands: as far as the scratchpads have room. The first one is short.
+
+    Args:
+        seed: of the operands.
+    """
+    works: list[Workload] = []
+    for index, (size, operands) in enumerate(_plan(design)):
+        work = draw(design, size, seed + index, operands)
+        works.append(_with_filters(design, work, works[-1]) if size.keep_filter else work)
+    return works
+
+
+def _with_filters(design: PEDesign, work: Workload, before: Workload) -> Workload:
+    """The same primitive with the filters of the one before."""
+    expected = convolve_row(design, work.size, work.ifmap, before.filters, work.psums)
+    return dataclasses.replace(work, filters=before.filters, expected=expected)
+
+
+def _plan(design: PEDesign) -> list[tuple[Primitive, str]]:
+    """Sizes and kinds of operands; the same ones are left out where little fits."""
+    room = _Room(design)
+    plan = [
+        (room.primitive(width=2, groups=1, filters=2, outputs=2), "uniform"),
+        (room.primitive(width=1, groups=1, filters=1, outputs=1), "extremes"),
+        (room.primitive(width=1, groups=1, filters=1, outputs=70, chain=False), "dnn"),
+    ]
+    for mode in range(design.precision_modes):
+        plan += [(room.primitive(mode=mode), operands) for operands in OPERANDS]
+        plan += [(size, "uniform") for size in _full(room, mode)]
+        for stride, outputs in ((2, 4), (3, 3), (5, 3)):
+            strided = room.primitive(mode=mode, stride=stride, outputs=outputs)
+            kept = dataclasses.replace(strided, keep_filter=True, stride=1, chain=False, outputs=2)
+            plan += [(strided, "uniform"), (kept, "extremes")]
+    for chain in (True, False):
+        apart = room.primitive(filters=2, depthwise=True, stride=1 + chain, chain=chain)
+        kept = dataclasses.replace(apart, keep_filter=True, outputs=2)
+        plan += [(apart, "uniform"), (kept, "uniform")]
+    if design.serial_terms:
+        for most in range(1, design.terms + 1):
+            for least in range(1, most + 1):
+                mixed = room.primitive(terms=(most, least))
+                kept = dataclasses.replace(mixed, keep_filter=True, stride=2)
+                plan += [(mixed, "uniform"), (kept, "sparse")]
+    return _once(plan)
+
+
+def _once(plan: list[tuple[Primitive, str]]) -> list[tuple[Primitive, str]]:
+    """Without repetitions; filters can only be kept from the primitive right before."""
+    kept: list[tuple[Primitive, str]] = []
+    for step in plan:
+        if step not in kept or step[0].keep_filter:
+            kept.append(step)
+    return kept
+
+
+def _full(room: _Room, mode: int) -> list[Primitive]:
+    """Primitives that fill each scratchpad, or as much of it as any primitive can."""
+    shapes = room.shapes(mode)
+    ifmap = max(shapes, key=lambda shape: (shape[0] * shape[1], min(shape[:2])))
+    filters = max(shapes, key=lambda shape: (shape[0] * shape[1] * shape[2], min(shape[:2])))
+    psum = max(shapes, key=lambda shape: (shape[2], -shape[0] * shape[1]))
+    long, deep = max(shapes), max(shapes, key=lambda shape: shape[1])
+    sizes = [(ifmap[0], ifmap[1], 2, 5), (*filters, 2), (*psum, 3)]
+    sizes += [(long[0], long[1], 1, 3), (deep[0], deep[1], 1, 3)]
+    return [
+        room.primitive(mode=mode, width=width, groups=groups, filters=count, outputs=outputs)
+        for width, groups, count, outputs in sizes
+    ]
+
+
+class _Room:
+    """What fits the scratchpads of a design."""
+
+    def __init__(self, design: PEDesign) -> None:
+        self._design = design
+
+    def shapes(self, mode: int) -> list[tuple[int, int, int]]:
+        """Every S and G, with the most filters that fit beside them."""
+        depth = self._design.ifmap_depth
+        most = 64 // self._design.modes[mode].products
+        return [
+            (width, groups, self._most_filters(mode, width * groups))
+            for width in range(1, depth + 1)
+            for groups in range(1, min(depth // width, most) + 1)
+            if self._most_filters(mode, width * groups)
+        ]
+
+    def _most_filters(self, mode: int, window: int) -> int:
+        return min(self._design.psum_depth, self._steps(mode) // window)
+
+    def _steps(self, mode: int) -> int:
+        """Steps of multiply-accumulates that the filter scratchpad has weights for."""
+        one = Primitive(filter_width=1, channels=1, filters=1, outputs=1, mode=mode)
+        return self._design.filter_depth * one.weights_per_word(self._design)
+
+    def primitive(
+        self,
+        *,
+        mode: int = 0,
+        width: int = 3,
+        groups: int = 2,
+        filters: int = 3,
+        outputs: int = 4,
+        terms: tuple[int, int] | None = None,
+        **options: Any,
+    ) -> Primitive:
+        """These sizes, made smaller where they do not fit.
+
+        Args:
+            groups: G, channels over the products a cycle.
+            terms: with ``serial_terms``, those of the first filter, and of the last; else as many
+                as fit.
+            options: further arguments of ``Primitive``.
+        """
+        design, steps = self._design, self._steps(mode)
+        sums = groups if options.get("depthwise") else 1
+        width = min(width, design.ifmap_depth, steps)
+        groups = min(groups, design.ifmap_depth // width, steps // width)
+        if options.get("depthwise"):
+            groups = sums = min(groups, design.psum_depth)
+        filters = min(filters, design.psum_depth // sums, steps // (width * groups))
+        return Primitive(
+            filter_width=width,
+            channels=groups * design.modes[mode].products,
+            filters=filters,
+            outputs=outputs,
+            mode=mode,
+            filter_terms=self._terms(filters, steps // (width * groups), terms),
+            **options,
+        )
+
+    def _terms(
+        self, filters: int, steps: int, ends: tuple[int, int] | None
+    ) -> tuple[int, ...] | None:
+        """Terms of each filter, never rising, ``steps`` in all at most."""
+        if not self._design.serial_terms:
+            return None
+        first, last = ends or (self._design.terms, self._design.terms)
+        counts: list[int] = []
+        for index in range(filters):
+            wanted = first - (first - last) * index // max(1, filters - 1)
+            left = steps - sum(counts) - (filters - index - 1)
+            counts.append(min(wanted, left))
+        return None if min(counts) == self._design.terms else tuple(counts)
+
+
+def testbench_text(design: PEDesign, seed: int = 1) -> str:
+    """The bench, module ``<name>_tb``, for the module ``design.name``.
+
+    The primitives of ``primitives`` run three times: with streams that never wait, where each must
+    take exactly ``row_cycles``; after each other, the first of them once for each of its cycles,
+    cut off there by a reset; and with random stalls of every stream.
+
+    Args:
+        seed: of operands and stalls.
+    """
+    works = primitives(design, seed)
+    words = [_words(design, work) for work in works]
+    widths = stream_widths(design)
+    all_words = {
+        name: [word for of_one in words for word in of_one[name]] for name in (*_SOURCES, "psum_out")
+    }
+    cut = row_cycles(design, works[0].size) + 1
+    parts = {
+        "name": design.name,
+        "digest": design.digest,
+        "primitives": len(works),
+        "patience": max(work.size.steps(design) for work in works) + _PATIENCE,
+        "cuts": cut,
+        "seed": f"32'h{(seed * 0x9E3779B9 + 1) % (1 << 32) | 1:08x}",
+        "config_high": widths["config"] - 1,
+        "ports": ",\n".join(f"    .{port['name']}({port['name']})" for port in ports(design)),
+        "table": "\n".join(
+            _entry(design, index, work, words[index]) for index, work in enumerate(works)
+        ),
+        "data": "\n".join(_data(name, widths[name], of) for name, of in all_words.items()),
+    }
+    for part, template in _SOURCE.items():
+        parts[part] = "".join(
+            _Verilog(template).substitute(
+                s=name, high=widths[name] - 1, width=widths[name], index=index,
+                row_high=_ROW * widths[name] - 1, last_row=len(all_words[name]) // _ROW,
+            )
+            for index, name in enumerate(_SOURCES, start=1)
+        )  # fmt: skip
+    sums = all_words["psum_out"]
+    return _Verilog(_BENCH).substitute(
+        parts, psum_high=design.psum_bits - 1, psum_width=design.psum_bits,
+        psum_row_high=_ROW * design.psum_bits - 1, psum_last_row=len(sums) // _ROW,
+    )  # fmt: skip
+
+
+def _words(design: PEDesign, work: Workload) -> dict[str, list[int]]:
+    """What travels in each stream."""
+    return {
+        "filter": filter_words(design, work.size, work.filters),
+        "ifmap": ifmap_words(design, work.size, work.ifmap),
+        "psum_in": [] if work.psums is None else psum_words(design, work.psums),
+        "psum_out": psum_words(design, work.expected),
+    }
+
+
+def _entry(design: PEDesign, index: int, work: Workload, words: dict[str, list[int]]) -> str:
+    """A line of the table: what it is, the config word, words of each stream, cycles."""
+    size = work.size
+    bits = stream_widths(design)["config"]
+    counts = ", ".join(str(len(words[name])) for name in (*_SOURCES, "psum_out"))
+    return (
+        f"      // {_description(size)}\n"
+        f"      add({index}, {bits}'h{size.config_word(design):0{-(-bits // 4)}x}, {counts}, "
+        f"{row_cycles(design, size)});"
+    )
+
+
+def _description(size: Primitive) -> str:
+    names = [f"{name} {getattr(size, name)}" for name in SIZE_FIELDS[:-1]]
+    names += [f"stride {size.stride}"] if size.stride > 1 else []
+    names += [name for name in ("depthwise", "keep_filter", "chain") if getattr(size, name)]
+    names += [f"mode {size.mode}"] if size.mode else []
+    if size.filter_terms:
+        names.append("terms " + " ".join(map(str, size.filter_terms)))
+    return ", ".join(names)
+
+
+def _data(name: str, width: int, words: list[int]) -> str:
+    """Assignments of all words of a stream, ``_ROW`` in a row, the first in the lowest bits.
+
+    There is one word more, zero: it is offered when all have been taken, and must not be.
+    """
+    padded = [*words, *[0] * (_ROW - len(words) % _ROW)]
+    digits = _ROW * width // 4
+    return "\n".join(
+        f"      {name}_rows[{start // _ROW}] = {_ROW * width}'h{_joined(row, width):0{digits}x};"
+        for start in range(0, len(padded), _ROW)
+        for row in [padded[start : start + _ROW]]
+    )
+
+
+def _joined(words: list[int], width: int) -> int:
+    return sum(word << (index * width) for index, word in enumerate(words))

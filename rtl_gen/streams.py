@@ -1,0 +1,64 @@
+"""How operands travel: the words of the PE's streams, as unsigned integers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError
+from rtl_gen.golden import Primitive, Words
+from rtl_gen.packing import pack
+
+
+def ifmap_words(design: PEDesign, size: Primitive, ifmap: Words) -> list[int]:
+    """An ifmap row, shape ``[(F - 1) U + S, q]``, in the order column, channel.
+
+    Columns that no window covers (stride above the filter width) are left out. The activations of
+    channels whose products are summed in one cycle share a word, the first in the lowest bits.
+    """
+    mode = size.precision(design)
+    covered = np.arange(size.ifmap_columns) % size.stride < size.filter_width
+    kept = np.asarray(ifmap, dtype=np.int64)[covered]
+    lanes = kept.reshape(len(kept), size.groups(design), mode.products)
+    words: list[int] = pack(lanes, mode.act_bits).ravel().tolist()
+    return words
+
+
+def filter_words(design: PEDesign, size: Primitive, filters: Words) -> list[int]:
+    """Filter rows, codes of shape ``[S, q, p]``, in the order column, channel, filter.
+
+    The weights of channels that are summed in one cycle share a word. A word that is wider than a
+    cycle needs holds the weights of two following cycles. With ``serial_terms`` a word is one term
+    and a weight has those of its filter, the first first.
+
+    Raises:
+        InputError: if a weight has more terms than ``filter_terms`` gives its filter.
+    """
+    if size.keep_filter:
+        return []
+    codes = np.asarray(filters, dtype=np.int64)
+    if design.serial_terms:
+        return _term_words(design, size, codes)
+    mode = size.precision(design)
+    lanes = codes.reshape(size.filter_width, size.groups(design), mode.products, size.filters)
+    steps = pack(np.moveaxis(lanes, 2, -1), mode.weight_bits).ravel()
+    per_word = size.weights_per_word(design)
+    padded = np.concatenate([steps, np.zeros(-len(steps) % per_word, dtype=np.int64)])
+    words: list[int] = pack(padded.reshape(-1, per_word), design.weight_bits).ravel().tolist()
+    return words if per_word > 1 else steps.tolist()
+
+
+def _term_words(design: PEDesign, size: Primitive, codes: Words) -> list[int]:
+    positions = np.arange(design.terms)
+    terms = (codes[..., None] >> (positions * design.term_bits)) & ((1 << design.term_bits) - 1)
+    has = positions < np.array(size.terms_of_filters(design))[:, None]
+    if (terms[:, :, ~has] % (1 << (design.term_bits - 1))).any():
+        raise InputError("a weight has more terms than filter_terms gives its filter")
+    words: list[int] = terms[:, :, has].ravel().tolist()
+    return words
+
+
+def psum_words(design: PEDesign, psums: Words) -> list[int]:
+    """Partial sums, shape ``[F, sums]``, in the order column, sum."""
+    mask = (1 << design.psum_bits) - 1
+    return [int(word) & mask for word in np.asarray(psums).ravel()]
