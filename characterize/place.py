@@ -1,4 +1,4 @@
-"""Standard cells onto rows: Coloquinte's global and detailed placement."""
+"""Standard cells onto rows, around macros: Coloquinte's global and detailed placement."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Placement:
 
     Attributes:
         width_um, height_um: of the core, a whole number of rows high.
-        x_um, y_um: lower left corner of each instance.
+        x_um, y_um: lower left corner of each instance; macros stand above each other at the left.
         flipped: instances mirrored about a horizontal axis (every other row).
         port_x_um, port_y_um: each port bit, on the edge of the core.
     """
@@ -48,34 +48,41 @@ class Placement:
 def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int) -> Placement:
     """Place a netlist in a square core with port pins spread evenly over its four edges.
 
+    Macros stand at the left edge of the core, from its lower left corner upwards; a core that
+    would be lower than they are is as high, and not square.
+
     Args:
-        utilization: cell area over core area, above 0 to 1.
+        utilization: cell area over core area, macros in neither, above 0 to 1.
         seed: of the placer.
 
     Raises:
         StepError: if the placer fails.
     """
-    macros = platform.macros()
-    width = np.array([macros[kind].width_um for kind in netlist.kinds])
-    row_um = macros[netlist.kinds[0]].height_um
-    rows = math.ceil(math.sqrt(width.sum() * row_um / utilization) / row_um)
-    core_h = rows * row_um
-    core_w = math.ceil(width.sum() / utilization / rows * _UNITS) / _UNITS
+    outlines = [platform.macros()[kind] for kind in netlist.kinds]
+    fixed = [platform.cells()[kind].is_macro for kind in netlist.kinds]
+    width = np.array([outline.width_um for outline in outlines])
+    height = np.array([outline.height_um for outline in outlines])
+    row_um = min(outline.height_um for outline in outlines)
+    core_w, core_h = _core(width, height, np.array(fixed), row_um, utilization)
     port_x, port_y = _spread(len(netlist.ports), core_w, core_h)
+    y = np.where(fixed, np.cumsum(height * fixed) - height, 0.0)
 
     cells = len(netlist.instances)
     ports = len(netlist.ports)
     circuit = coloquinte.Circuit(cells + ports)
     # Ports have no area: a tiny one makes the placer cut the core into bins of that size.
     circuit.cell_width = [*_units(width), *[0] * ports]
-    circuit.cell_height = [*[_unit(row_um)] * cells, *[0] * ports]
-    circuit.cell_is_fixed = [*[False] * cells, *[True] * ports]
+    circuit.cell_height = [*_units(height), *[0] * ports]
+    circuit.cell_is_fixed = [*fixed, *[True] * ports]
     circuit.cell_is_obstruction = [*[True] * cells, *[False] * ports]
     circuit.cell_x = [*[0] * cells, *_units(port_x)]
-    circuit.cell_y = [*[0] * cells, *_units(port_y)]
+    circuit.cell_y = [*_units(y), *_units(port_y)]
     # Rows share power rails: every other row is mirrored, and a cell takes on its row's direction.
     polarity = coloquinte.CellRowPolarity
-    circuit.cell_row_polarity = [*[polarity.SAME] * cells, *[polarity.ANY] * ports]
+    circuit.cell_row_polarity = [
+        *(polarity.ANY if macro else polarity.SAME for macro in fixed),
+        *[polarity.ANY] * ports,
+    ]
     area = coloquinte.Rectangle(0, _unit(core_w), 0, _unit(core_h))
     circuit.setup_rows(area, _unit(row_um), True, True)
     port_index = {name: cells + index for index, name in enumerate(netlist.ports)}
@@ -104,6 +111,18 @@ def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int
         port_x_um=port_x,
         port_y_um=port_y,
     )
+
+
+def _core(
+    width: Floats, height: Floats, macro: NDArray[np.bool_], row_um: float, utilization: float
+) -> tuple[float, float]:
+    """Width and height of the core: whole rows, and a column of macros beside the cells."""
+    cells_um = width[~macro].sum() / utilization  # length of all rows
+    macros_um = (width * height)[macro].sum() / row_um
+    square = math.ceil(math.sqrt((cells_um + macros_um) * row_um) / row_um)
+    rows = max(square, math.ceil(height[macro].sum() / row_um - 1e-9))
+    core_w = max((cells_um + macros_um) / rows, width[macro].max(initial=0))
+    return math.ceil(core_w * _UNITS) / _UNITS, rows * row_um
 
 
 def _unit(value_um: float) -> int:

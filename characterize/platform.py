@@ -68,7 +68,7 @@ class Blocks:
     files: Mapping[str, str]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Platform:
     """A process kit at one corner.
 

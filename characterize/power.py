@@ -6,8 +6,8 @@ So that exactly the simulated activity counts, power is taken on a copy of the n
 
 - each input is driven by a flip-flop and the library's driver, not by a port (nothing to
   propagate from);
-- the clock ends at the clock gates, and the outputs of gated flip-flops are declared to change
-  with the clock (they stay clocked paths, but with their own activity);
+- the clock ends at the clock gates, and the outputs of gated flip-flops and latches are declared to
+  change with the clock (they stay clocked paths, but with their own activity);
 - every pin of every instance is annotated.
 
 The added cells are not counted. The result is held against C V^2 / 2 times the toggles of each net.
@@ -22,14 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from characterize.activity import Activity
+from characterize.liberty import LibraryCell
 from characterize.netlist import CLOCK, Net, Netlist, Pin
 from characterize.parasitics import Wire, net_lines, spef_header
 from characterize.platform import Platform
 from characterize.process import StepError
 from characterize.timing import run_sta
 
-#: Groups that instances are summed up in.
-GROUPS = ("register", "clock_gate", "logic")
+#: Groups that instances are summed up in: flip-flops and latches, clock gates, macros, the rest.
+GROUPS = ("register", "clock_gate", "memory", "logic")
 
 #: OpenSTA's switching power may differ from C V^2 / 2 times the toggles by this much: it takes
 #: the larger of a pin's capacitances for rising and falling edges, and rounds.
@@ -38,13 +39,13 @@ _SWITCHING_TOLERANCE = 0.05
 _TOP = "power_top"
 _SCRIPT = """\
 read_liberty power_cells.lib
-read_verilog power.v
+{read_macros}read_verilog power.v
 link_design {top}
 create_clock -name clk -period {period_ns} [get_ports clk]
 set_clock_transition {slew_ns} [get_clocks clk]
 set_input_transition {slew_ns} [get_ports clk]
 read_spef power.spef
-set_disable_timing -from {clock} -to {gated_clock} [get_lib_cells */{clock_gate}]
+set_disable_timing -from {gate[clock]} -to {gate[gated_clock]} [get_lib_cells */{gate[cell]}]
 proc gated {{pins}} {{
   foreach pin $pins {{ set_input_delay 0 -clock clk [get_pins $pin] }}
 }}
@@ -80,15 +81,13 @@ class PowerResult:
 
 def scripts(platform: Platform, period_ps: int) -> dict[str, str]:
     """``power.tcl``; it reads the files that ``write_power_inputs`` makes."""
-    gate = platform.roles["clock_gate"]
     return {
         "power.tcl": _SCRIPT.format(
+            read_macros="read_liberty power_macros.lib\n" if platform.blocks else "",
             top=_TOP,
             period_ns=period_ps / 1000,
             slew_ns=platform.clock_slew_ps / 1000,
-            clock=gate["clock"],
-            gated_clock=gate["gated_clock"],
-            clock_gate=gate["cell"],
+            gate=platform.roles["clock_gate"],
         )
     }
 
@@ -173,7 +172,7 @@ def _spef(netlist: Netlist, platform: Platform, wires: list[Wire]) -> Iterator[s
 def _activity_lines(
     netlist: Netlist, platform: Platform, activity: Mapping[str, Activity], cycles: int
 ) -> Iterator[str]:
-    """Tcl that annotates every pin, and the flip-flops behind clock gates."""
+    """Tcl that annotates every pin, and the flip-flops and latches behind clock gates."""
     library = platform.cells()
     connected: set[tuple[int, str]] = set()
     seen_by_driver: dict[tuple[int, str], Activity] = {}
@@ -185,7 +184,7 @@ def _activity_lines(
         if net.driver.cell >= 0:
             seen_by_driver[net.driver.cell, net.driver.name] = seen
             if library[netlist.kinds[net.driver.cell]].clock_gate:
-                gated += _flop_outputs(net, netlist, platform)
+                gated += _gated_outputs(net, netlist, platform)
         if net.name != CLOCK:
             yield _annotation([_pin(netlist, end) for end in ends], seen, cycles)
     # A flip-flop's unconnected output toggles with the connected one.
@@ -202,8 +201,8 @@ def _activity_lines(
     yield f"gated {{{' '.join(gated)}}}"
 
 
-def _flop_outputs(net: Net, netlist: Netlist, platform: Platform) -> list[str]:
-    """The output pins of the flip-flops on a gated clock."""
+def _gated_outputs(net: Net, netlist: Netlist, platform: Platform) -> list[str]:
+    """The output pins of the flip-flops and latches on a gated clock."""
     return [
         f"{netlist.instances[sink.cell]}/{output}"
         for sink in net.sinks
@@ -292,9 +291,7 @@ def parse_power(
     for instance, kind in zip(netlist.instances, netlist.kinds, strict=True):
         if instance not in rows:
             raise StepError(f"sta reported no power for instance {instance}")
-        cell = library[kind]
-        group = "register" if cell.is_flop else "clock_gate" if cell.clock_gate else "logic"
-        dynamic[group] += rows[instance][0] + rows[instance][1]
+        dynamic[_group(library[kind])] += rows[instance][0] + rows[instance][1]
         switching += rows[instance][1]
         leakage += rows[instance][2]
     if not math.isclose(switching, expected_switching_w, rel_tol=_SWITCHING_TOLERANCE):
@@ -303,3 +300,9 @@ def parse_power(
             f"{expected_switching_w:.6g} W"
         )
     return PowerResult(dynamic_w=dynamic, leakage_w=leakage)
+
+
+def _group(cell: LibraryCell) -> str:
+    if cell.is_flop or cell.is_latch:
+        return "register"
+    return "clock_gate" if cell.clock_gate else "memory" if cell.is_macro else "logic"

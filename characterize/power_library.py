@@ -5,12 +5,15 @@ OpenSTA 2.0 (the version in Debian 12; read in its ``search/Power.cc``)
 - adds a table's rising and falling energy for *each* transition, where one of them occurs;
 - counts an output transition once for every related input (and every condition on it), where one
   of them caused it;
-- takes the two outputs of a flip-flop in a condition such as ``!D & !Q & QN`` for independent.
+- takes the two outputs of a flip-flop in a condition such as ``!D & !Q & QN`` for independent;
+- gives the output of a latch the default activity, whatever was annotated, and propagates that.
 
 Later versions (2.1 and above) average the edges and weigh the related inputs. In this copy, for an
 output, the tables of each related input are averaged over their conditions, divided by the number
 of related inputs, halved, and given the condition "1" (always); for an input they are halved, and
-the inverted output is left out of the condition.
+the inverted output is left out of the condition. Latches are presented as flip-flops that their
+enable clocks. The energies of the enable pin hold for data equal to the output: at every falling
+edge, and at the rising ones that bring no other data, taken to be half of them.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ def write_power_library(source: Path, target: Path) -> None:
     """
     library = parse_liberty(source.read_text(encoding="utf-8"))
     for cell in library.get_groups("cell"):
+        enable = _latch_to_flop(cell)
         state = [str(name).strip('"') for flop in cell.get_groups("ff") for name in flop.args]
         inverted = _inverted_output(cell, state)
         for pin in cell.get_groups("pin"):
@@ -44,9 +48,33 @@ def write_power_library(source: Path, target: Path) -> None:
                     group["related_pg_pin"] = pin["related_power_pin"]
             if str(pin.get("direction")) == "output":
                 _count_transitions_once(cell, pin)
+            elif enable == str(pin.args[0]):
+                _count_pulses(cell, pin)
             else:
                 _halve_inputs(pin, inverted)
     target.write_text(str(library), encoding="utf-8")
+
+
+def _latch_to_flop(cell: Any) -> str | None:
+    """Make a latch of the cell a flip-flop; returns the pin that enables it, if there is one."""
+    latch = next(iter(cell.get_groups("latch")), None)
+    if latch is None:
+        return None
+    data, enable = (str(latch[name]).strip('"') for name in ("data_in", "enable"))
+    names = {"data_in": "next_state", "enable": "clocked_on"}
+    latch.group_name = "ff"
+    for attribute in latch.attributes:
+        attribute.name = names.get(attribute.name, attribute.name)
+    for pin in cell.get_groups("pin"):
+        if str(pin.get("direction")) == "output":  # no way from data to output but by the edge
+            through = [
+                arc
+                for arc in pin.get_groups("timing")
+                if str(arc.get("related_pin")).strip('"') == data
+            ]
+            for arc in through:
+                pin.groups.remove(arc)
+    return enable.lstrip("! ")
 
 
 def _inverted_output(cell: Any, state: list[str]) -> str | None:
@@ -83,6 +111,25 @@ def _count_transitions_once(cell: Any, pin: Any) -> None:
         first["when"] = _quoted(first["related_pin"], "1")
         for group in others:
             pin.groups.remove(group)
+
+
+def _count_pulses(cell: Any, pin: Any) -> None:
+    """The enable of a latch, which has two edges a pulse: one group, under every condition."""
+    first, *others = pin.get_groups("internal_power")
+    tables = [
+        _mean_table(cell, pin, [_edge(group, edge) for group in (first, *others)], 1)
+        for edge in _EDGES
+    ]
+    opening = tables[_EDGES.index("fall_power" if _opens_low(cell) else "rise_power")]
+    _set_values(opening, _values(opening) / 2)
+    first.groups = tables
+    first["when"] = _quoted(first["when"], "1")
+    for group in others:
+        pin.groups.remove(group)
+
+
+def _opens_low(cell: Any) -> bool:
+    return str(cell.get_groups("ff")[0]["clocked_on"]).strip('"').startswith("!")
 
 
 def _edge(group: Any, edge: str) -> Any:

@@ -18,6 +18,7 @@ from characterize.testbench_wrapper import wrapper
 from rtl_gen.design import PEDesign
 from rtl_gen.golden import row_cycles
 from rtl_gen.operands import Workload
+from rtl_gen.scratchpad import sram_module, sram_size
 from rtl_gen.streams import filter_words, ifmap_words, psum_words
 
 #: Delay of a cell model that is given none: no race is decided by order.
@@ -213,8 +214,8 @@ def cell_models(cells: Iterable[LibraryCell]) -> str:
     """Verilog models of library cells, from their Liberty functions, with delays.
 
     The delay of an instance is its parameter ``DELAY_NS``; a pulse that is shorter is swallowed. A
-    flip-flop samples at its clock edge; a clock gate latches its enable while the clock is low.
-    Nothing has an initial value: simulation starts from X.
+    flip-flop samples at its clock edge; a clock gate latches its enable while the clock is low; a
+    macro behaves as its RTL. Nothing has an initial value: simulation starts from X.
 
     Raises:
         StepError: on a cell whose behaviour the Liberty file does not give in such terms.
@@ -225,6 +226,8 @@ def cell_models(cells: Iterable[LibraryCell]) -> str:
 def _cell_model(cell: LibraryCell) -> str:
     outputs = list(cell.outputs)
     parameter = "" if cell.clock_gate else f" #(parameter real DELAY_NS = {CELL_DELAY_NS})"
+    if size := sram_size(cell.name):
+        return sram_module(*size, parameters=parameter, delay="#DELAY_NS ")
     lines = [f"module {cell.name}{parameter}({', '.join([*cell.inputs, *outputs])});"]
     lines += [f"  input {pin};" for pin in cell.inputs]
     lines += [f"  output {pin};" for pin in outputs]
@@ -244,6 +247,14 @@ def _cell_model(cell: LibraryCell) -> str:
             f" {true} <= #DELAY_NS {_verilog(cell.next_state)};",
         ]
         lines += [f"  assign {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs]
+    elif cell.is_latch and all(cell.outputs.values()):
+        true, inverted = cell.state
+        lines += [
+            f"  reg {true};",
+            f"  wire {inverted} = ~{true};",
+            f"  always @* if ({_verilog(cell.open_while)}) {true} = {_verilog(cell.data)};",
+        ]
+        lines += [f"  assign #DELAY_NS {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs]
     elif outputs and all(cell.outputs.values()) and not cell.has_other_state:
         lines += [f"  assign #DELAY_NS {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs]
     else:

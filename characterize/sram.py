@@ -12,8 +12,10 @@ leakage by the ratio; the access time is left as it is (at 1.0 V slower than at 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from rtl_gen.scratchpad import sram_name, sram_pins
 Floats = NDArray[np.float64]
 
 _EDGES = ("rise", "fall")
+_SUPPLIES = "      related_power_pin : VDD;\n      related_ground_pin : VSS;"
 _PIN_UM = 0.14
 
 _HEADER = """\
@@ -99,10 +102,21 @@ def with_macros(platform: Platform, sizes: Iterable[tuple[int, int]]) -> Platfor
         InputError: if there are some and CACTI is not installed.
         StepError: if CACTI fails.
     """
-    sizes = sorted(set(sizes))
-    if not sizes:
+    chosen = tuple(sorted(set(sizes)))
+    if not chosen:
         return platform
-    kit = _read_kit(platform)
+    return dataclasses.replace(platform, blocks=_blocks(platform, chosen))
+
+
+@functools.cache
+def _blocks(platform: Platform, sizes: tuple[tuple[int, int], ...]) -> Blocks:
+    flop, driver = platform.roles["flop"], platform.roles["driver"]
+    kit = _read_kit(
+        platform.liberty,
+        (flop["cell"], flop["clock"], flop["data"]),
+        (driver["cell"], driver["pin"]),
+        platform.clock_slew_ps / 1000,
+    )
     macros = [
         (size, _scaled(cacti.estimate(depth=size[0], width=size[1]), platform)) for size in sizes
     ]
@@ -111,12 +125,11 @@ def with_macros(platform: Platform, sizes: Iterable[tuple[int, int]]) -> Platfor
         "power_macros.lib": _liberty(macros, kit, platform, power=True),
         "macros.lef": "".join(_lef(size, estimate, platform) for size, estimate in macros),
     }
-    blocks = Blocks(
+    return Blocks(
         cells=parse_cells(files["macros.lib"], "macros.lib"),
         outlines=read_macros(files["macros.lef"], "macros.lef"),
         files=files,
     )
-    return dataclasses.replace(platform, blocks=blocks)
 
 
 def _scaled(estimate: SramEstimate, platform: Platform) -> SramEstimate:
@@ -139,24 +152,18 @@ def _up(value: float, step: float) -> float:
     return round(math.ceil(value / step - 1e-9) * step, 6)
 
 
-def _read_kit(platform: Platform) -> _Kit:
-    flop, driver = platform.roles["flop"], platform.roles["driver"]
-    pins = {
-        _name(pin): pin for pin in cell_group(platform.liberty, flop["cell"]).get_groups("pin")
-    }
-    clock, data = pins[flop["clock"]], pins[flop["data"]]
-    output = next(
-        pin
-        for pin in cell_group(platform.liberty, driver["cell"]).get_groups("pin")
-        if _name(pin) == driver["pin"]
-    )
+@functools.cache
+def _read_kit(
+    liberty: Path, flop: tuple[str, str, str], driver: tuple[str, str], slew_ns: float
+) -> _Kit:
+    """Read the flip-flop (cell, clock, data) and the driver (cell, output)."""
+    pins = {_name(pin): pin for pin in cell_group(liberty, flop[0]).get_groups("pin")}
+    clock, data = pins[flop[1]], pins[flop[2]]
+    pins = {_name(pin): pin for pin in cell_group(liberty, driver[0]).get_groups("pin")}
+    output = pins[driver[1]]
     arc = output.get_groups("timing")[0]
-    slew_ns = platform.clock_slew_ps / 1000
-    delay, slew = (
-        {edge: _at(arc, f"{kind}_{edge}" if kind == "cell" else f"{edge}_{kind}", first=slew_ns)
-         for edge in _EDGES}
-        for kind in ("cell", "transition")
-    )  # fmt: skip
+    delay = {edge: _at(arc, f"cell_{edge}", first=slew_ns) for edge in _EDGES}
+    slew = {edge: _at(arc, f"{edge}_transition", first=slew_ns) for edge in _EDGES}
     setup, hold = (
         {
             edge: _at(_constraint(data, kind), f"{edge}_constraint", second=slew_ns)
@@ -255,7 +262,7 @@ def _clock_pin(clock: str, estimate: SramEstimate, kit: _Kit, *, power: bool) ->
     energies = (
         {"ce": read / 2, "we": (write - read) / 2}
         if power
-        else {"ce & !we": read, "ce & we": write, "!ce": 0.0}
+        else {"ce & !we": read, "ce & we": write}
     )
     groups = [
         "      internal_power () {\n"
@@ -269,7 +276,7 @@ def _clock_pin(clock: str, estimate: SramEstimate, kit: _Kit, *, power: bool) ->
     return "\n".join(
         [
             f"    pin ({clock}) {{",
-            "      direction : input;",
+            f"      direction : input;\n{_SUPPLIES}",
             "      clock : true;",
             f"      capacitance : {kit.clock_ff};",
             *groups,
@@ -283,8 +290,12 @@ def _input_pin(pin: str, clock: str, kit: _Kit) -> str:
         _timing(clock, kind, {f"{e}_constraint (by_slew)": tables[e] for e in _EDGES})
         for kind, tables in (("setup_rising", kit.setup_ns), ("hold_rising", kit.hold_ns))
     ]
-    head = f"    pin ({pin}) {{\n      direction : input;\n      capacitance : {kit.data_ff};"
-    return "\n".join([head, *timing, "    }"])
+    head = [
+        f"    pin ({pin}) {{",
+        f"      direction : input;\n{_SUPPLIES}",
+        f"      capacitance : {kit.data_ff};",
+    ]
+    return "\n".join([*head, *timing, "    }"])
 
 
 def _output_pin(pin: str, clock: str, estimate: SramEstimate, kit: _Kit) -> str:
@@ -295,7 +306,7 @@ def _output_pin(pin: str, clock: str, estimate: SramEstimate, kit: _Kit) -> str:
     return "\n".join(
         [
             f"    pin ({pin}) {{",
-            "      direction : output;",
+            f"      direction : output;\n{_SUPPLIES}",
             f"      max_capacitance : {kit.max_load_ff};",
             _timing(clock, "rising_edge", tables),
             "    }",

@@ -126,8 +126,15 @@ def rtl(
 
 def _design_arguments(design: PEDesign) -> str:
     """Options that name this very design."""
-    values = {name: value for name, value in design.to_dict().items() if value != 0}
-    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in values.items())
+    values = design.to_dict()
+    flags = {
+        "act_signed": ("--act-unsigned", not values.pop("act_signed")),
+        "serial_terms": ("--serial-terms", values.pop("serial_terms")),
+        "zero_gating": ("--zero-gating", values.pop("zero_gating")),
+    }
+    shown = {name: value for name, value in values.items() if value not in (0, "none")}
+    words = [f"--{name.replace('_', '-')} {value}" for name, value in shown.items()]
+    return " ".join(words + [flag for flag, given in flags.values() if given])
 
 
 @app.command()

@@ -19,6 +19,14 @@ def _number(help_text: str) -> Any:
     return Annotated[int | None, typer.Option(help=help_text, rich_help_panel=_PANEL)]
 
 
+def _choice(help_text: str) -> Any:
+    return Annotated[str | None, typer.Option(help=help_text, rich_help_panel=_PANEL)]
+
+
+def _switch(flags: str, help_text: str) -> Any:
+    return Annotated[bool | None, typer.Option(flags, help=help_text, rich_help_panel=_PANEL)]
+
+
 _OPTIONS: dict[str, Any] = {
     "preset": Annotated[
         str | None,
@@ -28,14 +36,29 @@ _OPTIONS: dict[str, Any] = {
         str | None,
         typer.Option(help=f"One of {', '.join(FAMILIES)}.", rich_help_panel=_PANEL),
     ],
-    "act_bits": _number("Activation bits, 2..16."),
-    "weight_bits": _number("Weight bits, 2..16."),
+    "act_bits": _number("Activation bits, 2..16; fp: 16 or 32."),
+    "weight_bits": _number("Weight bits, 2..16; fp: as the activation's."),
     "terms": _number("Power-of-two terms of a lightpe weight, 1..3."),
     "ifmap_depth": _number("Ifmap scratchpad words [12]."),
     "filter_depth": _number("Filter scratchpad words [224]."),
     "psum_depth": _number("Psum scratchpad words [24]."),
     "psum_bits": _number("Partial sum bits [derived from the largest layer]."),
     "pipeline_stages": _number("Stages of the multiply-accumulate, 1..4 [2]."),
+    "act_signed": _switch(
+        "--act-signed/--act-unsigned", "Activations are two's complement, or unsigned [signed]."
+    ),
+    "multiplier": _choice("Of int and fp: synth (the synthesizer's), booth or array [synth]."),
+    "precision_modes": _choice("Of int: 1, 2, 3, or a list such as 8x8,8x4,4x4 [1]."),
+    "serial_terms": _switch(
+        "--serial-terms/--parallel-terms",
+        "Of lightpe: terms one after the other, as many as each filter has [parallel].",
+    ),
+    "zero_gating": _switch(
+        "--zero-gating/--no-zero-gating", "Zero activations move nothing [no gating]."
+    ),
+    "scratchpad": _choice(
+        "Made of flop or latch; sram: a macro for the filters, the others of flip-flops [flop]."
+    ),
     "largest_layer": Annotated[
         str | None,
         typer.Option(
@@ -76,6 +99,8 @@ def _design_of(given: dict[str, Any]) -> PEDesign | None:
     values = {name: value for name, value in given.items() if value is not None}
     if "largest_layer" in values:
         values["largest_layer"] = _layer(values["largest_layer"])
+    if str(values.get("precision_modes", "")).isdigit():
+        values["precision_modes"] = int(values["precision_modes"])
     if not values:
         return None
     preset = values.pop("preset", None)

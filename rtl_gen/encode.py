@@ -363,9 +363,9 @@ def _encode_fp(design: PEDesign, real: Floats) -> Encoded:
     if wrong.any():
         first = _first(wrong)
         raise InputError(
-            f"weights must be at most {fmt.largest:.7g} in magnitude for fp with {fmt.bits} bits, "
-            f"but {np.count_nonzero(wrong)} of {real.size} are not; the first is {real[first]} "
-            f"at {list(first)}"
+            f"weights must round to at most {fmt.largest:.7g} in magnitude for fp with {fmt.bits} "
+            f"bits, but {np.count_nonzero(wrong)} of {real.size} are not; the first is "
+            f"{real[first]} at {list(first)}"
         )
     return Encoded(
         codes=codes,

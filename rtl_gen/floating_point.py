@@ -1,44 +1,40 @@
 """Floating-point multiplier and adder: numbers in, one rounding, a number out.
 
-``rtl_gen.fp_golden`` says what they compute: round to nearest, ties to even; subnormal operands
-count as zero of their sign; a result that is below the smallest normal number after rounding with
-unbounded exponent becomes zero of its sign; overflow gives infinity; a NaN operand, 0 x infinity
-and infinity - infinity give the one canonical NaN; x + (-x) is +0; -0 + -0 is -0.
+``rtl_gen.fp_golden`` is what they compute, bit for bit: round to nearest, ties to even; subnormal
+operands count as zero of their sign; a result that is below the smallest normal number after
+rounding with unbounded exponent becomes zero of its sign; overflow gives infinity; a NaN operand,
+0 x infinity and infinity - infinity give the one canonical NaN; x + (-x) is +0; -0 + -0 is -0.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl_gen.errors import InputError
+from rtl_gen.errors import InputError, require_choice
 from rtl_gen.fp_golden import FpFormat
-from rtl_gen.multiplier import Multiplier
+from rtl_gen.multiplier import ARCHITECTURES, Multiplier
 
 
 class FpLayout(data.StructLayout):
     """A number of a format, from the lowest bit: ``fraction``, ``exponent``, ``sign``."""
 
     def __init__(self, fmt: FpFormat) -> None:
-        super().__init__(
-            {
-                "fraction": unsigned(fmt.fraction_bits),
-                "exponent": unsigned(fmt.exponent_bits),
-                "sign": unsigned(1),
-            }
-        )
+        super().__init__({"fraction": fmt.fraction_bits, "exponent": fmt.exponent_bits, "sign": 1})
 
 
 class FpMultiplier(wiring.Component):
-    """The product of two numbers, rounded once; a wide enough result needs no rounding.
+    """The product of two numbers, rounded once; a result that holds all its bits needs no rounder.
 
     Arguments:
         operand_format: of both operands.
         result_format: of the product; as many exponent bits, and no fewer fraction bits.
         multiplier: architecture of the significands' ``rtl_gen.multiplier.Multiplier``.
         registered: put one register inside: that of the significands' multiplier, and beside it
-            sign, exponent and what is special about the operands.
+            the sign, the exponent and what is special about the operands.
 
     Members:
         a, b: In(operand_format.bits)
@@ -59,14 +55,15 @@ class FpMultiplier(wiring.Component):
     ) -> None:
         if result_format.exponent_bits != operand_format.exponent_bits:
             raise InputError(
-                f"exponent_bits of result_format must be {operand_format.exponent_bits}, those of "
-                f"operand_format, not {result_format.exponent_bits}"
+                f"exponent_bits of result_format must be {operand_format.exponent_bits}, "
+                f"as of operand_format, not {result_format.exponent_bits}"
             )
         if result_format.fraction_bits < operand_format.fraction_bits:
             raise InputError(
                 f"fraction_bits of result_format must be at least {operand_format.fraction_bits}, "
-                f"those of operand_format, not {result_format.fraction_bits}"
+                f"as of operand_format, not {result_format.fraction_bits}"
             )
+        require_choice("multiplier", multiplier, ARCHITECTURES)
         self.operand_format = operand_format
         self.result_format = result_format
         self.registered = registered
@@ -87,13 +84,13 @@ class FpMultiplier(wiring.Component):
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        fmt = self.operand_format
-        a, b = (data.View(FpLayout(fmt), bits) for bits in (self.a, self.b))
+        layout = FpLayout(self.operand_format)
+        a, b = data.View(layout, self.a), data.View(layout, self.b)
         m.submodules.significands = significands = self._significands
-        # The hidden bit is always 1: a product with a zero operand is not looked at.
+        # The hidden bit is always 1: what the product is does not matter if an operand is zero.
         m.d.comb += [
-            significands.a.eq(Cat(a.fraction, Const(1, 1))),
-            significands.b.eq(Cat(b.fraction, Const(1, 1))),
+            significands.a.eq(Cat(a.fraction, 1)),
+            significands.b.eq(Cat(b.fraction, 1)),
             significands.enable.eq(self.enable),
         ]
         zero = ~a.exponent.any() | ~b.exponent.any()
@@ -103,13 +100,12 @@ class FpMultiplier(wiring.Component):
             | (b.exponent.all() & b.fraction.any())
             | (infinite & zero)
         )
-        # The biased exponent of a product below 2, plus 2**(exponent_bits - 1): never negative.
-        raised = Signal(fmt.exponent_bits + 1)
-        m.d.comb += raised.eq(a.exponent + b.exponent + 1)
+        # The exponent field of a product below 2, raised by half its range to be never negative.
+        raised = (a.exponent + b.exponent + 1)[: self.operand_format.exponent_bits + 1]
         self._pack(
             m,
             sign=self._stage(m, (a.sign ^ b.sign) & ~nan, "sign"),
-            raised=self._stage(m, raised, "raised_copy"),
+            raised=self._stage(m, raised, "raised"),
             zero=self._stage(m, zero & ~infinite, "zero"),
             infinite=self._stage(m, infinite, "infinite"),
             nan=self._stage(m, nan, "nan"),
@@ -118,9 +114,10 @@ class FpMultiplier(wiring.Component):
 
     def _stage(self, m: Module, value: Value, name: str) -> Value:
         """``value`` itself, or a copy of it one enabled cycle later."""
-        if not self.registered:
-            return value
         copy = Signal(value.shape(), name=name, reset_less=True)
+        if not self.registered:
+            m.d.comb += copy.eq(value)
+            return copy
         with m.If(self.enable):
             m.d.sync += copy.eq(value)
         return copy
@@ -128,57 +125,56 @@ class FpMultiplier(wiring.Component):
     def _pack(
         self, m: Module, *, sign: Value, raised: Value, zero: Value, infinite: Value, nan: Value
     ) -> None:
-        """Put the result together, with what becomes zero or infinity masked.
-
-        A fraction that carries out is 0, so that only products of 2 or more need be looked at.
-        """
-        fraction, high, carry = self._fraction(m)
+        """Put the result together; a fraction that carried out is 0 and needs no mask."""
+        fraction, double, doubled = self._round(m)
         bits = self.operand_format.exponent_bits
-        middle, top = raised[-2], raised[-1]
-        below, beyond = ~(middle | top), middle & top  # exponent below 0, above that of infinity
-        tiny = below | (~raised[:-2].any() & ~top & ~high)
-        huge = beyond | (raised[1 : bits - 1].all() & top & (raised[0] | high))
-        stepped = Signal(bits + 1)
-        m.d.comb += stepped.eq(Mux(high | carry, raised + 1, raised))
+        # The two top bits: 0 is below any exponent field, 3 above all of them, 1 and 2 its halves.
+        below, beyond, upper = raised[-2:] == 0, raised[-2:] == 3, raised[-1]
+        tiny = below | (~upper & ~raised[:-2].any() & ~double)
+        huge = beyond | (upper & raised[1:-2].all() & (raised[0] | double))
+        stepped = Mux(doubled, raised + 1, raised)
         exponent = Cat(stepped[: bits - 1], stepped[bits])
         number = data.View(FpLayout(self.result_format), self.product)
         m.d.comb += [
             number.sign.eq(sign),
-            number.exponent.eq(
-                _mask(exponent, ~(below | zero)) | (infinite | huge).replicate(bits)
+            number.exponent.eq(_mask(exponent, ~below & ~zero) | (infinite | huge).replicate(bits)),
+            number.fraction.eq(
+                _mask(fraction, ~(tiny | zero | huge | infinite))
+                | nan << (self.result_format.fraction_bits - 1)
             ),
-            number.fraction.eq(_mask(fraction, ~(tiny | huge | zero | infinite))),
         ]
-        with m.If(nan):
-            m.d.comb += number.fraction[-1].eq(1)
 
-    def _fraction(self, m: Module) -> tuple[Value, Value, Value]:
-        """The rounded fraction of the result.
+    def _round(self, m: Module) -> tuple[Value, Value, Value]:
+        """The rounded significand, whose top bits are the same wherever the last bit stands.
 
         Returns:
-            The fraction; 1 if the product is 2 or more; 1 if rounding carried out of the fraction.
-            Never both: a product of significands is too far below 4.
+            The fraction; whether the product is 2 or more, before and after rounding.
         """
         bits = self.result_format.fraction_bits
         product = Cat(Const(0, 1), self._significands.product)
-        high = product[-1]
-        dropped = len(product) - 2 - bits  # from a product of 2 or more
+        double = product[-1]
+        dropped = len(product) - 2 - bits  # fraction bits, of a product of 2 or more
         if dropped <= 0:
-            exact = Mux(high, product[1:-1], product[:-2])
-            return Cat(Const(0, -dropped), exact), high, Const(0, 1)
-        kept = Mux(high, product[dropped:-1], product[dropped - 1 : -2])  # with the round bit
-        sticky = product[: dropped - 1].any() | (high & product[dropped - 1])
-        rounded = Signal(bits + 1)
-        m.d.comb += rounded.eq(kept[1:] + (kept[0] & (kept[1] | sticky)))
-        return rounded[:bits], high, rounded[bits]
+            exact = Mux(double, product[1:-1], product[:-2])
+            return Cat(Const(0, -dropped), exact), double, double
+        last = product[dropped]  # of a product below 2
+        up_double = _rounds_up(product[: dropped + 2])
+        up = _rounds_up(product[: dropped + 1])
+        high = product[dropped + 1 :]
+        top = Signal(bits + 1)
+        # What is incremented is there before the product's top bit says whether it is wanted.
+        m.d.comb += top.eq(Mux(Mux(double, up_double, up & last), high + 1, high))
+        fraction = Mux(double, top, Cat(last ^ up, top))[:bits]
+        return fraction, double, top[-1]
 
 
 class FpAdder(wiring.Component):
     """The sum of two numbers, rounded once; combinational.
 
-    One path for all operands: the smaller magnitude is aligned to the larger, with guard, round and
-    sticky bit, and added or subtracted; the result is normalised by its leading zeros and rounded
-    by an increment of exponent and fraction as one number.
+    The smaller magnitude is aligned to the larger, with guard, round and sticky bit, and added or
+    subtracted. A sum that loses two leading bits or more is exact, because its operands were one
+    place apart at most: it is normalised by the count of its leading zeros and not rounded. Any
+    other is rounded and not normalised. Both are worked out side by side.
 
     Arguments:
         fmt: of operands and sum.
@@ -195,128 +191,198 @@ class FpAdder(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         fmt = self.format
-        layout = FpLayout(fmt)
-        a, b = (data.View(layout, bits) for bits in (self.a, self.b))
-        # Exponents decide how far to shift, and fractions join in only to choose what is shifted:
-        # where exponents are equal, nothing is.
-        below = Signal(signed(fmt.exponent_bits + 1))
-        swap = Signal()
-        large = Signal(layout)
-        subtract = Signal()
-        m.d.comb += [
-            below.eq(a.exponent - b.exponent),
-            swap.eq((below < 0) | ((below == 0) & (a.fraction < b.fraction))),
-            large.eq(Mux(swap, self.b, self.a)),
-            subtract.eq(a.sign ^ b.sign),
-        ]
-        amount = Mux(below < 0, b.exponent - a.exponent, below)[: fmt.exponent_bits]
-        aligned = self._align(m, a, b, swap, amount)
-        minuend = Cat(Const(1, 1), Const(0, 3), large.fraction, Const(1, 1))
+        operands = self._order(m)
+        aligned = self._align(m, operands)
+        subtract = operands.subtract
+        # The lowest bits make the carry in of a subtraction; its carry out is always 1.
+        minuend = Cat(1, Const(0, 3), operands.large.fraction, 1)
         addend = Cat(subtract, aligned ^ subtract.replicate(len(aligned)))
         raw = Signal(fmt.precision + 5)
         magnitude = Signal(fmt.precision + 4)
         m.d.comb += [
             raw.eq(minuend + addend),
-            # The carry out of a subtraction says that nothing was borrowed, which is always so.
             magnitude.eq(Cat(raw[1:-1], raw[-1] & ~subtract)),
         ]
-        self._pack(m, a, b, large, magnitude)
+        self._pack(m, operands, magnitude)
         return m
 
-    def _align(
-        self, m: Module, a: data.View, b: data.View, swap: Value, distance: Value
-    ) -> Value:
-        """The significand of the smaller magnitude, shifted right: two bits more, and sticky."""
+    def _order(self, m: Module) -> _Ordered:
+        """Compare the operands; where exponents are equal, nothing is shifted: the distance does not
+        wait for the fractions.
+        """
         fmt = self.format
+        layout = FpLayout(fmt)
+        a, b = data.View(layout, self.a), data.View(layout, self.b)
+        large = Signal(layout)
+        swap, level, subtract = Signal(), Signal(), Signal()
+        difference = Signal(signed(fmt.exponent_bits + 1))
+        distance = Signal(fmt.exponent_bits)
+        m.d.comb += [
+            difference.eq(a.exponent - b.exponent),
+            level.eq(difference == 0),
+            swap.eq(difference[-1] | (level & (a.fraction < b.fraction))),
+            distance.eq(Mux(difference[-1], b.exponent - a.exponent, difference)),
+            large.eq(Mux(swap, self.b, self.a)),
+            subtract.eq(a.sign ^ b.sign),
+        ]
+        return _Ordered(
+            a=a, b=b, large=large, swap=swap, level=level, distance=distance, subtract=subtract
+        )
+
+    def _align(self, m: Module, operands: _Ordered) -> Value:
+        """The smaller significand, shifted right: from the lowest bit sticky, round and guard bit.
+
+        A zero has none; one that is shifted beyond the round bit is nothing but sticky.
+        """
+        fmt = self.format
+        a, b, distance = operands.a, operands.b, operands.distance
         stages = min((fmt.precision + 1).bit_length(), fmt.exponent_bits)
-        amount = Signal(fmt.exponent_bits)
-        m.d.comb += amount.eq(distance)
-        present = Mux(swap, a.exponent.any(), b.exponent.any())
-        far = amount[stages:].any()
-        near = Signal()
-        m.d.comb += near.eq(present & ~far)
-        fraction = _mask(a.fraction, swap & near) | _mask(b.fraction, ~swap & near)
-        value = Signal(fmt.precision + 2, name="unshifted")
-        m.d.comb += value.eq(Cat(Const(0, 2), fraction, near))
+        present = Mux(operands.swap, a.exponent.any(), b.exponent.any())
+        far = distance[stages:].any()
+        near = present & ~far
         sticky = present & far
+        fraction = Mux(operands.swap, a.fraction, b.fraction)
+        value = Signal(fmt.precision + 2, name="unshifted")
+        m.d.comb += value.eq(Cat(Const(0, 2), _mask(fraction, near), near))
         for stage in reversed(range(stages)):
             step = 1 << stage
-            sticky |= amount[stage] & value[:step].any()
-            shifted = Signal(len(value), name=f"shifted_by_{step}")
-            m.d.comb += shifted.eq(Mux(amount[stage], value >> step, value))
+            sticky |= distance[stage] & value[:step].any()
+            shifted = Signal.like(value, name=f"shifted_{step}")
+            m.d.comb += shifted.eq(Mux(distance[stage], value >> step, value))
             value = shifted
         return Cat(sticky, value)
 
-    def _round(self, m: Module, large: data.View, magnitude: Value) -> tuple[Value, Value, Value]:
-        """Exponent and fraction of a sum that has lost at most one leading bit."""
-        fmt = self.format
-        e = large.exponent
-        carry = magnitude[-1]
-        left = ~magnitude[-1] & ~magnitude[-2]
-        kept = Mux(carry, magnitude[3:-1], Mux(left, magnitude[1:-3], magnitude[2:-2]))  # with the round bit
-        sticky = magnitude[0] | (~left & magnitude[1]) | (carry & magnitude[2])
-        rounded = Signal(fmt.precision)
-        m.d.comb += rounded.eq(kept[1:] + (kept[0] & (kept[1] | sticky)))
-        exponent = Mux(left, Mux(rounded[-1], e, e-1), Mux(carry | rounded[-1], e + 1, e))
-        infinite = large.exponent.all() | (large.exponent[1:].all() & carry)
-        return exponent[: fmt.exponent_bits], rounded[:-1], infinite, left & (e == 1)
-
-    def _normalise(self, m: Module, large: data.View, value: Value) -> tuple[Value, Value, Value]:
-        fmt = self.format
-        none, count = _leading_zeros(m, value)
-        normal: Value = value
-        for stage in reversed(range(len(count))):
-            step = 1 << stage
-            shifted = Signal(len(value), name=f"normalised_by_{step}")
-            m.d.comb += shifted.eq(Mux(count[stage], normal << step, normal))
-            normal = shifted
-        exponent = Signal(signed(fmt.exponent_bits + 2))
-        m.d.comb += exponent.eq(large.exponent - count - 2)
-        return exponent[: fmt.exponent_bits], Cat(Const(0,1),normal[:-1]), none, (exponent > 0)
-
-    def _pack(self, m: Module, a: data.View, b: data.View, large: data.View, magnitude: Value) -> None:
-        fmt = self.format
-        e_r, f_r, infinite, flush = self._round(m, large, magnitude)
-        e_n, f_n, none, ok = self._normalise(m, large, magnitude[2:-3])
-        top = magnitude[-3:].any()
-        cancelled = ~top & none
-        some = large.exponent.any()
-        nan = large.exponent.all() & (
-            large.fraction.any() | (a.exponent.all() & b.exponent.all() & (a.sign ^ b.sign))
-        )
-        exact_zero = cancelled | ~some
-        keep_r = top & some
-        keep_n = ~top & ~none & ok
-        total = data.View(FpLayout(fmt), self.total)
+    def _pack(self, m: Module, operands: _Ordered, magnitude: Signal) -> None:
+        """Choose between the rounded and the normalised sum, and mask what is special."""
+        bits = self.format.exponent_bits
+        a, b, large = operands.a, operands.b, operands.large
+        rounded = self._round(m, large.exponent, magnitude)
+        normal, nothing = self._normalise(m, large.exponent, magnitude[2:-3])
+        leads = magnitude[-3:].any()
+        operand = large.exponent.any()  # not both are zero
+        special = large.exponent.all()
+        infinite = special | (large.exponent[1:].all() & magnitude[-1])
+        # A NaN is larger than infinity.
+        nan = special & (large.fraction.any() | (operands.level & operands.subtract))
+        exact_zero = (~leads & nothing) | ~operand
+        keep_rounded = leads & operand
+        keep_normal = ~leads & ~nothing & normal.fits
+        total = data.View(FpLayout(self.format), self.total)
         m.d.comb += [
             total.sign.eq(Mux(exact_zero, a.sign & b.sign, large.sign) & ~nan),
-            total.exponent.eq(_mask(e_r, keep_r)|_mask(e_n, keep_n) | infinite.replicate(fmt.exponent_bits)),
-            total.fraction.eq(_mask(f_r, keep_r & ~infinite&~flush)|_mask(f_n, keep_n & ~large.exponent.all())),
+            total.exponent.eq(
+                _mask(rounded.exponent, keep_rounded)
+                | _mask(normal.exponent, keep_normal)
+                | infinite.replicate(bits)
+            ),
+            total.fraction.eq(
+                _mask(rounded.fraction, keep_rounded & rounded.fits & ~infinite)
+                | _mask(normal.fraction, keep_normal & ~special)
+                | nan << (self.format.fraction_bits - 1)
+            ),
         ]
-        with m.If(nan):
-            m.d.comb += total.fraction[-1].eq(1)
+
+    def _round(self, m: Module, exponent: Value, magnitude: Signal) -> _Sum:
+        """The sum where it gains a leading bit (double), gains none (whole) or loses one (half)."""
+        fmt = self.format
+        double, whole = magnitude[-1], magnitude[-2] & ~magnitude[-1]
+        half = ~magnitude[-1] & ~magnitude[-2]
+        up_half, up_whole, up_double = (_rounds_up(magnitude[:end]) for end in (3, 4, 5))
+        second, first = magnitude[2], magnitude[3]  # the last bits of a half and of a whole
+        step = (double & up_double) | (whole & up_whole & first) | (half & up_half & first & second)
+        top = Signal(fmt.precision)
+        # What is incremented is there before the sum's top bits say whether it is wanted.
+        m.d.comb += top.eq(Mux(step, magnitude[4:] + 1, magnitude[4:]))
+        fraction = (
+            _mask(top[: fmt.fraction_bits], double)
+            | _mask(Cat(first ^ up_whole, top)[: fmt.fraction_bits], whole)
+            | _mask(
+                Cat(second ^ up_half, first ^ (up_half & second), top)[: fmt.fraction_bits], half
+            )
+        )
+        stepped = Mux(top[-1], exponent + 1, Mux(top[-2], exponent, exponent - 1))
+        return _Sum(
+            exponent=stepped[: fmt.exponent_bits],
+            fraction=fraction,
+            fits=~half | (exponent != 1),
+        )
+
+    def _normalise(self, m: Module, exponent: Value, value: Value) -> tuple[_Sum, Value]:
+        """The sum where it loses two leading bits or more, and whether nothing is left."""
+        nothing, count = _leading_zeros(m, value)
+        for stage in reversed(range(len(count))):
+            step = 1 << stage
+            shifted = Signal(len(value), name=f"normalised_{step}")
+            m.d.comb += shifted.eq(Mux(count[stage], value << step, value))
+            value = shifted
+        bits = self.format.exponent_bits
+        lowered = Signal(signed(max(bits, len(count)) + 2))  # by count + 2
+        m.d.comb += lowered.eq((exponent - 1) + ~Cat(count, 0).as_signed())
+        total = _Sum(
+            exponent=lowered[:bits], fraction=Cat(Const(0, 1), value[:-1]), fits=lowered > 0
+        )
+        return total, nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ordered:
+    """The operands of an adder.
+
+    Attributes:
+        a, b: views of them.
+        large: the one with the larger magnitude.
+        swap: whether that is b.
+        level: whether the exponents are equal.
+        distance: the difference of the exponents.
+        subtract: whether the signs differ.
+    """
+
+    a: data.View[FpLayout]
+    b: data.View[FpLayout]
+    large: data.View[FpLayout]
+    swap: Signal
+    level: Signal
+    distance: Signal
+    subtract: Signal
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Sum:
+    """A sum on its way out of an adder.
+
+    Attributes:
+        exponent, fraction: as in the format.
+        fits: whether it is not below the smallest normal number.
+    """
+
+    exponent: Value
+    fraction: Value
+    fits: Value
 
 
 def _leading_zeros(m: Module, value: Value) -> tuple[Value, Value]:
-    """Whether no bit is 1, and else how many bits are 0 above the highest 1: a tree."""
-    nodes = [(~bit, Const(0, 0)) for bit in reversed(value)]
-    while len(nodes) & (len(nodes) - 1):
-        nodes.append((Const(1, 1), Const(0, len(nodes[0][1]))))
+    """Whether no bit is 1 and, if one is, how many above it are 0: a binary tree."""
+    nodes: list[tuple[Value, Value]] = [(~bit, Const(0, 0)) for bit in reversed(value)]
     while len(nodes) > 1:
-        merged = []
-        for (high_none, high_count), (low_none, low_count) in zip(
-            nodes[0::2], nodes[1::2], strict=True
-        ):
-            none = Signal()
-            count = Signal(len(high_count) + 1)
+        if len(nodes) % 2:
+            nodes.append((Const(1, 1), Const(0, len(nodes[0][1]))))
+        merged: list[tuple[Value, Value]] = []
+        for (upper_zero, upper), (lower_zero, lower) in zip(nodes[::2], nodes[1::2], strict=True):
+            zero, count = Signal(name="zero"), Signal(len(upper) + 1, name="count")
             m.d.comb += [
-                none.eq(high_none & low_none),
-                count.eq(Cat(Mux(high_none, low_count, high_count), high_none)),
+                zero.eq(upper_zero & lower_zero),
+                count.eq(Cat(Mux(upper_zero, lower, upper), upper_zero)),
             ]
-            merged.append((none, count))
+            merged.append((zero, count))
         nodes = merged
     return nodes[0]
 
 
+def _rounds_up(value: Value) -> Value:
+    """Whether a number is rounded up that ends with its last bit, the round bit and sticky bits."""
+    return value[-2] & (value[-1] | value[:-2].any())
+
+
 def _mask(value: Value, keep: Value) -> Value:
+    """The value, or 0."""
     return value & keep.replicate(len(value))

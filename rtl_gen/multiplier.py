@@ -1,72 +1,68 @@
-"""Integer multipliers: the synthesizer's own, Booth's recoding, or an array; one register inside."""
+"""Integer multipliers: the synthesizer's own, Booth's recoding, or an array of AND gates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, ShapeLike, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Shape, ShapeLike, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl_gen.errors import require_choice, require_int
+from rtl_gen.errors import require_bool, require_choice, require_int
 
 ARCHITECTURES = ("synth", "booth", "array")
 
-#: Widest operand.
-MAX_BITS = 32
-
-# Arrival times in the compressor tree, in XOR gates: a full adder's last input is its fast one.
-_SUM, _FAST_SUM, _CARRY, _FAST_CARRY = 2, 1, 2, 1
+#: Bits of an operand.
+OPERAND_BITS = (1, 32)
 
 
 class Multiplier(wiring.Component):
     """The exact product of two integers.
 
+    Architectures:
+
+    - ``synth``: ``*``, for the synthesizer to choose.
+    - ``booth``: radix-4 Booth recoding of one operand, a Dadda tree, one adder.
+    - ``array``: an AND gate for each pair of bits, the same tree and adder.
+
     Arguments:
         a: shape of the first operand, signed or unsigned, 1..32 bits.
         b: likewise of the second, the weight.
         architecture: one of ``ARCHITECTURES``.
-        registered: put one register inside.
+        registered: put one register inside: in front of the adder (``synth``: behind the products
+            of the two halves of ``b``).
 
     Members:
-        a, b: In(a), In(b)
+        a: In(a)
+        b: In(b)
         enable: In(1), loads the inner register, if there is one
-        product: Out, width(a) + width(b) bits, signed if an operand is; latency
+        product: Out, as wide as both operands together, signed if one of them is; latency
             ``int(registered)`` cycles, one product a cycle
 
     Raises:
-        InputError: if a width or the architecture is not one of the above.
+        InputError: if an argument is not one of the above.
     """
 
     def __init__(self, *, a: ShapeLike, b: ShapeLike, architecture: str, registered: bool) -> None:
-        shapes = {"a": Shape.cast(a), "b": Shape.cast(b)}
-        for name, shape in shapes.items():
-            require_int(f"width of {name}", shape.width, 1, MAX_BITS)
+        shapes = (Shape.cast(a), Shape.cast(b))
+        for name, shape in zip("ab", shapes, strict=True):
+            require_int(f"bits of {name}", shape.width, *OPERAND_BITS)
         self.architecture = require_choice("architecture", architecture, ARCHITECTURES)
-        self.registered = registered
-        bits = sum(shape.width for shape in shapes.values())
-        negative = any(shape.signed for shape in shapes.values())
+        self.registered = require_bool("registered", registered)
+        product = Shape(sum(shape.width for shape in shapes), any(shape.signed for shape in shapes))
         super().__init__(
-            {
-                "a": In(shapes["a"]),
-                "b": In(shapes["b"]),
-                "enable": In(1),
-                "product": Out(Shape(bits, negative)),
-            }
+            {"a": In(shapes[0]), "b": In(shapes[1]), "enable": In(1), "product": Out(product)}
         )
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         if self.architecture == "synth":
-            self._synthesizers(m)
-            return m
-        recode = booth_columns if self.architecture == "booth" else array_columns
-        low, first, second = compress(m, recode(m, self.a, self.b))
-        rows = [
-            self._stage(m, row, name)
-            for row, name in ((low, "low"), (first, "first"), (second, "second"))
-        ]
-        m.d.comb += self.product.eq(Cat(rows[0], rows[1] + rows[2]))
+            terms = self._halves()
+        else:
+            partial_products = _booth if self.architecture == "booth" else _array
+            terms = partial_products(m, self.a, self.b).rows(m)
+        first, *others = (self._stage(m, term, f"term{i}") for i, term in enumerate(terms))
+        m.d.comb += self.product.eq(sum(others, first))
         return m
 
     def _stage(self, m: Module, value: Value, name: str) -> Value:
@@ -78,122 +74,169 @@ class Multiplier(wiring.Component):
             m.d.sync += copy.eq(value)
         return copy
 
-    def _synthesizers(self, m: Module) -> None:
-        """Leave the product to the synthesizer; the register cuts it between two halves of b."""
+    def _halves(self) -> tuple[Value, ...]:
+        """The product; or, if a register is to stand inside, those with the two halves of b."""
         half = len(self.b) // 2
         if not self.registered or half == 0:
-            m.d.comb += self.product.eq(self._stage(m, self.a * self.b, "whole_product"))
-            return
-        upper = self.b[half:].as_signed() if self.b.shape().signed else self.b[half:]
-        low = self._stage(m, self.a * self.b[:half], "low_product")
-        high = self._stage(m, self.a * upper, "high_product")
-        m.d.comb += self.product.eq(low + (high << half))
+            return (self.a * self.b,)
+        low, high = self.b[:half], self.b[half:]
+        if self.b.shape().signed:
+            high = high.as_signed()
+        return self.a * low, (self.a * high) << half
 
 
-def array_columns(_m: Module, a: Value, b: Value) -> list[list[Value]]:
-    columns: list[list[Value]] = [[] for _ in range(len(a) + len(b))]
-    correction = 0
-    for i in range(len(a)):
-        for j in range(len(b)):
-            negative = (a.shape().signed and i == len(a) - 1) != (
-                b.shape().signed and j == len(b) - 1
-            )
-            bit = a[i] & b[j]
-            columns[i + j].append(~bit if negative else bit)
-            correction -= negative << (i + j)
-    add_constant(columns, correction)
-    return columns
+class BitHeap:
+    """Bits of many weights that are to be added, modulo ``2**width``.
+
+    Arguments:
+        width: bits of the sum; what lies above it is dropped.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._columns: list[list[Value]] = [[] for _ in range(width)]
+        self._constant = 0
+
+    def add(self, position: int, bit: Value) -> None:
+        """Add ``bit * 2**position``."""
+        if position < len(self._columns):
+            self._columns[position].append(bit)
+
+    def subtract(self, position: int, bit: Value) -> None:
+        """Add ``-bit * 2**position``, as ``(~bit - 1) * 2**position``.
+
+        The constants of all such bits are added up here, not in hardware: a sign bit needs no
+        extension to the left.
+        """
+        self.add(position, ~bit)
+        self._constant -= 1 << position
+
+    def rows(self, m: Module) -> tuple[Value, Value]:
+        """Two numbers with the same sum: full and half adders, in the fewest stages.
+
+        Each stage lowers the columns to the next of the heights 2, 3, 4, 6, 9, 13 ... and uses no
+        more adders than that takes (Dadda, Alta Frequenza 1965). Bits that came first leave first:
+        the later ones pass fewer adders.
+        """
+        columns = [list(column) for column in self._columns]
+        for position, column in enumerate(columns):
+            if self._constant >> position & 1:
+                column.append(Const(1, 1))
+        heights = [2]
+        while heights[-1] < max(map(len, columns)):
+            heights.append(heights[-1] * 3 // 2)
+        for height in reversed(heights[:-1]):
+            _lower(m, columns, height)
+        zero = Const(0, 1)
+        padded = [[*column, zero, zero] for column in columns]
+        return Cat(bits[0] for bits in padded), Cat(bits[1] for bits in padded)
 
 
-def add_constant(columns, correction):
-    for k, column in enumerate(columns):
-        if correction >> k & 1:
-            column.append(Const(1, 1))
+def _lower(m: Module, columns: list[list[Value]], height: int) -> None:
+    """One stage of a Dadda tree: no column keeps more than ``height`` bits."""
+    inputs: list[list[Value]] = []
+    positions: list[int] = []
+    carries_in = 0
+    for position, column in enumerate(columns):
+        excess = len(column) + carries_in - height
+        carries_in = 0
+        while excess > 0:
+            # A full adder takes three bits and leaves one here, a half adder takes two.
+            bits = 3 if excess > 1 else 2
+            inputs.append([*column[:bits], Const(0, 1)])
+            positions.append(position)
+            del column[:bits]
+            excess -= bits - 1
+            carries_in += 1
+    # All adders of a stage as vectors: few signals, which simulate fast.
+    x, y, z = (Cat(bits[i] for bits in inputs) for i in range(3))
+    half, total, carry = (
+        Signal(len(inputs), name=f"{name}{height}") for name in ("half", "total", "carry")
+    )
+    m.d.comb += [half.eq(x ^ y), total.eq(half ^ z), carry.eq((half & z) | (~half & y))]
+    for index, position in enumerate(positions):
+        columns[position].append(total[index])
+        if position + 1 < len(columns):
+            columns[position + 1].append(carry[index])
 
 
-def booth_rows(shape: Shape) -> int:
-    return (shape.width + 1) // 2 if shape.signed else shape.width // 2 + 1
+def _array(_m: Module, a: Value, b: Value) -> BitHeap:
+    """All products of two bits; negative where one of them is a sign.
+
+    With the constants gathered this is the array of Baugh and Wooley (IEEE Trans. Computers 1973),
+    here for any mixture of signed and unsigned operands.
+    """
+    heap = BitHeap(len(a) + len(b))
+    for i, a_bit in enumerate(a):
+        a_sign = a.shape().signed and i == len(a) - 1
+        for j, b_bit in enumerate(b):
+            b_sign = b.shape().signed and j == len(b) - 1
+            put = heap.add if a_sign == b_sign else heap.subtract
+            put(i + j, a_bit & b_bit)
+    return heap
 
 
-def booth_columns(m: Module, a: Value, b: Value) -> list[list[Value]]:
-    if booth_rows(a.shape()) * len(b) < booth_rows(b.shape()) * len(a):
+def _booth(m: Module, a: Value, b: Value) -> BitHeap:
+    """One multiple -2, -1, 0, 1 or 2 of an operand for every two bits of the other.
+
+    Booth (Quart. J. Mech. Appl. Math. 1951), in the radix-4 form of MacSorley (Proc. IRE 1961):
+    bits ``high, mid, low``, the last shared with the digit below, mean ``mid + low - 2 high``.
+    That operand is recoded which leaves fewer bits to add.
+    """
+    heap = BitHeap(len(a) + len(b))
+    if _booth_rows(a.shape()) * len(b) < _booth_rows(b.shape()) * len(a):
         a, b = b, a
-    columns: list[list[Value]] = [[] for _ in range(len(a) + len(b))]
-    correction = 0
     signed = b.shape().signed
-    ext = b[-1] if signed else Const(0, 1)
-    y = [Const(0, 1), *b, ext, ext]
-    for row in range(booth_rows(b.shape())):
-        low, mid, high = y[2 * row : 2 * row + 3]
-        never = not signed and 2 * row + 1 >= len(b)  # the digit is never negative
-        neg = Const(0, 1) if never else high
-        one = Signal(name=f"one{row}")
-        two = Signal(name=f"two{row}")
-        m.d.comb += [
-            one.eq(low ^ mid),
-            two.eq(
-                Mux(mid, low & ~high, high & ~low)
-                if 0
-                else (high & ~mid & ~low) | (~high & mid & low)
-            ),
-        ]
-        flipped = Signal(len(a), name=f"flipped{row}")
-        m.d.comb += flipped.eq(a ^ neg.replicate(len(a)))
-        pick = Signal(len(a) + 1, name=f"row{row}")
-        top = flipped[-1] if a.shape().signed else Const(0, 1)
-        negative = Signal(name=f"negative{row}")
-        m.d.comb += negative.eq(neg & ~(mid & low))
-        if not a.shape().signed:
-            top = neg
-        x = Cat(flipped, top)
-        xs = Cat(neg, flipped)
-        bits = [(one & x[k]) | (two & xs[k]) for k in range(len(a) + 1)]
-        bits[0] = one & a[0]
-        m.d.comb += pick.eq(Cat(bits))
-        position = 2 * row
-
-        def put(k, bit):
-            if k < len(columns):
-                columns[k].append(bit)
-
-        for k in range(len(a) + (not a.shape().signed)):
-            put(position + k, pick[k])
-        if a.shape().signed:
-            put(position + len(a), ~pick[len(a)])
-            correction -= 1 << (position + len(a))
-        elif not never:
-            put(position + len(a) + 1, ~negative)
-            correction -= 1 << (position + len(a) + 1)
-        if not never:
-            carry = Signal(name=f"carry{row}")
-            m.d.comb += carry.eq(negative & ~pick[0])
-            put(position + 1, carry)
-    add_constant(columns, correction)
-    return columns
+    zero = Const(0, 1)
+    bits = [zero, *b, *2 * [b[-1] if signed else zero]]
+    for row in range(_booth_rows(b.shape())):
+        # Above an unsigned number stands a zero: its last digit is not negative.
+        positive = not signed and 2 * row + 1 >= len(b)
+        _booth_row(m, heap, row, a, bits[2 * row : 2 * row + 3], positive=positive)
+    return heap
 
 
-def compress(m: Module, columns: Sequence[Sequence[Value]]):
-    """three-dimensional method"""
-    count = len(columns)
-    waiting = [[(0, bit) for bit in column] for column in columns]
-    done = []
-    n = 0
-    for k in range(count):
-        bits = waiting[k]
-        while len(bits) > 2:
-            bits.sort(key=lambda t: t[0])
-            (ta, a), (tb, b), (tc, c) = bits[:3]
-            del bits[:3]
-            s = Signal(name=f"sum{n}")
-            cy = Signal(name=f"carry{n}")
-            p = Signal(name=f"half{n}")
-            n += 1
-            m.d.comb += [p.eq(a ^ b), s.eq(p ^ c), cy.eq((a & b) | (p & c))]
-            bits.append((max(tb + 2, tc + 1), s))
-            if k + 1 < count:
-                waiting[k + 1].append((max(tb + 2, tc + 1), cy))
-    split = next((k for k in range(count) if len(waiting[k]) > 1), count)
-    low = Cat(bits[0][1] if bits else Const(0, 1) for bits in waiting[:split])
-    first = Cat(bits[0][1] if bits else Const(0, 1) for bits in waiting[split:])
-    second = Cat(bits[1][1] if len(bits) > 1 else Const(0, 1) for bits in waiting[split:])
-    return low, first, second
+def _booth_row(
+    m: Module, heap: BitHeap, row: int, a: Value, digit: Sequence[Value], *, positive: bool
+) -> None:
+    """Add ``digit * a * 4**row``: a negative row is the complement of its bits, and one more.
+
+    ``a`` is complemented before the multiple is chosen, not after it: that works while the digit
+    is still being recoded.
+    """
+    low, mid, high = digit
+    signed = a.shape().signed
+    extended = Cat(a, a[-1] if signed else Const(0, 1))
+    bits = len(extended)
+    one, two, negative, carry = (
+        Signal(name=f"{name}{row}") for name in ("one", "two", "negative", "carry")
+    )
+    flipped, chosen = (Signal(bits, name=f"{name}{row}") for name in ("flipped", "chosen"))
+    m.d.comb += [
+        one.eq(mid ^ low),
+        two.eq((high & ~mid & ~low) | (~high & mid & low)),
+        negative.eq(high & ~(mid & low)),
+        flipped.eq(extended ^ high.replicate(bits)),
+        chosen.eq(
+            (flipped & one.replicate(bits)) | (Cat(high, flipped[:-1]) & two.replicate(bits))
+        ),
+        carry.eq(negative & ~(one & a[0])),
+    ]
+    position = 2 * row
+    # The lowest bit of the row and the one that is added to it: their sum's bit, and its carry.
+    heap.add(position, one & a[0])
+    for index in range(1, bits - 1):
+        heap.add(position + index, chosen[index])
+    if signed:
+        heap.subtract(position + bits - 1, chosen[-1])
+    else:
+        heap.add(position + bits - 1, chosen[-1])
+    if not positive:
+        if not signed:
+            heap.subtract(position + bits, negative)
+        heap.add(position + 1, carry)
+
+
+def _booth_rows(shape: Shape) -> int:
+    """Radix-4 digits of a number: an unsigned one has a zero above it."""
+    rows: int = (shape.width + (1 if shape.signed else 2)) // 2
+    return rows

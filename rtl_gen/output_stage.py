@@ -13,7 +13,6 @@ from rtl_gen.design import PSUM_BITS
 from rtl_gen.errors import require_bool, require_int
 from rtl_gen.export import component_verilog
 from rtl_gen.floating_point import FpLayout
-from rtl_gen.multiplier import booth_columns, compress
 from rtl_gen.requantize import SCALE_BITS, SHIFT_BITS, act_range, fp_formats
 
 #: Bits of one block of a carry-select adder. 16 make two additions of 65 and of 97 bits, the widest
@@ -114,11 +113,9 @@ class OutputStage(wiring.Component):
         total, multiplier, shift = pipeline.register(
             total=kept, multiplier=word.multiplier, shift=word.shift
         )
-        low, first, second = compress(m, booth_columns(m, total, multiplier))
-        low, first, second, shift = pipeline.register(
-            low=low, first=first, second=second, shift=shift
-        )
-        product = Cat(low, _add(m, first, second, "product")).as_signed()
+        first, second = _compress(m, _partial_products(m, total, multiplier))
+        first, second, shift = pipeline.register(first=first, second=second, shift=shift)
+        product = _add(m, first, second, "product").as_signed()
         product, shift = pipeline.register(product=product, shift=shift)
         return product, shift
 
@@ -243,6 +240,46 @@ class _Pipeline:
             copies.append(copy)
         self.valid = following
         return copies
+
+
+def _partial_products(m: Module, number: Value, multiplier: Value) -> list[Value]:
+    """Rows whose sum, modulo their width, is a signed number times an unsigned multiplier.
+
+    Two bits of the multiplier and the one below make a digit, -2 to 2 (Booth, radix 4). A negative
+    row is the complement and one more. Instead of extending its sign s, a row has ``1 - s`` there;
+    what that is too much makes one constant.
+    """
+    width = len(number) + len(multiplier)
+    digits = Cat(Const(0, 1), multiplier, Const(0, 2))
+    single, double = Cat(number, number[-1]), Cat(Const(0, 1), number)
+    rows: list[Value] = []
+    complements: list[Value] = []
+    for place in range(0, len(multiplier) + 1, 2):
+        low, middle, high = digits[place : place + 3]
+        chosen = Mux(middle ^ low, single, Mux(high ^ middle, double, 0))
+        row = Signal(len(single), name=f"row_{place}")
+        m.d.comb += row.eq(Mux(high, ~chosen, chosen))
+        rows.append((Cat(row[:-1], ~row[-1]) << place)[:width])
+        complements += [high, Const(0, 1)]
+    ones = sum(1 << (len(number) + place) for place in range(0, len(multiplier) + 1, 2))
+    return [*rows, Cat(complements)[:width], Const(-ones % (1 << width), width)]
+
+
+def _compress(m: Module, rows: list[Value]) -> list[Value]:
+    """Two rows with the same sum: full adders, three rows to two, side by side."""
+    width = max(len(row) for row in rows)
+    level = 0
+    while len(rows) > 2:
+        following = rows[len(rows) // 3 * 3 :]
+        for index in range(0, len(rows) - 2, 3):
+            x, y, z = rows[index : index + 3]
+            total, carry = (
+                Signal(width, name=f"{name}_{level}_{index}") for name in ("sum", "carry")
+            )
+            m.d.comb += [total.eq(x ^ y ^ z), carry[1:].eq(x & y | (x ^ y) & z)]
+            following += [total, carry]
+        rows, level = following, level + 1
+    return rows
 
 
 def _add(m: Module, a: Value, b: Value, name: str) -> Value:

@@ -121,7 +121,7 @@ class PE(wiring.Component):
         m.d.comb += [filters.read_address.eq(address), filters.read_enable.eq(moves)]
         weight: Value = filters.read_data
         half = controller.filter_half
-        pipeline = _Pipeline(m, design, issued)
+        pipeline = _Pipeline(m, design, issued, controller.mac.valid)
         if stages >= 2 and READ_LATENCY[filters.style] > 0:
             (act, half) = pipeline.register(act, half)
             weight = self._half(weight, half)
@@ -221,13 +221,15 @@ class _Pipeline:
     Attributes:
         mac: the multiply-accumulate at the end.
         moves: 1 where it loads the registers behind it: always, but for a gated zero.
-        busy: 1 while any register holds one that is not yet in its sum.
+        busy: 1 while any register holds one that is not yet in its sum, or would if it were not
+            gated: how long a primitive takes does not depend on its operands.
     """
 
-    def __init__(self, m: Module, design: PEDesign, mac: data.View[MacLayout]) -> None:
+    def __init__(self, m: Module, design: PEDesign, mac: data.View[MacLayout], step: Value) -> None:
         self._m = m
         self._layout = MacLayout(design)
         self._gates = design.zero_gating
+        self._step = step
         self.mac = mac
         self.busy: Value = Const(0)
 
@@ -247,6 +249,10 @@ class _Pipeline:
             m.d.sync += [following.first.eq(mac.first), following.sum.eq(mac.sum)]
             if self._gates:
                 m.d.sync += following.zero.eq(mac.zero)
-        self.mac = following
-        self.busy = self.busy | following.valid
+        step = following.valid
+        if self._gates:
+            step = Signal()
+            m.d.sync += step.eq(self._step)
+        self.mac, self._step = following, step
+        self.busy = self.busy | step
         return copies

@@ -48,7 +48,7 @@ def requantize(
         Activations.
 
     Raises:
-        InputError: if a value is not an integer, or out of its range.
+        InputError: if a value is not an integer, or out of its range, or does not broadcast.
     """
     low, high = act_range(act_bits, act_signed)
     require_bool("relu", relu)
@@ -61,14 +61,17 @@ def requantize(
     }
     # NumPy's integers are fast, Python's are exact whatever their size.
     kind = np.int64 if _fits_int64(given) else object
-    sums, factors, shifts, biases = (array.astype(kind) for array in given.values())
+    sums, factors, shifts, biases = (
+        _broadcast(name, array, given["psums"]).astype(kind) for name, array in given.items()
+    )
     total = sums + biases
     products = (np.maximum(total, 0) if relu else total) * factors
     one = np.ones_like(shifts)
     # Half a unit less one, and one more if the quotient is odd: ties go to even.
     half = (one << np.maximum(shifts - 1, 0)) - 1 + ((products >> shifts) & 1)
     rounded = (products + np.where(shifts > 0, half, 0)) >> shifts
-    return np.asarray(np.clip(rounded, low, high), dtype=np.int64)
+    activations: Words = np.clip(rounded, low, high).astype(np.int64)
+    return activations.reshape(np.shape(psums))
 
 
 def act_range(act_bits: int, act_signed: bool) -> tuple[int, int]:
@@ -157,12 +160,24 @@ def fp_formats(psum_bits: int, act_bits: int) -> tuple[fp_golden.FpFormat, fp_go
 def _integers(name: str, values: ArrayLike, low: int, high: int) -> NDArray[np.int64]:
     """An array of integers in ``low..high``."""
     array = np.asarray(values)
+    if array.size == 0:
+        array = array.astype(np.int64)
     if array.dtype.kind not in "iu":
         raise InputError(f"{name} must be integers of at most 64 bits, not {array.dtype}")
     found = (int(array.min(initial=0)), int(array.max(initial=0)))
     for value in found:
         require_int(name, value, low, high)
     return array.astype(np.int64)
+
+
+def _broadcast(name: str, array: NDArray[np.int64], psums: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One value for each psum, in one axis: arrays without an axis would become Python's."""
+    try:
+        return np.broadcast_to(array, psums.shape).reshape(-1)
+    except ValueError:
+        raise InputError(
+            f"{name} must broadcast to the psums, shape {psums.shape}, not have {array.shape}"
+        ) from None
 
 
 def _fits_int64(given: Mapping[str, NDArray[np.int64]]) -> bool:

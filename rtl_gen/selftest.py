@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from string import Template
 from typing import Any
 
 from rtl_gen.design import PEDesign
-from rtl_gen.golden import SIZE_FIELDS, Primitive, convolve_row, row_cycles
+from rtl_gen.errors import require_int
+from rtl_gen.golden import CONFIG_FIELDS, SIZE_FIELDS, Primitive, convolve_row, row_cycles
 from rtl_gen.interface import ports, stream_widths
 from rtl_gen.operands import OPERANDS, Workload, draw
 from rtl_gen.streams import filter_words, ifmap_words, psum_words
@@ -18,6 +20,12 @@ _SOURCES = ("filter", "ifmap", "psum_in")
 _ROW = 8
 #: Cycles that random stalls may hold up every stream before the bench gives up.
 _PATIENCE = 300
+#: Spreads small seeds over 32 bits.
+_GOLDEN_RATIO = 0x9E3779B9
+
+_Group = tuple[tuple[Primitive, str], ...]
+#: S, G and a number of filters.
+_Shape = tuple[int, int, int]
 
 
 #: Parts of the bench that each of ``_SOURCES`` has.
@@ -80,17 +88,15 @@ _BENCH = """\
 // Self-checking test bench of @name.
 // Its design is @digest.
 // It needs that module and a Verilog simulator:
-//   iverilog -g2005 -o tb @{name}_tb.v @name.v && vvp tb
-//   verilator --binary --timing @{name}_tb.v @name.v && obj_dir/V@{name}_tb
+//   $ iverilog -g2005 -o tb @{name}_tb.v @name.v && vvp tb
+//   $ verilator --binary --timing @{name}_tb.v @name.v && obj_dir/V@{name}_tb
 // It prints one line that begins with PASS or FAIL; after FAIL, Icarus and Verilator exit with an
 // error. Its random numbers are its own: every simulator runs the same cycles. With -DDUMP it
-// writes @name.vcd.
+// writes @name.vcd. A gate netlist with delays brings its time unit along: read it first.
 /* verilator lint_off WIDTH */
-/* verilator lint_off TIMESCALEMOD */
-`timescale 1ns / 1ps
 
 module @{name}_tb;
-  parameter PERIOD = 10;  // of the clock, in ns
+  parameter PERIOD = 10;  // of the clock, in time units
   localparam PRIMITIVES = @primitives;
   localparam CUTS = @cuts;  // resets come after 1, 2, .. CUTS cycles of the first primitive
   localparam PATIENCE = @patience;  // cycles in which no word moves
@@ -99,8 +105,8 @@ module @{name}_tb;
   reg rst;
 
   // Sources: a word stays offered until it is taken; before, the payload is its complement. A row
-  // holds 8 words, the first in the lowest bits. `sent` and `end` count the words of this run: those
-  // taken, and those of the primitives before.
+  // holds 8 words, the first in the lowest bits. `sent` counts words that were taken in this run,
+  // `end` those of the primitives before.
   reg config__valid;
   reg [@config_high:0] config__payload;
   wire config__ready;
@@ -300,7 +306,8 @@ module @{name}_tb;
 @check_words    end
   endtask
 
-  task tick;  // one cycle: inputs change behind the falling edge, outputs are read before the rising
+  // One cycle: inputs change behind the falling edge, outputs are read before the rising one.
+  task tick;
     begin
       clk = 0;
       #(PERIOD * 0.1) drive;
@@ -360,7 +367,7 @@ module @{name}_tb;
 `endif
     read_words;
     random = @seed;
-    levels = @seed;
+    levels = random[14:0];
     stalling = 0;
     failed = 0;
     idling = 0;
@@ -405,8 +412,12 @@ def primitives(design: PEDesign, seed: int = 1) -> list[Workload]:
     operands: as far as the scratchpads have room. The first one is short.
 
     Args:
-        seed: of the operands.
+        seed: of the operands, 0 .. 2**31 - 1.
+
+    Raises:
+        InputError: if the seed is out of range.
     """
+    require_int("seed", seed, 0, (1 << 31) - 1)
     works: list[Workload] = []
     for index, (size, operands) in enumerate(_plan(design)):
         work = draw(design, size, seed + index, operands)
@@ -421,54 +432,56 @@ def _with_filters(design: PEDesign, work: Workload, before: Workload) -> Workloa
 
 
 def _plan(design: PEDesign) -> list[tuple[Primitive, str]]:
-    """Sizes and kinds of operands; the same ones are left out where little fits."""
+    """Sizes and kinds of operands."""
     room = _Room(design)
-    plan = [
-        (room.primitive(width=2, groups=1, filters=2, outputs=2), "uniform"),
-        (room.primitive(width=1, groups=1, filters=1, outputs=1), "extremes"),
-        (room.primitive(width=1, groups=1, filters=1, outputs=70, chain=False), "dnn"),
+    groups: list[_Group] = [
+        ((room.primitive(width=2, groups=1, filters=2, outputs=2), "uniform"),),
+        ((room.primitive(width=1, groups=1, filters=1, outputs=1), "extremes"),),
+        ((room.primitive(width=1, groups=1, filters=1, outputs=70, chain=False), "dnn"),),
     ]
     for mode in range(design.precision_modes):
-        plan += [(room.primitive(mode=mode), operands) for operands in OPERANDS]
-        plan += [(size, "uniform") for size in _full(room, mode)]
+        groups += [((room.primitive(mode=mode), operands),) for operands in OPERANDS]
+        groups += [((size, "uniform"),) for size in _full(room, mode)]
         for stride, outputs in ((2, 4), (3, 3), (5, 3)):
             strided = room.primitive(mode=mode, stride=stride, outputs=outputs)
-            kept = dataclasses.replace(strided, keep_filter=True, stride=1, chain=False, outputs=2)
-            plan += [(strided, "uniform"), (kept, "extremes")]
+            groups.append(_and_kept(strided, stride=1, chain=False, outputs=2))
     for chain in (True, False):
         apart = room.primitive(filters=2, depthwise=True, stride=1 + chain, chain=chain)
-        kept = dataclasses.replace(apart, keep_filter=True, outputs=2)
-        plan += [(apart, "uniform"), (kept, "uniform")]
-    if design.serial_terms:
-        for most in range(1, design.terms + 1):
-            for least in range(1, most + 1):
-                mixed = room.primitive(terms=(most, least))
-                kept = dataclasses.replace(mixed, keep_filter=True, stride=2)
-                plan += [(mixed, "uniform"), (kept, "sparse")]
-    return _once(plan)
+        groups.append(_and_kept(apart, outputs=2))
+    for first in range(1, design.terms + 1) if design.serial_terms else ():
+        for last in range(1, first + 1):
+            groups.append(_and_kept(room.primitive(terms=(first, last)), stride=2))
+    # Where little fits, many are the same.
+    return [step for group in dict.fromkeys(groups) for step in group]
 
 
-def _once(plan: list[tuple[Primitive, str]]) -> list[tuple[Primitive, str]]:
-    """Without repetitions; filters can only be kept from the primitive right before."""
-    kept: list[tuple[Primitive, str]] = []
-    for step in plan:
-        if step not in kept or step[0].keep_filter:
-            kept.append(step)
-    return kept
+def _and_kept(size: Primitive, **changes: Any) -> _Group:
+    """A primitive, and another one that keeps its filters."""
+    kept = dataclasses.replace(size, keep_filter=True, **changes)
+    return (size, "uniform"), (kept, "extremes")
 
 
 def _full(room: _Room, mode: int) -> list[Primitive]:
     """Primitives that fill each scratchpad, or as much of it as any primitive can."""
     shapes = room.shapes(mode)
+
+    def sized(shape: _Shape, *, most: int, outputs: int, stride: int = 1) -> Primitive:
+        width, groups, filters = shape
+        return room.primitive(
+            mode=mode, width=width, groups=groups, filters=min(most, filters), outputs=outputs,
+            stride=stride,
+        )  # fmt: skip
+
     ifmap = max(shapes, key=lambda shape: (shape[0] * shape[1], min(shape[:2])))
-    filters = max(shapes, key=lambda shape: (shape[0] * shape[1] * shape[2], min(shape[:2])))
+    filters = max(shapes, key=lambda shape: (math.prod(shape), min(shape[:2])))
     psum = max(shapes, key=lambda shape: (shape[2], -shape[0] * shape[1]))
-    long, deep = max(shapes), max(shapes, key=lambda shape: shape[1])
-    sizes = [(ifmap[0], ifmap[1], 2, 5), (*filters, 2), (*psum, 3)]
-    sizes += [(long[0], long[1], 1, 3), (deep[0], deep[1], 1, 3)]
+    wide, deep = max(shapes), max(shapes, key=lambda shape: shape[1])
     return [
-        room.primitive(mode=mode, width=width, groups=groups, filters=count, outputs=outputs)
-        for width, groups, count, outputs in sizes
+        sized(ifmap, most=2, outputs=5),
+        sized(filters, most=filters[2], outputs=2),
+        sized(psum, most=psum[2], outputs=3),
+        sized(wide, most=1, outputs=3, stride=wide[0]),
+        sized(deep, most=1, outputs=3),
     ]
 
 
@@ -478,10 +491,10 @@ class _Room:
     def __init__(self, design: PEDesign) -> None:
         self._design = design
 
-    def shapes(self, mode: int) -> list[tuple[int, int, int]]:
+    def shapes(self, mode: int) -> list[_Shape]:
         """Every S and G, with the most filters that fit beside them."""
         depth = self._design.ifmap_depth
-        most = 64 // self._design.modes[mode].products
+        most = (1 << CONFIG_FIELDS["channels"]) // self._design.modes[mode].products
         return [
             (width, groups, self._most_filters(mode, width * groups))
             for width in range(1, depth + 1)
@@ -506,6 +519,7 @@ class _Room:
         filters: int = 3,
         outputs: int = 4,
         terms: tuple[int, int] | None = None,
+        depthwise: bool = False,
         **options: Any,
     ) -> Primitive:
         """These sizes, made smaller where they do not fit.
@@ -517,18 +531,19 @@ class _Room:
             options: further arguments of ``Primitive``.
         """
         design, steps = self._design, self._steps(mode)
-        sums = groups if options.get("depthwise") else 1
         width = min(width, design.ifmap_depth, steps)
         groups = min(groups, design.ifmap_depth // width, steps // width)
-        if options.get("depthwise"):
-            groups = sums = min(groups, design.psum_depth)
-        filters = min(filters, design.psum_depth // sums, steps // (width * groups))
+        if depthwise:
+            groups = min(groups, design.psum_depth)
+        sums = design.psum_depth // groups if depthwise else design.psum_depth
+        filters = min(filters, sums, steps // (width * groups))
         return Primitive(
             filter_width=width,
             channels=groups * design.modes[mode].products,
             filters=filters,
             outputs=outputs,
             mode=mode,
+            depthwise=depthwise,
             filter_terms=self._terms(filters, steps // (width * groups), terms),
             **options,
         )
@@ -548,50 +563,61 @@ class _Room:
         return None if min(counts) == self._design.terms else tuple(counts)
 
 
-def testbench_text(design: PEDesign, seed: int = 1) -> str:
+def testbench_text(design: PEDesign, seed: int = 1) -> str:  # noqa: PT028  # it is no test
     """The bench, module ``<name>_tb``, for the module ``design.name``.
 
-    The primitives of ``primitives`` run three times: with streams that never wait, where each must
-    take exactly ``row_cycles``; after each other, the first of them once for each of its cycles,
-    cut off there by a reset; and with random stalls of every stream.
+    The primitives of ``primitives`` run one after the other, first with streams that never wait,
+    where each must take exactly ``row_cycles``. Then the first one runs as often as it has cycles,
+    each time cut off one cycle later by a reset. Then all run again, every stream with random
+    stalls.
 
     Args:
-        seed: of operands and stalls.
+        seed: of operands and stalls, 0 .. 2**31 - 1.
+
+    Raises:
+        InputError: if the seed is out of range.
     """
     works = primitives(design, seed)
-    words = [_words(design, work) for work in works]
+    works_words = [_words(design, work) for work in works]
+    words = {
+        name: [word for of_work in works_words for word in of_work[name]]
+        for name in (*_SOURCES, "psum_out")
+    }
     widths = stream_widths(design)
-    all_words = {
-        name: [word for of_one in words for word in of_one[name]] for name in (*_SOURCES, "psum_out")
-    }
-    cut = row_cycles(design, works[0].size) + 1
-    parts = {
-        "name": design.name,
-        "digest": design.digest,
-        "primitives": len(works),
-        "patience": max(work.size.steps(design) for work in works) + _PATIENCE,
-        "cuts": cut,
-        "seed": f"32'h{(seed * 0x9E3779B9 + 1) % (1 << 32) | 1:08x}",
-        "config_high": widths["config"] - 1,
-        "ports": ",\n".join(f"    .{port['name']}({port['name']})" for port in ports(design)),
-        "table": "\n".join(
-            _entry(design, index, work, words[index]) for index, work in enumerate(works)
-        ),
-        "data": "\n".join(_data(name, widths[name], of) for name, of in all_words.items()),
-    }
-    for part, template in _SOURCE.items():
-        parts[part] = "".join(
-            _Verilog(template).substitute(
-                s=name, high=widths[name] - 1, width=widths[name], index=index,
-                row_high=_ROW * widths[name] - 1, last_row=len(all_words[name]) // _ROW,
-            )
-            for index, name in enumerate(_SOURCES, start=1)
-        )  # fmt: skip
-    sums = all_words["psum_out"]
+    table = [_entry(design, index, work, works_words[index]) for index, work in enumerate(works)]
     return _Verilog(_BENCH).substitute(
-        parts, psum_high=design.psum_bits - 1, psum_width=design.psum_bits,
-        psum_row_high=_ROW * design.psum_bits - 1, psum_last_row=len(sums) // _ROW,
-    )  # fmt: skip
+        {part: _of_each_source(template, words, widths) for part, template in _SOURCE.items()},
+        name=design.name,
+        digest=design.digest,
+        primitives=len(works),
+        cuts=row_cycles(design, works[0].size) + 1,
+        patience=max(work.size.steps(design) for work in works) + _PATIENCE,
+        # Never zero, which the generator could not leave.
+        seed=f"32'h{(seed * _GOLDEN_RATIO) % (1 << 32) | 1:08x}",
+        config_high=widths["config"] - 1,
+        ports=",\n".join(f"    .{port['name']}({port['name']})" for port in ports(design)),
+        psum_width=design.psum_bits,
+        psum_high=design.psum_bits - 1,
+        psum_row_high=_ROW * design.psum_bits - 1,
+        psum_last_row=len(words["psum_out"]) // _ROW,
+        table="\n".join(table),
+        data="\n".join(_data(name, widths[name], of_stream) for name, of_stream in words.items()),
+    )
+
+
+def _of_each_source(template: str, words: dict[str, list[int]], widths: dict[str, int]) -> str:
+    """A part of the bench, for one source after the other."""
+    return "".join(
+        _Verilog(template).substitute(
+            s=name,
+            index=index,
+            width=widths[name],
+            high=widths[name] - 1,
+            row_high=_ROW * widths[name] - 1,
+            last_row=len(words[name]) // _ROW,
+        )
+        for index, name in enumerate(_SOURCES, start=1)
+    )
 
 
 def _words(design: PEDesign, work: Workload) -> dict[str, list[int]]:
@@ -618,9 +644,8 @@ def _entry(design: PEDesign, index: int, work: Workload, words: dict[str, list[i
 
 def _description(size: Primitive) -> str:
     names = [f"{name} {getattr(size, name)}" for name in SIZE_FIELDS[:-1]]
-    names += [f"stride {size.stride}"] if size.stride > 1 else []
+    names += [f"stride {size.stride}", f"mode {size.mode}"]
     names += [name for name in ("depthwise", "keep_filter", "chain") if getattr(size, name)]
-    names += [f"mode {size.mode}"] if size.mode else []
     if size.filter_terms:
         names.append("terms " + " ".join(map(str, size.filter_terms)))
     return ", ".join(names)

@@ -10,20 +10,45 @@ import pytest
 
 from rtl_gen.space import Block, Space
 
-SPACE = Space(
-    name="synthetic",
+PLAIN = {
+    "act_signed": (True,),
+    "precision_modes": (1,),
+    "serial_terms": (False,),
+    "zero_gating": (False,),
+    "scratchpad": ("flop",),
+}
+SIZES = {
+    "family": ("int", "lightpe", "pow2"),
+    "act_bits": (4, 6, 8, 12, 16),
+    "weight_bits": (3, 4, 6, 8, 16),
+    "terms": (1, 2),
+    "ifmap_depth": (6, 12, 24),
+    "filter_depth": (32, 64, 224),
+    "psum_depth": (8, 24),
+    "pipeline_stages": (1, 2, 3, 4),
+    "period_ps": (1500, 2000),
+}
+OPTIONS = {
+    "act_signed": (True, False),
+    "precision_modes": (1, 2, 3),
+    "serial_terms": (False, True),
+    "zero_gating": (False, True),
+    "scratchpad": ("flop", "latch", "sram"),
+}
+SPACE = Space(name="plain", blocks=(Block(axes={**SIZES, **PLAIN}, largest_layer=None),))
+EVERYTHING = Space(
+    name="everything",
     blocks=(
         Block(
             axes={
-                "family": ("int", "lightpe", "pow2"),
-                "act_bits": (4, 6, 8, 12, 16),
-                "weight_bits": (3, 4, 6, 8, 16),
-                "terms": (1, 2),
-                "ifmap_depth": (6, 12, 24),
-                "filter_depth": (32, 64, 224),
-                "psum_depth": (8, 24),
-                "pipeline_stages": (1, 2, 3, 4),
-                "period_ps": (1500, 2000),
+                **SIZES,
+                **OPTIONS,
+                "family": ("int", "lightpe", "pow2", "fp"),
+                "act_bits": (4, 7, 8, 16, 32),
+                "weight_bits": (3, 4, 6, 8, 9, 16, 32),
+                "terms": (1, 2, 3),
+                "filter_depth": (1, 2, 64, 224),
+                "multiplier": ("synth", "booth", "array", "none"),
             },
             largest_layer=None,
         ),
@@ -69,8 +94,14 @@ def synthetic_dataset(points: int = 60, *, seed: int = 0, failed: int = 0) -> pd
 
 @pytest.fixture(scope="session")
 def space() -> Space:
-    """Every family, with several values of every parameter."""
+    """Families of integer arithmetic, with several values of every number."""
     return SPACE
+
+
+@pytest.fixture(scope="session")
+def everything() -> Space:
+    """Every family, with several values of every parameter and all options."""
+    return EVERYTHING
 
 
 @pytest.fixture(scope="session")
