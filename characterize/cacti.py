@@ -160,12 +160,14 @@ def estimate(*, depth: int, width: int) -> SramEstimate:
         width: bits of a word, 1..64.
 
     Raises:
-        InputError: if a size is out of range, or CACTI is not installed.
-        StepError: if CACTI fails.
+        InputError: if a size is out of range, or CACTI is not installed or cannot be run.
     """
     require_int("depth", depth, 1, 65536)
     require_int("width", width, 1, 64)
-    return _run(*array_size(depth, width))
+    try:
+        return _run(*array_size(depth, width))
+    except StepError as error:
+        raise InputError(f"scratchpad sram needs CACTI: {error}") from None
 
 
 def find_cacti() -> Path:

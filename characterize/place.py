@@ -16,6 +16,8 @@ from characterize.process import StepError
 #: Database units per um: every size of the supported kits is a multiple of 0.5 nm.
 _UNITS = 2000
 EFFORT = 2
+#: Rows beside macros hold at least this many of the widest cell.
+_STRIP = 5
 
 Floats = NDArray[np.float64]
 
@@ -121,7 +123,9 @@ def _core(
     macros_um = (width * height)[macro].sum() / row_um
     square = math.ceil(math.sqrt((cells_um + macros_um) * row_um) / row_um)
     rows = max(square, math.ceil(height[macro].sum() / row_um - 1e-9))
-    core_w = max((cells_um + macros_um) / rows, width[macro].max(initial=0))
+    core_w = (cells_um + macros_um) / rows
+    if macro.any():  # a strip that few cells fit into beside a high macro cannot be packed
+        core_w = max(core_w, width[macro].max() + _STRIP * width[~macro].max())
     return math.ceil(core_w * _UNITS) / _UNITS, rows * row_um
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from characterize import power, synthesize, timing
+from characterize import power, sram, synthesize, timing
 from characterize.activity import read_activity
 from characterize.delays import delayed_netlist, read_delays
 from characterize.measurement import Measurement, Point
@@ -32,15 +32,16 @@ STEP_TIMEOUT_S = 900.0
 
 #: Left in a point's folder: enough to simulate, time and power its netlist again.
 KEPT = (
-    "abc.constr", "abc.script", "activity.tcl", "cells.v", "delayed.v", "job.json", "netlist.v",
-    "power.log",
-    "power.spef", "power.tcl", "power.v", "reset.v", "result.json", "rtl.il", "synth.log",
+    "abc.constr", "abc.script", "activity.tcl", "cells.v", "delayed.v", "helpers.v", "job.json",
+    "latch.v", "macros.lef", "macros.lib", "netlist.v", "power.log", "power.spef", "power.tcl",
+    "power_macros.lib", "power.v", "reset.v", "result.json", "rtl.il", "synth.log",
     "synth.ys", "tb.v", "timing.log", "timing.sdc", "timing.tcl", "wires.spef",
 )  # fmt: skip
 
 
 def scripts(point: Point, platform: Platform) -> dict[str, str]:
-    """Every script that the flow emits for a point, by file name."""
+    """Every script, and view of a macro, that the flow emits for a point, by file name."""
+    platform = sram.for_design(platform, point.design)
     return {
         **synthesize.scripts(platform, point.design.name, point.period_ps),
         **timing.scripts(platform, point.design, point.period_ps),
@@ -75,7 +76,7 @@ def flow_digest() -> str:
         "power_library", "simulate", "synthesize", "testbench", "testbench_wrapper", "timing",
         "workload",
     )  # fmt: skip
-    model = ("encode", "fp_golden", "golden", "operands", "packing", "streams")
+    model = ("encode", "fp_golden", "golden", "operands", "packing", "scratchpad", "streams")
     folder = here.parent / "rtl_gen"
     return code_digest(
         *(folder / f"{name}.py" for name in model), *(here / f"{name}.py" for name in names)
@@ -165,12 +166,15 @@ def _run(
 ) -> dict[str, float]:
     """The steps, in order; returns the metrics."""
     design = point.design
+    platform = sram.for_design(platform, design)
     with _timed(seconds, "rtl"):
         (folder / "rtl.il").write_text(rtlil_text(design), encoding="utf-8")
         for name, text in scripts(point, platform).items():
             (folder / name).write_text(text, encoding="utf-8")
         (folder / "cells.lib").symlink_to(platform.liberty)
         (folder / "power_cells.lib").symlink_to(power_library)
+        if platform.blocks and not sta_version.startswith("2.0."):
+            shutil.copyfile(folder / "macros.lib", folder / "power_macros.lib")
     with _timed(seconds, "synthesis"):
         netlist = synthesize.synthesize(folder, platform, STEP_TIMEOUT_S)
     with _timed(seconds, "placement"):
@@ -238,6 +242,8 @@ def _area_metrics(
         "core_area_um2": core_area_um2,
         "cells": counts.total(),
         "registers": sum(n for kind, n in counts.items() if library[kind].is_flop),
+        "latches": sum(n for kind, n in counts.items() if library[kind].is_latch),
+        "macros": sum(n for kind, n in counts.items() if library[kind].is_macro),
         "clock_gates": sum(n for kind, n in counts.items() if library[kind].clock_gate),
         "wirelength_um": sum(
             wire.length_um

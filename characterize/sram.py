@@ -26,6 +26,7 @@ from characterize.cacti import SramEstimate
 from characterize.lef import read_macros
 from characterize.liberty import cell_group, parse_cells
 from characterize.platform import Blocks, Platform
+from rtl_gen.design import PEDesign
 from rtl_gen.scratchpad import sram_name, sram_pins
 
 Floats = NDArray[np.float64]
@@ -99,13 +100,22 @@ def with_macros(platform: Platform, sizes: Iterable[tuple[int, int]]) -> Platfor
     """The platform with the macros of these sizes (words, bits) beside its cells.
 
     Raises:
-        InputError: if there are some and CACTI is not installed.
-        StepError: if CACTI fails.
+        InputError: if there are some and CACTI is not installed, or cannot be run.
     """
     chosen = tuple(sorted(set(sizes)))
     if not chosen:
         return platform
     return dataclasses.replace(platform, blocks=_blocks(platform, chosen))
+
+
+def for_design(platform: Platform, design: PEDesign) -> Platform:
+    """The platform with the macro that the design's filter scratchpad is, if it is one.
+
+    Raises:
+        InputError: as ``with_macros``.
+    """
+    macro = (design.filter_depth, design.weight_word_bits)
+    return with_macros(platform, [macro] if design.scratchpad == "sram" else [])
 
 
 @functools.cache

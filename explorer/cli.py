@@ -100,11 +100,18 @@ def doctor(platform: PlatformName = "freepdk45", as_json: JsonFlag = False) -> N
 @with_design
 def rtl(
     design: PEDesign | None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder to write into.")],
     period_ps: PeriodPs = PERIOD_PS,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write a processing element as Verilog, with timing constraints (SDC) and a manifest (JSON).
+    """Write a processing element, and what it needs to be used.
+
+    - NAME.v: Verilog-2005, with all modules
+    - NAME_tb.v: a self-checking test bench, which needs only a simulator
+    - NAME.sdc: timing constraints
+    - NAME.json: manifest of ports, number formats, words, formulas
+    - NAME.core: FuseSoC core with targets to simulate, lint and synthesize
+    - NAME.svg: block diagram
 
     Example: `peforge rtl --preset LightPE-1 -o rtl/`
     """
@@ -114,7 +121,9 @@ def rtl(
 
     chosen = require_design(design)
     require_int("period_ps", period_ps, *PERIOD_RANGE)
-    paths = write_rtl(chosen, output, period_ps)
+    if not output:
+        raise InputError("--output must name a folder; . is the current one")
+    paths = write_rtl(chosen, Path(output), period_ps)
     if as_json:
         print_json({"digest": chosen.digest, "files": [str(path) for path in paths]})
         return

@@ -130,7 +130,7 @@ def predict_points(table: pd.DataFrame, artifact: Artifact) -> pd.DataFrame:
     """
     predicted = artifact.surrogate.predict(table)
     cycles = np.where(table["serial_terms"].to_numpy(dtype=bool), table["terms"], 1)
-    throughput_gmacs = 1000 / predicted["critical_path_ps"] / cycles
+    throughput_gmacs: pd.Series = 1000 / predicted["critical_path_ps"] / cycles
     derived = pd.DataFrame(
         {
             "throughput_gmacs": throughput_gmacs,

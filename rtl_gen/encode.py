@@ -41,8 +41,8 @@ class Levels:
 
     Attributes:
         values: the distinct levels, rising.
-        codes: for each, the code with the fewest nonzero terms; of several, the smallest. So its
-            nonzero terms are the first, in the lowest positions, and the rest of it is zero.
+        codes: for each, the smallest code. No code of the level has fewer nonzero terms, for it
+            would be smaller with these in the lowest positions; there they are.
         term_counts: nonzero terms of that code; 0 for ``int``.
     """
 
@@ -85,12 +85,9 @@ def _levels(design: PEDesign, terms: int, mode: int) -> Levels:
         codes, counts = values & ((1 << bits) - 1), np.zeros_like(values)
     else:
         # Codes of the first positions alone: the others are zero.
-        codes = np.arange(1 << (terms * design.term_bits))
+        everything = decode_weights(design, np.arange(1 << (terms * design.term_bits)))
+        values, codes = np.unique(everything, return_index=True)  # the first: the smallest
         counts = _count_terms(design, codes)
-        values = decode_weights(design, codes)
-        order = np.lexsort((codes, counts, values))
-        values, first = np.unique(values[order], return_index=True)
-        codes, counts = codes[order][first], counts[order][first]
     for array in (values, codes, counts):
         array.setflags(write=False)  # shared by all callers
     return Levels(values=values, codes=codes, term_counts=counts)

@@ -207,9 +207,7 @@ class FpAdder(wiring.Component):
         return m
 
     def _order(self, m: Module) -> _Ordered:
-        """Compare the operands; where exponents are equal, nothing is shifted: the distance does not
-        wait for the fractions.
-        """
+        """Compare the operands; the distance need not wait for the fractions."""
         fmt = self.format
         layout = FpLayout(fmt)
         a, b = data.View(layout, self.a), data.View(layout, self.b)

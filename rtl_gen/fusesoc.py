@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from rtl_gen.design import PEDesign
 
-#: Of the ports and streams: as ``format`` of the manifest.
+#: Of what the files are; a design is told by its name.
 VERSION = "0.1.0"
 
 _CORE = """\
 CAPI=2:
 name: peforge:pe:{name}:{version}
-description: Row-stationary processing element {digest}
+description: Row-stationary processing element, design {digest}
 
+# Targets:
+#   sim            the self-checking test bench in Icarus Verilog
+#   sim_verilator  the same in Verilator, 5 or later
+#   lint           Verilator's warnings
+#   synth          Yosys, for Xilinx FPGAs
 # fusesoc --cores-root=. run --target=sim {name}
-# With Verilator: ... run --target=sim_verilator {name}
 
 filesets:
   rtl:
@@ -31,7 +35,6 @@ targets:
     filesets: [rtl]
     toplevel: {name}
   sim:
-    description: Run the self-checking test bench in Icarus Verilog
     flow: sim
     flow_options:
       tool: icarus
@@ -39,7 +42,6 @@ targets:
     filesets: [rtl, tb]
     toplevel: {name}_tb
   sim_verilator:
-    description: Run it in Verilator, 5 or later
     flow: sim
     flow_options:
       tool: verilator
@@ -48,7 +50,6 @@ targets:
     filesets: [rtl, tb]
     toplevel: {name}_tb
   lint:
-    description: Verilator's warnings
     flow: lint
     flow_options:
       tool: verilator
@@ -56,7 +57,11 @@ targets:
     filesets: [rtl]
     toplevel: {name}
   synth:
-    description: Verilog and constraints for a synthesizer, which --tool names
+    flow: generic
+    flow_options:
+      tool: yosys
+      arch: xilinx
+      output_format: json
     filesets: [rtl, constraints]
     toplevel: {name}
 """
@@ -64,4 +69,4 @@ targets:
 
 def core_text(design: PEDesign) -> str:
     """The core, format CAPI2: files as ``rtl_gen.export.write_rtl`` names them, and targets."""
-    return _CORE.format(name=design.name, version=VERSION, digest=design.digest)
+    return _CORE.format(name=design.name, version=VERSION, digest=design.digest[:16])

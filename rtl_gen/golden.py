@@ -6,6 +6,7 @@ unsigned codes. How they are packed into the words of the streams is told in ``r
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +108,7 @@ class Primitive:
 
     def weights_per_word(self, design: PEDesign) -> int:
         """Cycles that one filter word lasts: those of four products use a whole one each."""
-        return 1 if self.precision(design).products == 4 else design.weights_per_word  # noqa: PLR2004
+        return 1 if self.precision(design).products == 4 else design.weights_per_word
 
     def filter_words(self, design: PEDesign) -> int:
         """Words that the filters take in their scratchpad."""
@@ -130,8 +131,8 @@ class Primitive:
             "keep_filter": int(self.keep_filter),
             "chain": int(self.chain),
             "mode": self.mode,
-            "filters_2": sum(count >= 2 for count in terms),  # noqa: PLR2004  # as the name says
-            "filters_3": sum(count >= 3 for count in terms),  # noqa: PLR2004  # likewise
+            "filters_2": sum(count >= 2 for count in terms),
+            "filters_3": sum(count >= 3 for count in terms),
         }
         word = shift = 0
         for name, bits in CONFIG_FIELDS.items():
@@ -203,7 +204,7 @@ class Primitive:
             )
         for count in terms:
             require_int("filter_terms", count, 1, design.terms)
-        if any(after > before for before, after in zip(terms, terms[1:], strict=False)):
+        if any(after > before for before, after in itertools.pairwise(terms)):
             raise InputError("filter_terms must not rise: filters with more terms come first")
 
 

@@ -57,13 +57,29 @@ class Multiplier(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         if self.architecture == "synth":
-            terms = self._halves()
-        else:
-            partial_products = _booth if self.architecture == "booth" else _array
-            terms = partial_products(m, self.a, self.b).rows(m)
-        first, *others = (self._stage(m, term, f"term{i}") for i, term in enumerate(terms))
-        m.d.comb += self.product.eq(sum(others, first))
+            m.d.comb += self.product.eq(self._synthesizers(m))
+            return m
+        partial_products = _booth if self.architecture == "booth" else _array
+        first, second = (
+            self._stage(m, row, name)
+            for row, name in zip(
+                partial_products(m, self.a, self.b).rows(m), ("first", "second"), strict=True
+            )
+        )
+        m.d.comb += self.product.eq(first + second)
         return m
+
+    def _synthesizers(self, m: Module) -> Value:
+        """The product; if a register is to stand inside, from the two halves of b."""
+        half = len(self.b) // 2
+        if half == 0 or not self.registered:
+            return self._stage(m, self.a * self.b, "whole")
+        low, high = self.b[:half], self.b[half:]
+        if self.b.shape().signed:
+            high = high.as_signed()
+        low_product = self._stage(m, self.a * low, "low_product")
+        high_product = self._stage(m, self.a * high, "high_product")
+        return low_product + (high_product << half)
 
     def _stage(self, m: Module, value: Value, name: str) -> Value:
         """``value`` itself, or a copy of it one enabled cycle later."""
@@ -73,16 +89,6 @@ class Multiplier(wiring.Component):
         with m.If(self.enable):
             m.d.sync += copy.eq(value)
         return copy
-
-    def _halves(self) -> tuple[Value, ...]:
-        """The product; or, if a register is to stand inside, those with the two halves of b."""
-        half = len(self.b) // 2
-        if not self.registered or half == 0:
-            return (self.a * self.b,)
-        low, high = self.b[:half], self.b[half:]
-        if self.b.shape().signed:
-            high = high.as_signed()
-        return self.a * low, (self.a * high) << half
 
 
 class BitHeap:

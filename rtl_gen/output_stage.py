@@ -43,9 +43,9 @@ class OutputStage(wiring.Component):
     Where all have the same scale, hold ``scale`` valid with a constant word.
 
     Latency: 4 cycles, ``latency``, from the edge that takes a psum to the one that can hand over
-    its activation, whatever the widths: add and ReLU | partial products, compressed to two rows |
-    their sum | shift, round and saturate. While the last register is full and not taken, all
-    stand still: from ``out.ready`` to ``psum.ready`` it is two gates, however many stages.
+    its activation, whatever the widths: add the bias | partial products, compressed to two rows |
+    their sum | shift, round, saturate. While the last register is full and not taken, all stand
+    still: from ``out.ready`` to ``psum.ready`` it is two gates, however many stages.
 
     Arguments:
         psum_bits: width of a partial sum, 4..64.
@@ -92,8 +92,9 @@ class OutputStage(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         pipeline = _Pipeline(m, self.psum.valid & self.scale.valid)
-        product, shift = self._multiply(m, pipeline)
-        (activation,) = pipeline.register(activation=self._divide(m, product, shift))
+        product, shift, relu = self._multiply(m, pipeline)
+        activation = self._divide(m, product, shift, relu)
+        (activation,) = pipeline.register(activation=activation)
         m.d.comb += [
             pipeline.moves.eq(self.out.ready | ~pipeline.valid),
             self.psum.ready.eq(pipeline.moves & self.scale.valid),
@@ -103,25 +104,28 @@ class OutputStage(wiring.Component):
         ]
         return m
 
-    def _multiply(self, m: Module, pipeline: _Pipeline) -> tuple[Value, Value]:
-        """Three stages: the product, and the shift that belongs to it."""
+    def _multiply(self, m: Module, pipeline: _Pipeline) -> list[Signal]:
+        """Three stages: the product, and the shift and the ReLU that belong to it."""
         word = self.scale.payload
         total: Value = self.psum.payload
         if self.bias:
             total = _add(m, Cat(total, total[-1]), Cat(word.bias, word.bias[-1]), "total")
-        kept = Mux(word.relu & total[-1], 0, total).as_signed()
-        total, multiplier, shift = pipeline.register(
-            total=kept, multiplier=word.multiplier, shift=word.shift
+        total, multiplier, shift, relu = pipeline.register(
+            total=total.as_signed(), multiplier=word.multiplier, shift=word.shift, relu=word.relu
         )
         first, second = _compress(m, _partial_products(m, total, multiplier))
-        first, second, shift = pipeline.register(first=first, second=second, shift=shift)
+        first, second, shift, relu = pipeline.register(
+            first=first, second=second, shift=shift, relu=relu
+        )
         product = _add(m, first, second, "product").as_signed()
-        product, shift = pipeline.register(product=product, shift=shift)
-        return product, shift
+        return pipeline.register(product=product, shift=shift, relu=relu)
 
-    def _divide(self, m: Module, product: Value, shift: Value) -> Value:
-        """The activation: the product shifted, rounded with ties to even, saturated."""
-        low, high = self.act_range
+    def _divide(self, m: Module, product: Value, shift: Value, relu: Value) -> Value:
+        """The activation: the product shifted, rounded with ties to even, saturated.
+
+        The sign of the sum is that of the product and of the quotient: ReLU is saturation at 0.
+        """
+        low, high = Mux(relu, 0, self.act_range[0]), self.act_range[1]
         bits = self.act_shape.width + (not self.act_shape.signed)
         quotient = _shift_right(m, product, shift)
         fits = _fits(quotient, _BELOW + bits)

@@ -181,10 +181,10 @@ def _broadcast(name: str, array: NDArray[np.int64], psums: NDArray[np.int64]) ->
 
 
 def _fits_int64(given: Mapping[str, NDArray[np.int64]]) -> bool:
-    """Whether the product, and half a unit of the shift more, stay within 64 bits."""
+    """Whether the products, and half a unit of a shift (2**62 at most) more, stay in 64 bits."""
     most = {
         name: max(-int(array.min(initial=0)), int(array.max(initial=0)))
         for name, array in given.items()
     }
     product = (most["psums"] + most["bias"]) * most["multiplier"]
-    return product < 1 << 62 and most["shift"] < 62
+    return product < 1 << 62

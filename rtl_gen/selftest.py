@@ -9,7 +9,7 @@ from typing import Any
 
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import require_int
-from rtl_gen.golden import CONFIG_FIELDS, SIZE_FIELDS, Primitive, convolve_row, row_cycles
+from rtl_gen.golden import CONFIG_FIELDS, SIZE_FIELDS, Primitive, row_cycles
 from rtl_gen.interface import ports, stream_widths
 from rtl_gen.operands import OPERANDS, Workload, draw
 from rtl_gen.streams import filter_words, ifmap_words, psum_words
@@ -124,6 +124,7 @@ module @{name}_tb;
   integer psum_out_end [0:PRIMITIVES];
   reg held;  // a sum was offered in the last cycle, and not taken
   reg [@psum_high:0] held_payload;
+  reg early_valid;  // in the first half of the cycle, with the opposite of `ready`
 
   integer last;  // primitives of this run
   integer started;  // those whose config word was taken
@@ -202,7 +203,7 @@ module @{name}_tb;
     begin
       draw_stalls;
       rst = resetting;
-      psum_out__ready = !stall[4] && !resetting;
+      psum_out__ready = stall[4] && !resetting;
       if (config_taken) config__valid = 0;
       if (!config__valid && started < last && !idling) begin
         config__valid = !stall[0];
@@ -226,8 +227,13 @@ module @{name}_tb;
         $sformat(message, "a ready, or psum_out__valid, is unknown");
         fail;
       end
+      if (early_valid !== psum_out__valid) begin
+        $sformat(message, "psum_out__valid depends on psum_out__ready");
+        fail;
+      end
       if (idling && (!config__ready || psum_out__valid)) begin
-        $sformat(message, "the PE is not idle after primitive %0d", started - 1);
+        $sformat(message, "not idle after %0d primitives: config__ready %b, psum_out__valid %b",
+                 started, config__ready, psum_out__valid);
         fail;
       end
       quiet = quiet + 1;
@@ -294,9 +300,20 @@ module @{name}_tb;
       config_taken = config__valid && config__ready;
       if (config_taken) begin
         check_words;
+        if (!stalling && started > 0) check_idle_time;
         started_at[started] = cycle;
         started = started + 1;
         quiet = 0;
+      end
+    end
+  endtask
+
+  task check_idle_time;  // the next primitive can start while the last sum is handed over
+    begin
+      if (cycle - started_at[started - 1] != cycles[started - 1]) begin
+        $sformat(message, "primitive %0d is followed by the next after %0d cycles, not %0d",
+                 started - 1, cycle - started_at[started - 1], cycles[started - 1]);
+        fail;
       end
     end
   endtask
@@ -311,7 +328,9 @@ module @{name}_tb;
     begin
       clk = 0;
       #(PERIOD * 0.1) drive;
-      #(PERIOD * 0.4) if (!resetting) observe;
+      #(PERIOD * 0.2) early_valid = psum_out__valid;
+      psum_out__ready = !stall[4] && !resetting;
+      #(PERIOD * 0.2) if (!resetting) observe;
       clk = 1;
       cycle = cycle + 1;
       #(PERIOD * 0.5) ;
@@ -420,15 +439,9 @@ def primitives(design: PEDesign, seed: int = 1) -> list[Workload]:
     require_int("seed", seed, 0, (1 << 31) - 1)
     works: list[Workload] = []
     for index, (size, operands) in enumerate(_plan(design)):
-        work = draw(design, size, seed + index, operands)
-        works.append(_with_filters(design, work, works[-1]) if size.keep_filter else work)
+        kept = works[-1].filters if size.keep_filter else None
+        works.append(draw(design, size, seed + index, operands, filters=kept))
     return works
-
-
-def _with_filters(design: PEDesign, work: Workload, before: Workload) -> Workload:
-    """The same primitive with the filters of the one before."""
-    expected = convolve_row(design, work.size, work.ifmap, before.filters, work.psums)
-    return dataclasses.replace(work, filters=before.filters, expected=expected)
 
 
 def _plan(design: PEDesign) -> list[tuple[Primitive, str]]:

@@ -101,10 +101,8 @@ def feature_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
             unknown.
     """
     columns = checked_numbers(table)
-    columns |= {
-        flag: (table[name] == value).to_numpy(dtype=np.float64)
-        for flag, (name, value) in _FLAGS.items()
-    }
+    for flag, (name, value) in _FLAGS.items():
+        columns[flag] = (table[name] == value).to_numpy().astype(np.float64)
     columns |= _words(columns)
     columns |= _storage(columns)
     columns |= _datapath(columns)

@@ -32,7 +32,6 @@
   wire psum_in_taken = psum_in__valid & psum_in__ready;
   wire psum_out_taken = psum_out__valid & psum_out__ready;
   wire sum_passed = d_psum_taken;
-  wire issued = d_mac[0];
 
   // The reference: phases, and words counted in each.
   localparam IDLE = 0, FILTER = 1, WINDOW = 2, COMPUTE = 3, SUMS = 4, SLIDE = 5;
@@ -60,6 +59,37 @@
 
   function [7:0] ring(input [7:0] address, input [7:0] words);
     ring = address + words >= IFMAP_DEPTH ? address + words - IFMAP_DEPTH : address + words;
+  endfunction
+
+  // The arithmetic of the families but `fp`, whose units stand for others here.
+  function [PSUM_BITS-1:0] multiply(
+    input [ACT_BITS-1:0] acts, input [WEIGHT_BITS-1:0] weights, input [1:0] mode);
+    integer lane, term, act, weight, act_bits, weight_bits, field, total;
+    begin
+      total = 0;
+      act_bits = mode == 2 ? ACT_OPERAND / 2 : ACT_OPERAND;
+      weight_bits = mode == 0 ? WEIGHT_OPERAND : WEIGHT_OPERAND / 2;
+      for (lane = 0; lane < 4; lane = lane + 1) if (lane < 1 << mode) begin
+        act = (acts >> lane * act_bits) & ((1 << act_bits) - 1);
+        if (ACT_SIGNED && act >> (act_bits - 1) & 1) act = act - (1 << act_bits);
+        weight = (weights >> lane * weight_bits) & ((1 << weight_bits) - 1);
+        if (!TERM_BITS && weight >> (weight_bits - 1) & 1) weight = weight - (1 << weight_bits);
+        if (TERM_BITS) begin
+          weight = 0;
+          for (term = 0; term < 3; term = term + 1) if (term * TERM_BITS < WEIGHT_BITS) begin
+            field = (weights >> term * TERM_BITS) & ((1 << (TERM_BITS - 1)) - 1);
+            field = field == 0 ? 0 : 1 << (field - 1);
+            weight = weights[term * TERM_BITS + TERM_BITS - 1] ? weight - field : weight + field;
+          end
+        end
+        total = total + act * weight;
+      end
+      multiply = FLOAT ? acts + {weights, weights[WEIGHT_BITS-1]} : total;
+    end
+  endfunction
+
+  function [PSUM_BITS-1:0] add(input [PSUM_BITS-1:0] a, input [PSUM_BITS-1:0] b);
+    add = FLOAT ? {a, a[PSUM_BITS-1]} + b : a + b;
   endfunction
 
   always @(posedge clk)
@@ -110,7 +140,7 @@
         if (drained < STAGES - 1) drained <= drained + 1;
         if (sum_passed) begin
           n <= n + 1;
-          if (n + 1 == sums) begin
+          if (last_pass) begin
             n <= 0;
             x <= x + 1;
             base <= ring(base, slid);
@@ -124,74 +154,64 @@
       end
     endcase
 
-  // One filter word, at any place, from its transfer to every step that uses it.
-  reg [7:0] watched;
-  reg [WEIGHT_BITS-1:0] filter_word;
-  reg has_filter_word;
+  // The words of the filters and of the window as they were taken, the first in the lowest bits.
+  reg [4*WEIGHT_BITS-1:0] filter_words;
+  reg [4*ACT_BITS-1:0] window_words;
   always @(posedge clk) begin
-    if (!started) watched <= any_word;
-    if (rst || config_taken && !new_keep_filter) has_filter_word <= 0;
-    else if (filter_taken && phase == FILTER && n == watched) has_filter_word <= 1;
-    if (filter_taken && phase == FILTER && n == watched) filter_word <= filter__payload;
+    if (filter_taken && phase == FILTER) filter_words[n * WEIGHT_BITS +: WEIGHT_BITS]
+      <= filter__payload;
+    if (ifmap_taken && phase == WINDOW) window_words[n * ACT_BITS +: ACT_BITS] <= ifmap__payload;
+    if (ifmap_taken && phase == SLIDE) window_words[(window - slid + n) * ACT_BITS +: ACT_BITS]
+      <= ifmap__payload;
+    if (phase == SUMS && last_pass) window_words <= window_words >> slid * ACT_BITS;
   end
-  localparam HALF = HALVES ? WEIGHT_BITS / 2 : WEIGHT_BITS;
-  wire upper = halved & n[0];
-  wire uses_filter_word = phase == COMPUTE && (halved ? n / 2 : n) == watched;
+  wire last_pass = sum_passed && n + 1 == sums;
+  wire [7:0] filters_known = phase == FILTER ? n : loaded ? words : 0;
+  wire [7:0] window_known = phase == WINDOW ? n : phase == SLIDE ? window - slid + n
+    : phase == COMPUTE || phase == SUMS ? window : 0;
 
-  // One ifmap word, any one, by its place in the window that slides over it.
-  reg [ACT_BITS-1:0] ifmap_word;
-  reg has_ifmap_word;
-  reg [7:0] ifmap_place;
-  wire watch_this = any_moment && ifmap_taken && (phase == WINDOW || phase == SLIDE);
-  always @(posedge clk)
-    if (rst || config_taken) has_ifmap_word <= 0;
-    else if (watch_this) begin
-      has_ifmap_word <= 1;
-      ifmap_word <= ifmap__payload;
-      ifmap_place <= phase == WINDOW ? n : window - slid + n;
-    end else if (phase == SUMS && sum_passed && n + 1 == sums) begin
-      if (ifmap_place < slid) has_ifmap_word <= 0;
-      ifmap_place <= ifmap_place - slid;
-    end
-  wire uses_ifmap_word = phase == COMPUTE && has_ifmap_word && place == ifmap_place;
+  // What a step must read, and its product.
+  wire computes = phase == COMPUTE;
+  wire [7:0] place_of_filter = halved ? n / 2 : n;
+  wire [WEIGHT_BITS-1:0] filter_word = filter_words >> place_of_filter * WEIGHT_BITS;
+  wire [ACT_BITS-1:0] window_word = window_words >> place * ACT_BITS;
+  wire [PSUM_BITS-1:0] product = multiply(window_word,
+    halved && n[0] ? filter_word >> WEIGHT_BITS / 2 : filter_word, mode);
 
-  // One sum, any one, from its products (as they leave the datapath) to psum_out.
-  reg [7:0] watched_sum;
-  reg [PSUM_BITS-1:0] total, expected;
-  reg has_total, full, has_expected;
-  wire adds = phase == COMPUTE && sum == watched_sum;
-
-  // What was issued, up to STAGES - 1 cycles ago.
-  reg [3:0] past_compute, past_upper, past_filter, past_ifmap, past_adds, past_first, past_moves;
-  reg [PRODUCT_BITS-1:0] past_product;
-  wire [4:0] compute_at = {past_compute, phase == COMPUTE};
-  wire [4:0] upper_at = {past_upper, upper};
-  wire [4:0] filter_at = {past_filter, uses_filter_word};
-  wire [4:0] ifmap_at = {past_ifmap, uses_ifmap_word};
-  wire [4:0] adds_at = {past_adds, adds};
-  wire [4:0] first_at = {past_first, first};
-  wire [4:0] moves_at = {past_moves, d_enable};
+  // One sum, any one, from its products to psum_out. They reach the adder STAGES - 1 cycles after
+  // they were issued.
+  reg [7:0] watched;
+  wire adds = computes && sum == watched;
+  wire begun = computes && watched < sums && (sum > watched || sum == watched && t != 0
+    || (depthwise ? place > channels : place != 0));
+  reg [2:0] past_adds, past_first, past_begun;
+  reg [3*PSUM_BITS-1:0] past_products;
+  wire [3:0] adds_at = {past_adds, adds}, first_at = {past_first, first};
+  wire [3:0] begun_at = {past_begun, begun};
+  wire [4*PSUM_BITS-1:0] product_at = {past_products, product};
+  reg past_computes;
+  reg [WEIGHT_BITS-1:0] past_filter_word;
+  reg past_zero;
   always @(posedge clk) begin
-    past_compute <= rst ? 0 : compute_at;
-    past_upper <= upper_at;
-    past_filter <= filter_at;
-    past_ifmap <= ifmap_at;
     past_adds <= rst ? 0 : adds_at;
     past_first <= first_at;
-    past_moves <= moves_at;
-    past_product <= d_product;
+    past_begun <= rst ? 0 : begun_at;
+    past_products <= product_at;
+    past_computes <= computes && !rst;
+    past_filter_word <= filter_word;
+    past_zero <= window_word == 0;
   end
-  localparam AT_DATAPATH = STAGES > 1, AT_SUM = STAGES - 1;
-  wire [PRODUCT_BITS-1:0] product = STAGES > 2 ? past_product : d_product;
-  wire [PSUM_BITS-1:0] addend = moves_at[AT_SUM - AT_DATAPATH] ? `EXTEND(product) : 0;
+  reg [PSUM_BITS-1:0] total, expected;
+  reg has_total, full, has_expected;
   always @(posedge clk) begin
-    if (!started) watched_sum <= any_word;
-    if (adds_at[AT_SUM]) total <= plus(addend, first_at[AT_SUM] ? 0 : total);
+    if (rst) watched <= any_word;
+    if (adds_at[STAGES-1]) total <=
+      add(product_at[(STAGES-1)*PSUM_BITS +: PSUM_BITS], first_at[STAGES-1] ? 0 : total);
     if (rst) has_total <= 0;
-    else if (adds_at[AT_SUM] && first_at[AT_SUM]) has_total <= 1;
-    if (sum_passed) expected <= plus(chain ? psum_in__payload : 0, total);
+    else if (adds_at[STAGES-1] && first_at[STAGES-1]) has_total <= 1;
+    if (sum_passed) expected <= add(chain ? psum_in__payload : 0, total);
     if (rst) {full, has_expected} <= 0;
-    else if (sum_passed) {full, has_expected} <= {1'b1, n == watched_sum};
+    else if (sum_passed) {full, has_expected} <= {1'b1, n == watched};
     else if (psum_out__ready) {full, has_expected} <= 0;
   end
 
@@ -240,16 +260,15 @@
     && filter__ready == (phase == FILTER && !half)
     && ifmap__ready == (phase == WINDOW || phase == SLIDE)
     && psum_in__ready == (may_pass && chain)
-    && sum_passed == (may_pass && (psum_in__valid || !chain))
-    && issued == (phase == COMPUTE);
-  assign holds[3] = !filter_at[AT_DATAPATH] || !compute_at[AT_DATAPATH] || !d_enable
-    || d_weight[HALF-1:0] == (upper_at[AT_DATAPATH] ? filter_word >> HALF : filter_word[HALF-1:0])
-    && (halved || d_weight == filter_word);
-  assign holds[4] = !ifmap_at[AT_DATAPATH] || !compute_at[AT_DATAPATH]
-    || (d_enable ? d_act == ifmap_word : GATED && ifmap_word == 0);
+    && sum_passed == (may_pass && (psum_in__valid || !chain));
+  wire reads = SRAM ? past_computes : computes;
+  wire idle_read = GATED && (SRAM ? past_zero : window_word == 0);
+  assign holds[3] = !reads || idle_read
+    || d_filter_read == (SRAM ? past_filter_word : filter_word);
+  assign holds[4] = !computes || d_ifmap_read_data == window_word;
   assign holds[5] = !has_expected || psum_out__valid && psum_out__payload == expected;
   assign holds[6] = psum_out__valid == full && !(sum_passed && psum_out__valid && !psum_out__ready);
-  assign holds[7] = !counts || left != 1 || phase == IDLE && psum_out_taken;
+  assign holds[7] = !counts || left != 1 || !willing || phase == IDLE && psum_out_taken;
 
   // What makes them inductive: the reference and the PE walk together.
   wire [7:0] filters_before = SERIAL
@@ -263,12 +282,8 @@
   wire inside = d_s <= filter_width && d_c <= channels && d_f <= filters
     && d_t <= (SERIAL ? (d_f < filters_2) + (d_f < filters_3) : 0);
   wire [7:0] end_of_window = ring(base, window), next_base = ring(base, slid);
-  wire [WEIGHT_BITS-1:0] stored_filter = filter_at_address(watched);
-  wire [ACT_BITS-1:0] stored_ifmap = ifmap_at_address(ring(base, ifmap_place));
-  wire [PSUM_BITS-1:0] stored_sum = d_sum_waits && d_sum_address == watched_sum
-    ? d_sum_data : sum_at_address(watched_sum);
-  wire stored = watched < words && has_filter_word | !(phase == FILTER
-    ? n > watched : loaded);
+  wire [PSUM_BITS-1:0] stored_sum = d_sum_waits && d_sum_address == watched
+    ? d_sum_data : sum_at_address(watched);
   wire [15:0] invariants = {
     !loaded || filter_width < 4 && channels < 4 && filters < 4 && slide <= filter_width
       && window == (filter_width + 1) * (channels + 1) && window <= IFMAP_WORDS
@@ -302,12 +317,17 @@
       && d_ifmap_read == next_base && d_window_start == next_base
       && d_ifmap_write == end_of_window && drained <= STAGES - 1 && (drained == STAGES - 1 || n == 0),
     phase == FILTER || phase == WINDOW ? base == 0 && x == 0 : 1'b1,
-    !loaded || watched >= words || (phase == FILTER ? n <= watched
-      : has_filter_word) || 1'b0,
-    !has_filter_word || stored_filter == filter_word,
-    !has_ifmap_word || phase == IDLE || stored_ifmap == ifmap_word && ifmap_place
-      < (phase == WINDOW ? n : phase == SLIDE ? window - slid + n : window),
+    (filters_known < 1 || filter_at_address(0) == filter_words[0 +: WEIGHT_BITS])
+      && (filters_known < 2 || filter_at_address(1) == filter_words[WEIGHT_BITS +: WEIGHT_BITS])
+      && (filters_known < 3 || filter_at_address(2) == filter_words[2*WEIGHT_BITS +: WEIGHT_BITS])
+      && (filters_known < 4 || filter_at_address(3) == filter_words[3*WEIGHT_BITS +: WEIGHT_BITS]),
+    (window_known < 1 || ifmap_at_address(base) == window_words[0 +: ACT_BITS])
+      && (window_known < 2 || ifmap_at_address(ring(base, 1)) == window_words[ACT_BITS +: ACT_BITS])
+      && (window_known < 3 || ifmap_at_address(ring(base, 2)) == window_words[2*ACT_BITS +: ACT_BITS])
+      && (window_known < 4 || ifmap_at_address(ring(base, 3)) == window_words[3*ACT_BITS +: ACT_BITS]),
     !has_total || stored_sum == total,
+    has_total || !begun_at[STAGES-1]
+      && (phase != SUMS || drained != STAGES - 1 || watched >= sums),
     !counts || left == left_by_phase && outputs < 4 && (phase != IDLE || full)
   };
   wire good = &invariants & &holds;

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import doctest
+import io
 import itertools
+import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -246,13 +250,13 @@ def test_greedy_by_exponent_is_worse_between_the_two_middles_of_powers_of_two() 
 
 
 def test_greedy_with_two_terms_takes_six_for_5_45_and_the_nearest_is_five() -> None:
-    weights = [5.45, -5.45, 5.4, 0.5, -0.51]
+    weights = [5.45, -5.45, 5.4, 0.5, -0.51, -0.3]
     codes = greedy_codes(LIGHT2, weights)
-    assert decode_weights(LIGHT2, codes).tolist() == [6, -6, 5, 0, -1]
-    assert codes.tolist() == [0x23, 0xAB, 0x13, 0x00, 0x09]
-    assert encode_weights(LIGHT2, weights, scale=1).values.tolist() == [5, -5, 5, 0, -1]
+    assert decode_weights(LIGHT2, codes).tolist() == [6, -6, 5, 0, -1, 0]
+    assert codes.tolist() == [0x23, 0xAB, 0x13, 0x00, 0x09, 0x00]
+    assert encode_weights(LIGHT2, weights, scale=1).values.tolist() == [5, -5, 5, 0, -1, 0]
     assert decode_weights(LIGHT2, greedy_codes(LIGHT2, weights, terms=1)).tolist() == [
-        4, -4, 4, 0, -1,
+        4, -4, 4, 0, -1, 0,
     ]  # fmt: skip
     assert doctest.testmod(rtl_gen.encode).attempted == 3
     assert doctest.testmod(rtl_gen.encode).failed == 0
@@ -387,6 +391,17 @@ def test_what_a_family_does_not_have_is_refused() -> None:
         with pytest.raises(InputError) as error:
             call()
         assert str(error.value) == message
+
+
+def test_the_examples_of_the_page_print_what_it_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "encoding.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```python\n([^`]*)```\n\n```\n([^`]*)```", page)
+    assert len(examples) == 3
+    for code, output in examples:
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(code, {})
+        assert printed.getvalue() == output
 
 
 def test_encoding_needs_no_hardware_library() -> None:

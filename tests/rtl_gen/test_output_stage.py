@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from hypothesis import strategies as st
 from rtl_gen.errors import InputError
 from rtl_gen.output_stage import FpOutputStage, OutputStage, output_stage_verilog
 from rtl_gen.requantize import act_range, float_activations, requantize, scale_word
+
+# A stage that refuses its arguments is never elaborated.
+pytestmark = pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 
 #: A psum and its scale word: multiplier, shift, relu, bias.
 Word = tuple[int, int, int, bool, int]
@@ -40,15 +43,6 @@ def expected(stage: OutputStage, words: Sequence[Word]) -> list[int]:
         )
         for psum, multiplier, shift, relu, bias in words
     ]
-
-
-def refusal(build: Callable[[], object]) -> str:
-    """The message with which it refuses; what was half built is gone on return."""
-    try:
-        build()
-    except InputError as error:
-        return str(error)
-    raise AssertionError("was not refused")
 
 
 class Bench:
@@ -154,6 +148,7 @@ def random_words(stage: OutputStage, count: int, seed: int) -> list[Word]:
     st.booleans(),
 )
 @example(-(2**63), -(2**63), 0, 2**32 - 1, 63, False, 16, True)
+@example(2**62 + 1, 0, 0, 1, 63, False, 16, True)  # fits 64 bits, and not with the rounding
 @example(5, 0, 0, 1, 1, False, 4, True)  # a tie
 @example(7, 0, 0, 1, 1, False, 4, True)
 @example(-5, 0, 0, 1, 1, True, 4, True)
@@ -233,7 +228,7 @@ def test_the_smallest_stage_is_right_for_every_word(act_signed: bool, bias: bool
         for multiplier in range(4)
         for shift in (0, 1, 2, 3, 4, 5, 63)
         for relu in (False, True)
-        for offset in ((-8, -3, 1, 7) if bias else (0,))
+        for offset in ((-8, 7) if bias else (0,))
     ]
     assert Bench(stage, words).out == expected(stage, words)
 
@@ -321,7 +316,6 @@ def test_float_activations_are_rounded_to_even_flushed_and_rectified() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -337,7 +331,9 @@ def test_float_activations_are_rounded_to_even_flushed_and_rectified() -> None:
 )
 def test_wrong_widths_are_named(changes: dict[str, Any], message: str) -> None:
     values = {"psum_bits": 20, "act_bits": 8, "act_signed": True, **changes}
-    assert refusal(lambda: OutputStage(**values)) == message
+    with pytest.raises(InputError) as error:
+        OutputStage(**values)
+    assert str(error.value) == message
 
 
 @pytest.mark.parametrize(
@@ -369,7 +365,6 @@ def test_wrong_numbers_are_named(changes: dict[str, Any], message: str) -> None:
     assert str(error.value) == message
 
 
-@pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 @pytest.mark.parametrize(
     ("psum_bits", "act_bits", "message"),
     [
@@ -379,7 +374,9 @@ def test_wrong_numbers_are_named(changes: dict[str, Any], message: str) -> None:
     ],
 )
 def test_wrong_float_widths_are_named(psum_bits: int, act_bits: int, message: str) -> None:
-    assert refusal(lambda: FpOutputStage(psum_bits=psum_bits, act_bits=act_bits)) == message
+    with pytest.raises(InputError) as error:
+        FpOutputStage(psum_bits=psum_bits, act_bits=act_bits)
+    assert str(error.value) == message
 
 
 _TESTBENCH = """\

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtl_gen.design import PEDesign
+from rtl_gen.design import FAMILIES, MULTIPLIERS, PRESETS, SCRATCHPADS, PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.space import DESIGN_COLUMNS, design_of, load_space
 
@@ -107,9 +107,12 @@ def test_a_sample_is_distinct_legal_and_repeatable(count: int, seed: int) -> Non
 def test_the_quick_space_has_every_preset_and_all_families() -> None:
     table = load_space(Path(__file__).parents[2] / "configs" / "spaces" / "quick.yaml").table()
     designs = [design_of(row) for row in table.to_dict("records")]
-    assert 35 <= len(table) <= 45
-    assert {design.family for design in designs} == {"int", "lightpe", "pow2"}
-    for name in ("INT16", "INT8", "INT4", "LightPE-1", "LightPE-2", "POW2"):
+    assert 60 <= len(table) <= 75
+    assert {design.family for design in designs} == set(FAMILIES)
+    assert {design.scratchpad for design in designs} == set(SCRATCHPADS)
+    assert {design.multiplier for design in designs} == set(MULTIPLIERS)
+    assert {design.precision_modes for design in designs} == {1, 2, 3}
+    for name in PRESETS:
         assert PEDesign.preset(name) in designs
 
 
@@ -126,8 +129,8 @@ def test_the_quick_space_has_every_preset_and_all_families() -> None:
         ("blocks: [8]", "block 1: must be a mapping of parameters to values, not 8"),
         (
             "blocks: [{preset: INT9}]",
-            "block 1: preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, BF16, FP32, "
-            "not 'INT9'",
+            "block 1: preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, BF16, "
+            "FP32, not 'INT9'",
         ),
         (
             "blocks: [{family: int, act_bits: [8, 17], weight_bits: 8}]",
