@@ -7,7 +7,6 @@ these are used, as copies in a folder of their own; the wheel's Python code is n
 from __future__ import annotations
 
 import functools
-import hashlib
 import importlib.metadata
 import re
 import shutil
@@ -181,17 +180,6 @@ def find_cacti() -> Path:
     except importlib.metadata.PackageNotFoundError:
         raise InputError(f"scratchpad sram needs CACTI, which is not installed; {REMEDY}") from None
     return Path(str(distribution.locate_file("zigzag/cacti/cacti_master")))
-
-
-def identity() -> str:
-    """SHA-256 of CACTI's binary, its technology file and the settings: equal ones, equal results.
-
-    Raises:
-        InputError: if it is not installed.
-    """
-    folder = find_cacti()
-    parts = [(folder / name).read_bytes() for name in ("cacti", _TECHNOLOGY)]
-    return hashlib.sha256(b"".join([*parts, _CONFIG.encode(), _UNUSED.encode()])).hexdigest()
 
 
 @functools.cache

@@ -172,13 +172,10 @@ def _read_kit(
     pins = {_name(pin): pin for pin in cell_group(liberty, driver[0]).get_groups("pin")}
     output = pins[driver[1]]
     arc = output.get_groups("timing")[0]
-    delay = {edge: _at(arc, f"cell_{edge}", first=slew_ns) for edge in _EDGES}
-    slew = {edge: _at(arc, f"{edge}_transition", first=slew_ns) for edge in _EDGES}
+    delay = {edge: _at(arc, f"cell_{edge}", 0, slew_ns) for edge in _EDGES}
+    slew = {edge: _at(arc, f"{edge}_transition", 0, slew_ns) for edge in _EDGES}
     setup, hold = (
-        {
-            edge: _at(_constraint(data, kind), f"{edge}_constraint", second=slew_ns)
-            for edge in _EDGES
-        }
+        {edge: _at(_constraint(data, kind), f"{edge}_constraint", 1, slew_ns) for edge in _EDGES}
         for kind in ("setup_rising", "hold_rising")
     )
     return _Kit(
@@ -206,16 +203,13 @@ def _constraint(pin: Any, kind: str) -> Any:
     )
 
 
-def _at(
-    group: Any, table_name: str, *, first: float | None = None, second: float | None = None
-) -> tuple[Floats, Floats]:
-    """A two-dimensional table at one value of its first or second axis: the other axis, values."""
+def _at(group: Any, table_name: str, axis: int, value: float) -> tuple[Floats, Floats]:
+    """A two-dimensional table at one value of an axis: the other axis, and the values along it."""
     table = next(table for table in group.groups if table.group_name == table_name)
-    axes = [_numbers(table[axis]) for axis in ("index_1", "index_2")]
+    axes = [_numbers(table[name]) for name in ("index_1", "index_2")]
     values = _numbers(table["values"]).reshape(len(axes[0]), len(axes[1]))
-    if first is not None:
-        return axes[1], np.array([np.interp(first, axes[0], column) for column in values.T])
-    return axes[0], np.array([np.interp(second or 0.0, axes[1], row) for row in values])
+    lines = values.T if axis == 0 else values
+    return axes[1 - axis], np.array([np.interp(value, axes[axis], line) for line in lines])
 
 
 def _numbers(value: Any) -> Floats:
@@ -243,11 +237,10 @@ def _liberty(
 def _cell(size: tuple[int, int], estimate: SramEstimate, kit: _Kit, *, power: bool) -> str:
     pins = sram_pins(*size)
     clock, *controls = pins["control"]
-    # On the array of this many words and bits, of which the last ones may be out of reach.
     return "\n".join(
         [
             f"  cell ({sram_name(*size)}) {{",
-            f"    /* array of {estimate.words} words of {estimate.bits} bits */",
+            f"    /* of an array of {estimate.words} words of {estimate.bits} bits */",
             "    is_macro_cell : true;",
             f"    area : {estimate.width_um * estimate.height_um:.6f};",
             f"    cell_leakage_power : {estimate.leakage_nw:.3f};",

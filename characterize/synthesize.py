@@ -51,14 +51,19 @@ module \\$_SDFF_PP1_ (input D, C, R, output Q);
 endmodule
 """
 
-# The helper modules of the scratchpads, in cells of the library and, bit by bit, latches.
+# The helper modules of the scratchpads, in cells of the library. The data reach the latches of all
+# words straight from a register: without a gate on the way, ABC would not see these nets, and leave
+# each to one flip-flop. `peforge_branch` is such a gate; ABC makes a buffer of it.
 _HELPERS = """\
 (* blackbox *)
 module {clock_gate[cell]} (input {clock_gate[clock]}, {clock_gate[enable]},
   output {clock_gate[gated_clock]});
 endmodule
 (* blackbox *)
-module peforge_latch_bit (input gate, d, output q);
+module {latch[cell]} (input {latch[gate]}, {latch[data]}, output {latch[output]});
+endmodule
+(* blackbox *)
+module peforge_branch (input d, output q);
 endmodule
 module peforge_clock_gate (input clk, enable, output gated_clk);
   {clock_gate[cell]} gate (.{clock_gate[clock]}(clk), .{clock_gate[enable]}(enable),
@@ -66,20 +71,22 @@ module peforge_clock_gate (input clk, enable, output gated_clk);
 endmodule
 module peforge_latch (gate, d, q);
   parameter WIDTH = 1;
-  input gate;
+  parameter WORDS = 1;
+  input [WORDS-1:0] gate;
   input [WIDTH-1:0] d;
-  output [WIDTH-1:0] q;
-  peforge_latch_bit bits [WIDTH-1:0] (.gate(gate), .d(d), .q(q));
+  output [WORDS*WIDTH-1:0] q;
+  wire [WIDTH-1:0] data;
+  peforge_branch branch [WIDTH-1:0] (.d(d), .q(data));
+  genvar n;
+  generate for (n = 0; n < WORDS; n = n + 1) begin : word
+    {latch[cell]} bits [WIDTH-1:0] (.{latch[gate]}(gate[n]), .{latch[data]}(data),
+      .{latch[output]}(q[n*WIDTH +: WIDTH]));
+  end endgenerate
 endmodule
 """
-
-# The data of a word reach the latches of all words straight from a register: without a gate on the
-# way, ABC would not see these nets, and leave them to one flip-flop each. It drops the gate itself.
-_LATCH_MAP = """\
-module peforge_latch_bit (input gate, d, output q);
-  wire data;
-  \\$_BUF_ see (.A(d), .Y(data));
-  {latch[cell]} latch (.{latch[gate]}(gate), .{latch[data]}(data), .{latch[output]}(q));
+_BRANCH_MAP = """\
+module peforge_branch (input d, output q);
+  \\$_BUF_ gate (.A(d), .Y(q));
 endmodule
 """
 
@@ -98,7 +105,7 @@ clockgate -liberty cells.lib -min_net_size {min_gated_flops}
 dfflegalize -cell $_DFF_P_ x -cell $_SDFF_PP0_ x -cell $_SDFF_PP1_ x
 techmap -map reset.v
 dfflibmap -liberty cells.lib
-techmap -map latch.v
+techmap -map branch.v
 abc -liberty cells.lib -constr abc.constr -script abc.script -D {period_ps}
 setundef -zero
 hilomap -singleton -hicell {high} -locell {low}
@@ -127,7 +134,7 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
             low=f"{roles['tie_low']['cell']} {roles['tie_low']['pin']}",
         ),
         "helpers.v": _HELPERS.format(**roles) + "".join(map(_blackbox, macros)),
-        "latch.v": _LATCH_MAP.format(latch=roles["latch"]),
+        "branch.v": _BRANCH_MAP,
         "reset.v": _RESET_MAP.format(and2=roles["and2"], or2=roles["or2"]),
         "abc.script": _ABC_SCRIPT.format(max_fanout=platform.max_fanout),
         "abc.constr": (

@@ -148,13 +148,14 @@ def parse_timing(report: str) -> TimingResult:
     check = report.partition("peforge slew_check_begins")[2].partition("peforge slew_check_ends")
     if not check[1]:
         raise StepError("sta reported no slew check")
-    register_slack_ns = _number(report, "register_slack_ns")
+    names = ["setup_slack_ns", "hold_slack_ns", "register_slack_ns"]
     if "peforge latch_slack_ns" in report:
-        register_slack_ns = min(register_slack_ns, _number(report, "latch_slack_ns"))
+        names.append("latch_slack_ns")
+    setup, hold, *registers = (_number(report, name) * 1000 for name in names)
     return TimingResult(
-        slack_ps=_number(report, "setup_slack_ns") * 1000,
-        hold_slack_ps=_number(report, "hold_slack_ns") * 1000,
-        register_slack_ps=register_slack_ns * 1000,
+        slack_ps=setup,
+        hold_slack_ps=hold,
+        register_slack_ps=min(registers),
         slew_violations=len(re.findall(r"\(VIOLATED\)\s*$", check[0], flags=re.M)),
     )
 

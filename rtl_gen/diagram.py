@@ -25,6 +25,13 @@ stroke-linecap: round }
 """
 _STYLE_NAMES = {"flop": "flip-flops", "latch": "latches", "sram": "SRAM, clocked read"}
 
+_ARCHITECTURES = {
+    "synth": "synthesized",
+    "booth": "radix-4 Booth",
+    "array": "AND array",
+    "none": "",
+}
+
 # Heights of the lanes in which the streams travel, and places along them.
 _IFMAP_Y, _FILTER_Y, _PSUM_Y, _OUT_Y = 240, 380, 490, 222
 _PRODUCT_Y, _ADDER_Y, _CONTROL_Y = 310, 320, 169
@@ -340,18 +347,17 @@ def _draw_datapath(drawing: _Drawing, design: PEDesign) -> None:
 
 def _datapath_lines(design: PEDesign) -> tuple[str, str]:
     """What the datapath is, in two lines."""
-    how = {"synth": "", "booth": " Booth", "array": " array", "none": ""}[design.multiplier]
-    architecture = f"{how.strip()} multiplier" if how else "left to the synthesizer"
+    how = _ARCHITECTURES[design.multiplier]
     if design.family == "fp":
-        return "Floating-point multiplier", f"significands: {architecture}"
+        return "Floating-point multiplier", f"significands: {how}"
     if design.precision_modes > 1:
         sums = ", ".join(
             f"{mode.products} of {mode.name}" if mode.products > 1 else mode.name
             for mode in design.modes
         )
-        return f"Split{how} multiplier", f"a cycle: {sums}"
+        return f"Split multiplier, {how}", f"a cycle: {sums}"
     if design.family == "int":
-        return f"{design.act_bits} x {design.weight_bits} bits", architecture
+        return f"Multiplier, {design.act_bits} x {design.weight_bits} bits", how
     values = f"0, ±1..±{1 << design.max_shift}" if design.max_shift else "0, ±1"
     terms = f"{design.terms} terms of " if design.terms > 1 else ""
     weight = f"weight: {terms}{values}"

@@ -106,7 +106,7 @@ class FpMultiplier(wiring.Component):
             m,
             sign=self._stage(m, (a.sign ^ b.sign) & ~nan, "sign"),
             raised=self._stage(m, raised, "raised"),
-            zero=self._stage(m, zero & ~infinite, "zero"),
+            zero=self._stage(m, zero, "zero"),
             infinite=self._stage(m, infinite, "infinite"),
             nan=self._stage(m, nan, "nan"),
         )
@@ -230,15 +230,14 @@ class FpAdder(wiring.Component):
     def _align(self, m: Module, operands: _Ordered) -> Value:
         """The smaller significand, shifted right: from the lowest bit sticky, round and guard bit.
 
-        A zero has none; one that is shifted beyond the round bit is nothing but sticky.
+        It is 0 if the operand is zero, or too far below the other to change what that rounds to.
         """
         fmt = self.format
         a, b, distance = operands.a, operands.b, operands.distance
         stages = min((fmt.precision + 1).bit_length(), fmt.exponent_bits)
         present = Mux(operands.swap, a.exponent.any(), b.exponent.any())
-        far = distance[stages:].any()
-        near = present & ~far
-        sticky = present & far
+        near = present & ~distance[stages:].any()
+        sticky: Value = Const(0, 1)
         fraction = Mux(operands.swap, a.fraction, b.fraction)
         value = Signal(fmt.precision + 2, name="unshifted")
         m.d.comb += value.eq(Cat(Const(0, 2), _mask(fraction, near), near))

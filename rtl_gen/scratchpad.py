@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from amaranth.hdl import ClockSignal, Instance, Module, Mux, Shape, ShapeLike, Signal, Value
+from amaranth.hdl import Cat, ClockSignal, Instance, Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,6 +15,8 @@ from rtl_gen.errors import require_choice
 DATA_LATENCY = {"flop": 0, "latch": 1, "sram": 0}
 #: Cycles from ``read_address`` to ``read_data``.
 READ_LATENCY = {"flop": 0, "latch": 0, "sram": 1}
+#: Words of latches in one helper module: they share a branch of the tree that brings the data.
+LATCH_WORDS = 8
 
 _HELPER = re.compile(r"\bpeforge_(?:clock_gate|latch|sram_\d+x\d+)\b")
 _SRAM = re.compile(r"peforge_sram_(\d+)x(\d+)")
@@ -32,17 +34,22 @@ module peforge_clock_gate (input wire clk, input wire enable, output wire gated_
 endmodule
 """
 _LATCH = """
-// Follows d while gate is 1.
-module peforge_latch #(parameter WIDTH = 1) (
-  input wire gate,
+// Words of latches: each follows d while its gate is 1.
+module peforge_latch #(parameter WIDTH = 1, parameter WORDS = 1) (
+  input wire [WORDS-1:0] gate,
   input wire [WIDTH-1:0] d,
-  output reg [WIDTH-1:0] q
+  output reg [WORDS*WIDTH-1:0] q
 );
-  /* verilator lint_off LATCH */
-  /* verilator lint_off COMBDLY */
-  always @* if (gate) q <= d;
-  /* verilator lint_on COMBDLY */
-  /* verilator lint_on LATCH */
+  genvar word;
+  generate
+    for (word = 0; word < WORDS; word = word + 1) begin : words
+      /* verilator lint_off LATCH */
+      /* verilator lint_off COMBDLY */
+      always @* if (gate[word]) q[word*WIDTH +: WIDTH] <= d;
+      /* verilator lint_on COMBDLY */
+      /* verilator lint_on LATCH */
+    end
+  endgenerate
 endmodule
 """
 _SRAM_MODULE = """
@@ -128,21 +135,24 @@ class Scratchpad(wiring.Component):
         return words
 
     def _latches(self, m: Module) -> list[Signal]:
-        words = self._words()
-        for index, word in enumerate(words):
-            gated_clk = Signal(name=f"clk{index}")
+        gated_clk = Signal(self.depth)
+        for index in range(self.depth):
             m.submodules[f"gate{index}"] = Instance(
                 "peforge_clock_gate",
                 i_clk=ClockSignal(),
                 i_enable=self.write_enable & (self.write_address == index),
-                o_gated_clk=gated_clk,
+                o_gated_clk=gated_clk[index],
             )
-            m.submodules[f"latch{index}"] = Instance(
+        words = self._words()
+        for first in range(0, self.depth, LATCH_WORDS):
+            group = words[first : first + LATCH_WORDS]
+            m.submodules[f"latch{first}"] = Instance(
                 "peforge_latch",
                 p_WIDTH=self.shape.width,
-                i_gate=gated_clk,
+                p_WORDS=len(group),
+                i_gate=gated_clk[first : first + len(group)],
                 i_d=self.write_data,
-                o_q=word,
+                o_q=Cat(group),
             )
         return words
 

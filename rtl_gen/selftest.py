@@ -452,7 +452,14 @@ def _plan(design: PEDesign) -> list[tuple[Primitive, str]]:
         ((room.primitive(width=1, groups=1, filters=1, outputs=1), "extremes"),),
         ((room.primitive(width=1, groups=1, filters=1, outputs=70, chain=False), "dnn"),),
     ]
+    # Products alone, and one sum of each: nothing that is wrong can be rounded away.
+    for chain in (False, True):
+        single = room.primitive(
+            width=1, groups=1, filters=4, outputs=20 if design.family == "fp" else 5, chain=chain
+        )
+        groups += [((single, "extremes"),), ((single, "uniform"),)]
     for mode in range(design.precision_modes):
+        groups.append(((room.primitive(mode=mode, filters=1), "uniform"),))
         groups += [((room.primitive(mode=mode), operands),) for operands in OPERANDS]
         groups += [((size, "uniform"),) for size in _full(room, mode)]
         for stride, outputs in ((2, 4), (3, 3), (5, 3)):

@@ -1,9 +1,11 @@
 // What a PE does with its streams, held against a reference that counts words.
 //
-// Included into a module that has the PE as `dut`, its ports as wires, its inner signals as `d_*`,
-// and the design's parameters. Offers legal primitives only, of any sizes below; operands, stalls
-// and resets are free. `good` is what must hold in every cycle: `invariants` are there to make the
-// rest inductive, the others are the properties of `characterize.stream_proofs`.
+// `characterize.stream_proofs` puts this text into a module that has the PE as `dut`, its ports as
+// wires, its inner signals as `d_*`, and the parameters of the design. Only legal primitives are
+// offered, of all sizes up to 4 and all numbers of outputs; operands, stalls and resets are free.
+//
+// In every cycle all of `holds` must be 1, the properties, and all of `invariants`, which say how
+// the reference and the PE walk together: with them, the properties follow from cycle to cycle.
 
   // What the config stream offers.
   wire [3:0] new_s = new_filter_width[1:0] + 1, new_g = new_channels[1:0] + 1;
@@ -29,7 +31,6 @@
   wire config_taken = config__valid & config__ready;
   wire filter_taken = filter__valid & filter__ready;
   wire ifmap_taken = ifmap__valid & ifmap__ready;
-  wire psum_in_taken = psum_in__valid & psum_in__ready;
   wire psum_out_taken = psum_out__valid & psum_out__ready;
   wire sum_passed = d_psum_taken;
 
@@ -250,8 +251,8 @@
     after_reset <= rst;
   end
 
-  // The properties, in the order of PROPERTIES in characterize/stream_proofs.py.
-  wire [PROPERTIES-1:0] holds;
+  // The properties, in the order of `characterize.stream_proofs.PROPERTIES`.
+  wire [7:0] holds;
   assign holds[0] = !after_reset || config__ready && !psum_out__valid && !filter__ready
     && !ifmap__ready && !psum_in__ready;
   assign holds[1] = !offered || psum_out__valid && psum_out__payload == offer;
@@ -271,19 +272,20 @@
   assign holds[7] = !counts || left != 1 || !willing || phase == IDLE && psum_out_taken;
 
   // What makes them inductive: the reference and the PE walk together.
-  wire [7:0] filters_before = SERIAL
-    ? f + (f < filters_2 ? f : filters_2) + (f < filters_3 ? f : filters_3) + t : f;
   wire [7:0] all_terms = SERIAL ? filters + 1 + filters_2 + filters_3 : filters + 1;
   wire [7:0] walked = d_s * (channels + 1) + d_c;
-  wire [7:0] d_filters_before = SERIAL
+  wire [7:0] d_terms_before = SERIAL
     ? d_f + (d_f < filters_2 ? d_f : filters_2) + (d_f < filters_3 ? d_f : filters_3) + d_t : d_f;
-  wire [7:0] d_step = walked * all_terms + d_filters_before;
+  wire [7:0] d_step = walked * all_terms + d_terms_before;
   wire [7:0] d_sum = depthwise ? d_c * (filters + 1) + d_f : d_f;
   wire inside = d_s <= filter_width && d_c <= channels && d_f <= filters
     && d_t <= (SERIAL ? (d_f < filters_2) + (d_f < filters_3) : 0);
   wire [7:0] end_of_window = ring(base, window), next_base = ring(base, slid);
   wire [PSUM_BITS-1:0] stored_sum = d_sum_waits && d_sum_address == watched
-    ? d_sum_data : sum_at_address(watched);
+    ? d_sum_data : stored_psum(watched);
+  function [ACT_BITS-1:0] ifmap_in_ring(input [7:0] index);
+    ifmap_in_ring = stored_ifmap(ring(base, index));
+  endfunction
   wire [15:0] invariants = {
     !loaded || filter_width < 4 && channels < 4 && filters < 4 && slide <= filter_width
       && window == (filter_width + 1) * (channels + 1) && window <= IFMAP_WORDS
@@ -315,19 +317,19 @@
     phase != SUMS || d_s == 0 && d_t == 0 && (depthwise || d_c == 0) && d_sum == n && n < sums
       && d_sum_address_now == n && d_filter_address == 0 && (!HALVES || !d_filter_half)
       && d_ifmap_read == next_base && d_window_start == next_base
-      && d_ifmap_write == end_of_window && drained <= STAGES - 1 && (drained == STAGES - 1 || n == 0),
+      && d_ifmap_write == end_of_window && drained <= STAGES - 1
+      && (drained == STAGES - 1 || n == 0),
     phase == FILTER || phase == WINDOW ? base == 0 && x == 0 : 1'b1,
-    (filters_known < 1 || filter_at_address(0) == filter_words[0 +: WEIGHT_BITS])
-      && (filters_known < 2 || filter_at_address(1) == filter_words[WEIGHT_BITS +: WEIGHT_BITS])
-      && (filters_known < 3 || filter_at_address(2) == filter_words[2*WEIGHT_BITS +: WEIGHT_BITS])
-      && (filters_known < 4 || filter_at_address(3) == filter_words[3*WEIGHT_BITS +: WEIGHT_BITS]),
-    (window_known < 1 || ifmap_at_address(base) == window_words[0 +: ACT_BITS])
-      && (window_known < 2 || ifmap_at_address(ring(base, 1)) == window_words[ACT_BITS +: ACT_BITS])
-      && (window_known < 3 || ifmap_at_address(ring(base, 2)) == window_words[2*ACT_BITS +: ACT_BITS])
-      && (window_known < 4 || ifmap_at_address(ring(base, 3)) == window_words[3*ACT_BITS +: ACT_BITS]),
+    (filters_known < 1 || stored_filter(0) == filter_words[0 +: WEIGHT_BITS])
+      && (filters_known < 2 || stored_filter(1) == filter_words[WEIGHT_BITS +: WEIGHT_BITS])
+      && (filters_known < 3 || stored_filter(2) == filter_words[2*WEIGHT_BITS +: WEIGHT_BITS])
+      && (filters_known < 4 || stored_filter(3) == filter_words[3*WEIGHT_BITS +: WEIGHT_BITS]),
+    (window_known < 1 || ifmap_in_ring(0) == window_words[0 +: ACT_BITS])
+      && (window_known < 2 || ifmap_in_ring(1) == window_words[ACT_BITS +: ACT_BITS])
+      && (window_known < 3 || ifmap_in_ring(2) == window_words[2*ACT_BITS +: ACT_BITS])
+      && (window_known < 4 || ifmap_in_ring(3) == window_words[3*ACT_BITS +: ACT_BITS]),
     !has_total || stored_sum == total,
     has_total || !begun_at[STAGES-1]
       && (phase != SUMS || drained != STAGES - 1 || watched >= sums),
     !counts || left == left_by_phase && outputs < 4 && (phase != IDLE || full)
   };
-  wire good = &invariants & &holds;

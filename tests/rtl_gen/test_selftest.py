@@ -112,8 +112,8 @@ def test_what_only_hardware_knows_makes_no_difference(
         ({"pipeline_stages": 3}, "primitive 0 takes 24 cycles, not 22"),
         ({"pipeline_stages": 1}, "primitive 0 takes 20 cycles, not 22"),
         ({"act_signed": False}, r"psum \d of primitive \d+ is [0-9a-f]{5}, not [0-9a-f]{5}"),
-        ({"ifmap_depth": 5}, r"psum 0 of primitive 3 is [0-9a-f]{5}, not [0-9a-f]{5}"),
-        ({"filter_depth": 23}, r"psum \d of primitive 8 is [0-9a-fx]{5}, not [0-9a-f]{5}"),
+        ({"ifmap_depth": 5}, r"psum \d of primitive \d+ is [0-9a-fx]{5}, not [0-9a-f]{5}"),
+        ({"filter_depth": 23}, r"psum \d of primitive \d+ is [0-9a-fx]{5}, not [0-9a-f]{5}"),
     ],
 )
 def test_hardware_of_another_design_fails(

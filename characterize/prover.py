@@ -1,0 +1,195 @@
+"""Provers: Yosys turns Verilog into an and-inverter graph, ABC answers questions about it.
+
+Both come with the package ``pyosys``. An answer is never a guess: what ABC could not decide in its
+time is ``open``.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from characterize.process import StepError, run_tool
+
+Outcome = Literal["proved", "refuted", "open"]
+
+#: Yosys may take this long to read and translate; ABC's time is an argument everywhere.
+YOSYS_TIMEOUT_S = 300.0
+# Beyond the time that ABC is given by its own switch.
+_GRACE_S = 60.0
+
+# Registers that nothing initializes begin with any value: inputs of the graph give it. `setundef`
+# does the same where Verilog says x.
+_TO_AIGER = """\
+{read}
+hierarchy -check -top {top}
+proc
+flatten
+check -assert
+opt -full
+techmap
+opt -fast
+setundef -anyseq
+dffunmap
+{before}
+aigmap
+opt_clean
+write_aiger -ascii -zinit -map {name}.map {name}.aag
+write_aiger -zinit {name}.aig
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a prover found.
+
+    Attributes:
+        outcome: ``open`` if it had not decided when its time was over.
+        cycles: of the counterexample, or without any, if it looked cycle by cycle; else 0.
+        seconds: it took.
+    """
+
+    outcome: Outcome
+    cycles: int
+    seconds: float
+
+
+def run_yosys(folder: Path, name: str, script: str, timeout_s: float = YOSYS_TIMEOUT_S) -> str:
+    """Run a Yosys script in ``folder``; leaves ``name.ys`` and ``name.log``.
+
+    Returns:
+        What Yosys printed.
+
+    Raises:
+        StepError: if it fails.
+    """
+    (folder / f"{name}.ys").write_text(script, encoding="utf-8")
+    return run_tool(
+        [sys.executable, "-m", "rtl_gen.run_yosys", f"{name}.ys"],
+        folder=folder,
+        log=f"{name}.log",
+        timeout_s=timeout_s,
+    )
+
+
+def run_abc(folder: Path, name: str, commands: str, timeout_s: float) -> str:
+    """Run ABC commands in ``folder``; leaves ``name.log``. Returns what it printed.
+
+    Raises:
+        StepError: if it fails.
+    """
+    text = run_tool(
+        [abc_program(), "-c", commands], folder=folder, log=f"{name}.log", timeout_s=timeout_s
+    )
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def abc_program() -> str:
+    """The ABC of the package ``pyosys``, or one on ``PATH``.
+
+    Raises:
+        StepError: if there is neither.
+    """
+    spec = importlib.util.find_spec("pyosys")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        if (path := Path(folder) / "yosys-abc").is_file():
+            return str(path)
+    found = shutil.which("yosys-abc")
+    if found is None:
+        raise StepError("yosys-abc is not installed; run: pip install pyosys")
+    return found
+
+
+def write_aiger(
+    folder: Path, name: str, sources: Sequence[str], top: str, *, before: str = ""
+) -> Path:
+    """Translate Verilog files to ``name.aig``; also leaves ``name.aag`` (text) and ``name.map``.
+
+    One frame of the graph is one cycle of the one clock. Every register without an initial value
+    begins with any.
+
+    Args:
+        before: Yosys commands on the flat netlist before it becomes a graph.
+
+    Raises:
+        StepError: if Yosys fails, or a wire is used that nothing drives.
+    """
+    read = "\n".join(f"read_verilog -sv -formal {source}" for source in sources)
+    run_yosys(folder, name, _TO_AIGER.format(read=read, top=top, name=name, before=before))
+    return folder / f"{name}.aig"
+
+
+def check_bounded(
+    folder: Path, aiger: Path, *, frames: int, timeout_s: float
+) -> tuple[Verdict, dict[int, int]]:
+    """Look for inputs that make an output 1 within the first ``frames`` frames.
+
+    Returns:
+        ``proved`` (there are none), ``refuted`` or ``open``, with the number of frames that were
+        searched, or of the first output's; and the frame of every output that became 1.
+    """
+    begin = time.monotonic()
+    text = run_abc(
+        folder,
+        f"{aiger.stem}.bmc",
+        f"read_aiger {aiger.name}; bmc3 -a -F {frames} -T {timeout_s:.0f}",
+        timeout_s + _GRACE_S,
+    )
+    seconds = time.monotonic() - begin
+    found = {
+        int(output): int(frame)
+        for output, frame in re.findall(r"Output +(\d+) was asserted in frame +(\d+)", text)
+    }
+    if found:
+        cycles = min(found.values()) + 1
+        return Verdict(outcome="refuted", cycles=cycles, seconds=seconds), found
+    done = re.search(r"No output asserted in (\d+) frames", text)
+    if done is None:
+        raise StepError(f"yosys-abc gave no verdict: {text.strip().splitlines()[-1]}")
+    searched = int(done[1])
+    outcome: Outcome = "proved" if searched >= frames else "open"
+    return Verdict(outcome=outcome, cycles=searched, seconds=seconds), {}
+
+
+def check_always(folder: Path, aiger: Path, *, timeout_s: float) -> Verdict:
+    """Whether all outputs are 0 in every reachable frame, however late (ABC: scorr, then PDR)."""
+    begin = time.monotonic()
+    text = run_abc(
+        folder,
+        f"{aiger.stem}.pdr",
+        f"read_aiger {aiger.name}; orpos; scleanup; scorr; print_stats; pdr -T {timeout_s:.0f}",
+        2 * timeout_s + _GRACE_S,
+    )
+    seconds = time.monotonic() - begin
+    refuted = re.search(r"was asserted in frame (\d+)", text)
+    if refuted:
+        return Verdict(outcome="refuted", cycles=int(refuted[1]) + 1, seconds=seconds)
+    # A network without a flip-flop and without a gate has a constant output: ABC proved it before.
+    constant = re.search(r"lat = +0 +and = +0 ", text)
+    proved = bool(constant or "Property proved" in text)
+    return Verdict(outcome="proved" if proved else "open", cycles=0, seconds=seconds)
+
+
+def check_equal(folder: Path, first: Path, second: Path, *, timeout_s: float) -> Verdict:
+    """Whether two graphs without registers, with inputs and outputs in one order, are equal."""
+    begin = time.monotonic()
+    text = run_abc(
+        folder,
+        f"{second.stem}.cec",
+        f"&r {first.name}; &w -n first.aig; &cec -C 0 -T {timeout_s:.0f} {first.name} {second.name}",
+        timeout_s + _GRACE_S,
+    )
+    seconds = time.monotonic() - begin
+    outcome: Outcome = "open"
+    if re.search(r"Networks are equivalent", text):
+        outcome = "proved"
+    elif re.search(r"NOT EQUIVALENT", text):
+        outcome = "refuted"
+    return Verdict(outcome=outcome, cycles=0, seconds=seconds)
