@@ -101,7 +101,7 @@ class Registered(wiring.Component):
             }
         )
 
-    def elaborate(self, _platform: object) -> Module:  # noqa: D102 - what its class says
+    def elaborate(self, _platform: object) -> Module:
         m = Module()
         m.submodules.pad = self.pad
         for name in _INPUTS:

@@ -1,4 +1,4 @@
-"""Mutants of the generated Verilog: does the self-checking test bench notice a wrong operator?
+"""Mutants of the generated Verilog: what the self-checking test bench notices.
 
 A mutant has one change: an operator, a bit, a width, a constant off by one, a reset or enable that
 is gone. A mutant that the bench of ``rtl_gen.selftest`` passes is either proven to be the same
@@ -42,23 +42,20 @@ _SIGNED = re.compile(r"\$signed\(")
 _CHOICE = re.compile(r"\? ([^?:;]+) : ([^?:;]+)(?=[;)])")
 _CONDITION = re.compile(r"\bif \((.+?)\)(?= |$)")
 
+_READ = """\
+read_verilog {file}.v
+hierarchy -check -top {top}
+proc
+flatten
+rename -hide w:_*_
+opt_clean -purge
+rename {top} {file}
+design -stash {file}
+"""
 _EQUIVALENCE = """\
-read_verilog original.v
-hierarchy -check -top {top}
-proc
-flatten
-opt_clean
-rename {top} gold
-read_verilog mutant.v
-hierarchy -check -top {top}
-proc
-flatten
-opt_clean
-rename {top} gate
-read_verilog original.v
-delete {top}
-hierarchy
-equiv_make gold gate pair
+design -copy-from original -as original original
+design -copy-from mutant -as mutant mutant
+equiv_make original mutant pair
 hierarchy -top pair
 opt_clean
 equiv_simple -undef
@@ -234,7 +231,9 @@ def _equivalent(design: PEDesign, original: str, mutant: str) -> bool:
         folder = Path(name)
         (folder / "original.v").write_text(original, encoding="utf-8")
         (folder / "mutant.v").write_text(mutant, encoding="utf-8")
-        script = _EQUIVALENCE.format(top=design.name)
+        files = ("original", "mutant")
+        script = "".join(_READ.format(file=file, top=design.name) for file in files)
+        script += _EQUIVALENCE
         (folder / "equivalence.ys").write_text(script, encoding="utf-8")
         try:
             run = subprocess.run(

@@ -33,12 +33,12 @@ hierarchy -check -top {top}
 proc
 flatten
 check -assert
+{before}
 opt -full
 techmap
 opt -fast
 setundef -anyseq
 dffunmap
-{before}
 aigmap
 opt_clean
 write_aiger -ascii -zinit -map {name}.map {name}.aag
@@ -116,7 +116,7 @@ def write_aiger(
     begins with any.
 
     Args:
-        before: Yosys commands on the flat netlist before it becomes a graph.
+        before: Yosys commands on the flat netlist before it is made of gates.
 
     Raises:
         StepError: if Yosys fails, or a wire is used that nothing drives.
@@ -126,36 +126,66 @@ def write_aiger(
     return folder / f"{name}.aig"
 
 
+def combinational_inputs(aiger: Path) -> dict[str, set[str]]:
+    """For each output of a graph that ``write_aiger`` wrote, the inputs it depends on in a cycle.
+
+    Inputs that stand for initial values of registers are not among them: a register is between.
+    """
+    names: dict[str, dict[int, str]] = {"input": {}, "output": {}}
+    for line in aiger.with_suffix(".map").read_text(encoding="utf-8").splitlines():
+        kind, *words = line.split()
+        if kind in names:
+            index, _, name = words
+            names[kind][int(index)] = name
+    lines = aiger.with_suffix(".aag").read_text(encoding="utf-8").splitlines()
+    inputs, latches, outputs, gates = map(int, lines[0].split()[2:6])
+    # What each node depends on: a node is half its literal, and follows those it is made of.
+    depends: dict[int, frozenset[int]] = {}
+    for index, line in enumerate(lines[1 : 1 + inputs]):
+        depends[int(line) // 2] = frozenset([index] if index in names["input"] else [])
+    first = 1 + inputs + latches + outputs
+    for line in lines[first : first + gates]:
+        node, left, right = (int(literal) // 2 for literal in line.split())
+        depends[node] = depends.get(left, frozenset()) | depends.get(right, frozenset())
+    result: dict[str, set[str]] = {}
+    for index, line in enumerate(lines[first - outputs : first]):
+        sources = depends.get(int(line) // 2, frozenset())
+        result.setdefault(names["output"][index], set()).update(
+            names["input"][source] for source in sources
+        )
+    return result
+
+
 def check_bounded(
-    folder: Path, aiger: Path, *, frames: int, timeout_s: float
-) -> tuple[Verdict, dict[int, int]]:
+    folder: Path, aiger: Path, *, frames: int, timeout_s: float, output: int | None = None
+) -> Verdict:
     """Look for inputs that make an output 1 within the first ``frames`` frames.
 
+    Args:
+        output: the one to look at, counted from 0; all of them, if None.
+
     Returns:
-        ``proved`` (there are none), ``refuted`` or ``open``, with the number of frames that were
-        searched, or of the first output's; and the frame of every output that became 1.
+        ``proved`` (there are no such inputs), ``refuted`` or ``open``, with the number of frames
+        that were searched.
     """
     begin = time.monotonic()
+    choice = "orpos" if output is None else f"cone -O {output}"
     text = run_abc(
         folder,
         f"{aiger.stem}.bmc",
-        f"read_aiger {aiger.name}; bmc3 -a -F {frames} -T {timeout_s:.0f}",
+        f"read_aiger {aiger.name}; {choice}; bmc3 -F {frames} -T {timeout_s:.0f}",
         timeout_s + _GRACE_S,
     )
     seconds = time.monotonic() - begin
-    found = {
-        int(output): int(frame)
-        for output, frame in re.findall(r"Output +(\d+) was asserted in frame +(\d+)", text)
-    }
-    if found:
-        cycles = min(found.values()) + 1
-        return Verdict(outcome="refuted", cycles=cycles, seconds=seconds), found
-    done = re.search(r"No output asserted in (\d+) frames", text)
-    if done is None:
+    refuted = re.search(r"was asserted in frame +(\d+)", text)
+    if refuted:
+        return Verdict(outcome="refuted", cycles=int(refuted[1]) + 1, seconds=seconds)
+    searched = re.search(r"No output asserted in (\d+) frames", text)
+    if searched is None:
         raise StepError(f"yosys-abc gave no verdict: {text.strip().splitlines()[-1]}")
-    searched = int(done[1])
-    outcome: Outcome = "proved" if searched >= frames else "open"
-    return Verdict(outcome=outcome, cycles=searched, seconds=seconds), {}
+    cycles = int(searched[1])
+    outcome: Outcome = "proved" if cycles >= frames else "open"
+    return Verdict(outcome=outcome, cycles=cycles, seconds=seconds)
 
 
 def check_always(folder: Path, aiger: Path, *, timeout_s: float) -> Verdict:

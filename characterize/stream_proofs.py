@@ -16,15 +16,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from characterize.process import StepError
 from characterize.prover import (
     Outcome,
-    Verdict,
     check_always,
     check_bounded,
     combinational_inputs,
@@ -53,6 +52,7 @@ PROPERTIES = (
 TERMINATION = (
     "what is left of a primitive never grows, whatever its configuration",
     "it shrinks within pipeline_stages cycles in which no stream waits: every primitive ends",
+    "an idle PE is as after a reset, whatever it was configured with",
 )
 NO_LOOPS = "within a cycle, psum_in.ready depends on psum_out.ready and nothing else on an input"
 LATCH_MODEL = "a latch word behind its clock gate does what its model says of whole cycles"
@@ -66,18 +66,24 @@ _SIZES = 4
 #: Inputs that an output may depend on within a cycle.
 _ALLOWED_PATHS = {"psum_in__ready": {"psum_out__ready"}}
 
-# Latches by whole cycles: the gate is open in the cycle after the edge that saw its enable.
+# Latches by whole cycles: a gate is open in the cycle after the edge that saw its enable.
 _LATCH_MODELS = """
 module {prefix}_clock_gate (input clk, input enable, output reg gated_clk);
   always @(posedge clk) gated_clk <= enable;
 endmodule
 module {prefix}_latch {ports};
-  reg [WIDTH-1:0] held;
-  assign q = gate ? d : held;
+  reg [WORDS*WIDTH-1:0] held;
+  integer i;
+  always @* begin
+    q = held;
+    for (i = 0; i < WORDS; i = i + 1) if (gate[i]) q[i*WIDTH +: WIDTH] = d;
+  end
   always @({edge}) held <= q;
 endmodule
 """
-_LATCH_PORTS = "#(parameter WIDTH = 1) ({clk}input gate, input [WIDTH-1:0] d, output [WIDTH-1:0] q)"
+_LATCH_PORTS = """\
+#(parameter WIDTH = 1, parameter WORDS = 1) (
+  {clk}input [WORDS-1:0] gate, input [WIDTH-1:0] d, output reg [WORDS*WIDTH-1:0] q)"""
 _SRAM_MODEL = """
 module {name} ({inputs}, {outputs});
   input {inputs};
@@ -93,6 +99,19 @@ module {name} ({inputs}, {outputs});
 endmodule
 """
 
+_LATCH_BOXES = """
+(* blackbox *) module peforge_clock_gate (input clk, enable, output gated_clk); endmodule
+(* blackbox *) module peforge_latch {ports}; endmodule
+"""
+_LATCH_DATA_SCRIPT = """\
+read_verilog -sv latch_data.v
+hierarchy -check -top {top}
+proc
+flatten
+opt_clean
+write_json latch_data.json
+"""
+
 # `streak` counts the cycles in which everything held, up to the depth of the induction. A reset
 # must make everything hold at once. So `bad` is 1 where a step of the induction, or its begin,
 # fails: from any state, since no register of the PE has an initial value here.
@@ -101,10 +120,10 @@ _INDUCTION = """\
   wire good = &{{invariants, holds}};
   always @(posedge clk)
     streak <= rst ? {depth} : !good ? 0 : streak == {depth} ? {depth} : streak + 1;
-  assign bad = streak == {depth} ? ~{{invariants, holds}} : 0;
+  assign bad = streak == {depth} ? ~{{32'hffffffff, invariants, holds}} : 0;
 """
 _SEARCH = """\
-  assign bad = started ? ~holds : 0;
+  assign bad = started ? ~{{32'hffffffff, holds}} : 0;
 """
 
 
@@ -180,36 +199,39 @@ def _by_induction(
 ) -> Iterator[Proof]:
     """The claims of one reference: by induction, else by a search from reset."""
     depth = design.pipeline_stages + 2
-    end = _INDUCTION.format(depth=depth)
-    aiger = _write(design, folder, reference, f"{reference}_induction", end)
-    verdict, failing = check_bounded(folder, aiger, frames=depth + 2, timeout_s=timeout_s)
-    found: Mapping[int, int] = {}
-    seconds = verdict.seconds
+    aiger = _write(design, folder, reference, f"{reference}_induction", _INDUCTION)
+    verdict = check_bounded(folder, aiger, frames=depth + 2, timeout_s=timeout_s)
     how = f"induction over {depth} cycles"
     if reference == "streams":
         how += f", sizes to {_SIZES}, any number of columns"
-    if verdict.outcome != "proved":
-        aiger = _write(design, folder, reference, f"{reference}_search", _SEARCH)
-        searched, found = check_bounded(folder, aiger, frames=SEARCH_CYCLES, timeout_s=timeout_s)
-        seconds += searched.seconds
-        how = f"no counterexample in {searched.cycles} cycles from reset, no induction"
-        if failing and not found and searched.outcome == "proved":
-            how += f"; the step fails for {', '.join(map(str, sorted(failing)))}"
-    for index, claim in enumerate(claims):
-        if index in found:
-            text = f"counterexample, {found[index] + 1} cycles from reset"
-            yield Proof(claim=claim, outcome="refuted", how=text, seconds=seconds)
-        else:
-            outcome: Outcome = "proved" if verdict.outcome == "proved" else "open"
-            yield Proof(claim=claim, outcome=outcome, how=how, seconds=seconds)
-        seconds = 0.0
+    if verdict.outcome == "proved":
+        for claim in claims:
+            yield Proof(claim=claim, outcome="proved", how=how, seconds=verdict.seconds)
+            verdict = replace(verdict, seconds=0.0)
+        return
+    aiger = _write(design, folder, reference, f"{reference}_search", _SEARCH)
+    for output, claim in enumerate(claims):
+        searched = check_bounded(
+            folder, aiger, frames=SEARCH_CYCLES, timeout_s=timeout_s, output=output
+        )
+        refuted = searched.outcome == "refuted"
+        how = f"counterexample of {searched.cycles} cycles from reset"
+        if not refuted:
+            how = f"no induction; no counterexample in {searched.cycles} cycles from reset"
+        yield Proof(
+            claim=claim,
+            outcome="refuted" if refuted else "open",
+            how=how,
+            seconds=searched.seconds + verdict.seconds,
+        )
+        verdict = replace(verdict, seconds=0.0)
 
 
 def _write(design: PEDesign, folder: Path, reference: str, name: str, end: str) -> Path:
     """The PE beside a reference, as a graph whose outputs must stay 0."""
     body = (_PROOFS / f"{reference}.v").read_text(encoding="utf-8")
-    search = end == _SEARCH
-    lines = [*_header(design, reference, search=search), body, end, "endmodule\n"]
+    header = _header(design, reference, search=end == _SEARCH)
+    lines = [*header, body, end.format(depth=design.pipeline_stages + 2), "endmodule\n"]
     (folder / f"{name}.v").write_text("\n".join(lines), encoding="utf-8")
     return write_aiger(folder, name, ["dut.v", f"{name}.v"], "proof")
 
@@ -219,6 +241,230 @@ def _header(design: PEDesign, reference: str, *, search: bool) -> Iterator[str]:
     streams = [port for port in ports(design) if port["name"] not in ("clk", "rst")]
     inputs = [port for port in streams if port["direction"] == "input"]
     yield "module proof(input clk, input any_reset, input [7:0] any_word,"
-    yield from (f"  {_range(port['width'])} any_{port['name']}," for port in inputs)
-    width = {"streams": "8 + 16", "termination": "2 + 1"}[reference]
-    yield f"  output [{'8' if search and reference == 'streams' else '2' if search else width}-1:0] bad);"
+    yield from (f"  input {_range(port['width'])} any_{port['name']}," for port in inputs)
+    yield "  output [31:0] bad);"
+    values = ", ".join(f"{name} = {int(value)}" for name, value in _parameters(design).items())
+    yield f"  localparam {values};"
+    yield "  reg started = 0;\n  always @(posedge clk) started <= 1;"
+    yield f"  wire rst = any_reset{' | ~started' if search else ''};"
+    for port in streams:
+        name = port["name"]
+        value = f" = any_{name}" if port in inputs else ""
+        if name == "config__valid" and reference == "streams":
+            value += " & legal"
+        yield f"  wire {_range(port['width'])} {name}{value};"
+    connections = ", ".join(f".{port['name']}({port['name']})" for port in streams)
+    yield f"  {design.name} dut (.clk(clk), .rst(rst), {connections});"
+    yield from _config_fields()
+    for name, (path, bits) in _signals(design).items():
+        yield f"  {_inner(path, bits)}\n  wire {_range(bits)} d_{name} = \\dut.{path} ;"
+    for name in _absent_signals(design):
+        yield f"  wire d_{name} = 0;"
+    yield from _memories(design)
+
+
+def _range(bits: int) -> str:
+    return f"[{bits - 1}:0]"
+
+
+def _inner(path: str, bits: int) -> str:
+    """A wire that flattening connects to a signal inside the PE."""
+    return f"(* hierconn *) wire {_range(bits)} \\dut.{path} ;"
+
+
+def _parameters(design: PEDesign) -> dict[str, int | bool]:
+    """The parameters that the references use."""
+    return {
+        "STAGES": design.pipeline_stages,
+        "MODES": design.precision_modes,
+        "HALVES": design.weights_per_word > 1,
+        "SERIAL": design.serial_terms,
+        "TERMS": design.terms,
+        "GATED": design.zero_gating,
+        "FLOAT": design.family == "fp",
+        "SRAM": design.scratchpad == "sram",
+        "ACT_SIGNED": design.act_signed,
+        "ACT_OPERAND": design.act_bits,
+        "WEIGHT_OPERAND": design.weight_bits,
+        "TERM_BITS": design.term_bits,
+        "ACT_BITS": design.act_word_bits,
+        "WEIGHT_BITS": design.weight_word_bits,
+        "PSUM_BITS": design.psum_bits,
+        "WINDOW_BITS": (design.ifmap_depth - 1).bit_length(),
+        "SUM_BITS": (design.psum_depth - 1).bit_length(),
+        "FILTER_COUNT_BITS": design.psum_depth.bit_length(),
+        "IFMAP_DEPTH": design.ifmap_depth,
+        "IFMAP_WORDS": min(_SIZES, design.ifmap_depth),
+        "FILTER_WORDS": min(_SIZES, design.filter_depth),
+        "PSUM_WORDS": min(_SIZES, design.psum_depth),
+    }
+
+
+def _config_fields() -> Iterator[str]:
+    low = 0
+    for name, bits in CONFIG_FIELDS.items():
+        yield f"  wire {_range(bits)} new_{name} = config__payload[{low + bits - 1}:{low}];"
+        low += bits
+
+
+def _signals(design: PEDesign) -> dict[str, tuple[str, int]]:
+    """Signals inside the PE that the references look at: path and bits of each."""
+    ifmap, filters, psum = (
+        (depth - 1).bit_length()
+        for depth in (design.ifmap_depth, design.filter_depth, design.psum_depth)
+    )
+    controller = {
+        "psum_taken": 1, "fsm_state": 3, "size": sum(CONFIG_FIELDS.values()),
+        "s": ifmap, "c": ifmap, "f": psum, "_x": CONFIG_FIELDS["outputs"],
+        "ifmap_write": ifmap, "ifmap_read": ifmap, "start": ifmap,
+        "filter_address": filters, "psum_address": psum,
+    }  # fmt: skip
+    if design.serial_terms:
+        controller["t"] = 2
+    if design.weights_per_word > 1:
+        controller["filter_half"] = 1
+    read = "filter_spad.macro.q" if design.scratchpad == "sram" else "filter_spad.read_data"
+    return {
+        **{name.lstrip("_"): (f"controller.{name}", bits) for name, bits in controller.items()},
+        "window_start": ("controller.start", ifmap),
+        "ifmap_read_data": ("ifmap_spad.read_data", design.act_word_bits),
+        "filter_read_data": (read, design.weight_word_bits),
+        "sum_waits": ("sum_waits", 1),
+        "sum_address": ("sum_address", psum),
+        "sum_data": ("sum_data", design.psum_bits),
+    }
+
+
+def _absent_signals(design: PEDesign) -> Iterator[str]:
+    """Signals that some PEs have, and are 0 in others."""
+    if not design.serial_terms:
+        yield "t"
+    if design.weights_per_word == 1:
+        yield "filter_half"
+
+
+def _memories(design: PEDesign) -> Iterator[str]:
+    """The words of each scratchpad side by side, the first in the lowest bits."""
+    for name, spad, depth, bits in (
+        ("filters", "filter_spad", design.filter_depth, design.weight_word_bits),
+        ("ifmaps", "ifmap_spad", design.ifmap_depth, design.act_word_bits),
+        ("psums", "psum_spad", design.psum_depth, design.psum_bits),
+    ):
+        words = [f"{spad}.word{index}" for index in range(depth)]
+        width = bits
+        if design.scratchpad == "sram" and spad == "filter_spad":
+            words, width = [f"{spad}.macro.words"], depth * bits
+        yield from (f"  {_inner(word, width)}" for word in words)
+        joined = ", ".join(f"\\dut.{word} " for word in reversed(words))
+        yield f"  wire {_range(depth * bits)} stored_{name} = {{{joined}}};"
+
+
+def _with_models(design: PEDesign, verilog: str) -> str:
+    """The text of the PE with models for latches, macros and floating-point units.
+
+    Raises:
+        StepError: if a module that is to be replaced is not there.
+    """
+    helpers = helper_modules(verilog)
+    text = verilog.replace(helpers, "") if helpers else verilog
+    if design.scratchpad == "latch":
+        text += _latch_models("peforge", edge="$global_clock", clk="")
+    if design.scratchpad == "sram":
+        text += _sram_model(design.filter_depth, design.weight_word_bits)
+    if design.family != "fp":
+        return text
+    mixed = "a + {b, b[%d]}" % (design.weight_bits - 1)
+    inside = f"assign product = {mixed};"
+    if design.pipeline_stages == 4:  # noqa: PLR2004  # a register inside
+        inside = f"reg {_range(design.psum_bits)} mixed;\n  assign product = mixed;\n"
+        inside += f"  always @(posedge clk) if (enable) mixed <= {mixed};"
+    text = _with_body(text, f"{design.name}.datapath", inside)
+    rotated = "{a, a[%d]}" % (design.psum_bits - 1)
+    return _with_body(text, f"{design.name}.adder", f"assign total = {rotated} + b;")
+
+
+def _latch_models(prefix: str, *, edge: str, clk: str) -> str:
+    return _LATCH_MODELS.format(prefix=prefix, edge=edge, ports=_LATCH_PORTS.format(clk=clk))
+
+
+def _sram_model(depth: int, width: int) -> str:
+    pins = sram_pins(depth, width)
+    return _SRAM_MODEL.format(
+        name=sram_name(depth, width),
+        inputs=", ".join(pin for kind in ("control", "address", "data") for pin in pins[kind]),
+        outputs=", ".join(pins["output"]),
+        bits=depth * width,
+        width=width,
+        address_bits=len(pins["address"]),
+        a=", ".join(reversed(pins["address"])),
+        d=", ".join(reversed(pins["data"])),
+        q=", ".join(reversed(pins["output"])),
+    )
+
+
+def _with_body(text: str, module: str, body: str) -> str:
+    """Verilog with another body for a module, whose ports stay."""
+    found = re.search(rf"^module \\?{re.escape(module)}[ (].*?^endmodule", text, re.M | re.S)
+    if found is None:
+        raise StepError(f"the Verilog has no module {module}")
+    ports_of = [
+        line for line in found[0].splitlines() if re.match(r"module |  (input|output) ", line)
+    ]
+    return text.replace(found[0], "\n".join([*ports_of, f"  {body}", "endmodule"]))
+
+
+def _no_loops(design: PEDesign, folder: Path) -> Proof:
+    """Which inputs each output depends on without a register between them."""
+    begin = time.monotonic()
+    aiger = write_aiger(folder, "paths", ["dut.v"], design.name)
+    paths = combinational_inputs(aiger)
+    wrong = [
+        f"{output} on {', '.join(sorted(extra))}"
+        for output, names in sorted(paths.items())
+        if (extra := names - _ALLOWED_PATHS.get(output, set()))
+    ]
+    return Proof(
+        claim=NO_LOOPS,
+        outcome="refuted" if wrong else "proved",
+        how="; ".join(wrong) or "every path of the netlist",
+        seconds=time.monotonic() - begin,
+    )
+
+
+def _latch_data(design: PEDesign, verilog: str, folder: Path) -> Proof:
+    """Whether every bit of data of every latch is the output of a flip-flop."""
+    begin = time.monotonic()
+    text = verilog.replace(helper_modules(verilog), "")
+    boxes = _LATCH_BOXES.format(ports=_LATCH_PORTS.format(clk=""))
+    (folder / "latch_data.v").write_text(text + boxes, encoding="utf-8")
+    run_yosys(folder, "latch_data", _LATCH_DATA_SCRIPT.format(top=design.name))
+    modules = json.loads((folder / "latch_data.json").read_text(encoding="utf-8"))["modules"]
+    cells = modules[design.name]["cells"].values()
+    registers = {
+        bit for cell in cells if cell["type"].startswith("$dff") for bit in cell["connections"]["Q"]
+    }
+    latches = [cell["connections"]["d"] for cell in cells if "peforge_latch" in cell["type"]]
+    wrong = sum(not registers.issuperset(bits) for bits in latches)
+    return Proof(
+        claim=LATCH_DATA,
+        outcome="refuted" if wrong or not latches else "proved",
+        how=f"{len(latches)} groups of latches, {wrong} of them behind logic",
+        seconds=time.monotonic() - begin,
+    )
+
+
+def _latch_model(folder: Path, timeout_s: float) -> Proof:
+    """The model of latches against their Verilog, half a cycle a frame."""
+    models = _latch_models("sync", edge="posedge clk", clk="input clk, ")
+    real = helper_modules("peforge_clock_gate peforge_latch")
+    (folder / "latch_models.v").write_text(models + real, encoding="utf-8")
+    (folder / "latch.v").write_text(
+        (_PROOFS / "latch.v").read_text(encoding="utf-8"), encoding="utf-8"
+    )
+    sources = ["latch_models.v", "latch.v"]
+    aiger = write_aiger(folder, "latch", sources, "proof", before="clk2fflogic")
+    verdict = check_always(folder, aiger, timeout_s=timeout_s)
+    how = "property-directed reachability, half a cycle a step"
+    if verdict.outcome == "refuted":
+        how = f"counterexample of {verdict.cycles} half cycles"
+    return Proof(claim=LATCH_MODEL, outcome=verdict.outcome, how=how, seconds=verdict.seconds)

@@ -91,6 +91,7 @@ endmodule
 """
 
 # `booth`: the smaller of the synthesizer's two multipliers (28-40 % less area).
+# `simplemap`: `opt_share`, a part of `opt -full`, makes word-wide multiplexers of gates.
 # Renaming every private and internal name makes names plain identifiers for all later tools.
 _YOSYS_SCRIPT = """\
 read_rtlil rtl.il
@@ -101,6 +102,7 @@ hierarchy -check -top {top}
 synth -noabc -booth -flatten -run begin:fine
 synth -noabc -booth -run fine:check
 opt -full
+simplemap
 clockgate -liberty cells.lib -min_net_size {min_gated_flops}
 dfflegalize -cell $_DFF_P_ x -cell $_SDFF_PP0_ x -cell $_SDFF_PP1_ x
 techmap -map reset.v

@@ -148,6 +148,42 @@ def _design_arguments(design: PEDesign) -> str:
 
 @app.command()
 @with_design
+def verify(
+    design: PEDesign | None,
+    mutants: Annotated[
+        int, typer.Option("--mutants", help="Also try so many mutants of the Verilog.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the choice of mutants.")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", help="Mutants at once [processors].")
+    ] = None,
+    platform: PlatformName = "freepdk45",
+    as_json: JsonFlag = False,
+) -> None:
+    """Check and prove one design: lint, simulation, gates against RTL, streams, mutants.
+
+    Exit code 1 if anything fails; what could not be decided in its time is `open`.
+
+    Example: `peforge verify --preset INT8 --mutants 200`
+    """
+    from explorer.verification import run_verification, verification_table
+
+    report = run_verification(
+        require_design(design),
+        mutants=mutants, seed=seed, platform=platform, jobs=jobs, quiet=as_json,
+    )  # fmt: skip
+    if as_json:
+        print_json(report)
+    else:
+        out.print(verification_table(report))
+        for mutant in report["survivors"]:
+            typer.echo(f"survived: line {mutant['line']}, {mutant['kind']}")
+            typer.echo(f"  {mutant['before'].strip()}\n  {mutant['after'].strip()}")
+    raise typer.Exit(0 if report["ok"] else 1)
+
+
+@app.command()
+@with_design
 def characterize(
     design: PEDesign | None,
     space: Annotated[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -74,8 +76,13 @@ class Controller(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         loops = _Loops(m, self.design)
-        window_start = Signal.like(self.ifmap_read)
+        # Set in every idle cycle: these need no reset.
+        ring = _Ring(
+            *(Signal.like(self.ifmap_read, name=n, reset_less=True) for n in _Ring._fields)
+        )
         m.d.comb += [
+            self.ifmap_write.eq(ring.write),
+            self.ifmap_read.eq(ring.read),
             self.chain.eq(loops.size.chain),
             self.mode.eq(loops.size.mode),
             self.psum_address.eq(loops.sum),
@@ -84,23 +91,22 @@ class Controller(wiring.Component):
         ]
         with m.FSM():
             with m.State("IDLE"):
-                self._idle(m, loops, window_start)
+                self._idle(m, loops, ring)
             with m.State("LOAD_FILTER"):
                 self._load_filter(m, loops)
             with m.State("LOAD_WINDOW"):
-                self._load_ifmap(m, loops, loops.last_s)
+                self._load_ifmap(m, loops, ring, loops.last_s)
             with m.State("COMPUTE"):
-                self._compute(m, loops, window_start)
+                self._compute(m, loops, ring)
             with m.State("PASS_SUMS"):
                 self._pass_sums(m, loops)
             with m.State("SLIDE"):
-                self._load_ifmap(m, loops, loops.last_slide)
+                self._load_ifmap(m, loops, ring, loops.last_slide)
         return m
 
-    def _idle(self, m: Module, loops: _Loops, window_start: Signal) -> None:
+    def _idle(self, m: Module, loops: _Loops, ring: _Ring) -> None:
         m.d.comb += self.config.ready.eq(1)
-        m.d.sync += [self.filter_address.eq(0), self.filter_half.eq(0)]
-        m.d.sync += [self.ifmap_write.eq(0), self.ifmap_read.eq(0), window_start.eq(0)]
+        m.d.sync += [address.eq(0) for address in ring]
         with m.If(self.config.valid):
             loops.start(self.config.payload)
             m.next = "LOAD_FILTER"
@@ -112,39 +118,39 @@ class Controller(wiring.Component):
         m.d.comb += self.loading_filter.eq(~self.filter_half)
         with m.If(self.filter_taken | self.filter_half):
             self._step_filter_address(m, loops)
-            loops.step_all()
+            loops.step_all(sums=False)
             with m.If(loops.last):
                 m.next = "LOAD_WINDOW"
 
-    def _load_ifmap(self, m: Module, loops: _Loops, last_column: Value) -> None:
+    def _load_ifmap(self, m: Module, loops: _Loops, ring: _Ring, last_column: Value) -> None:
         """The first window, all S columns of it, or those that it slides by."""
         m.d.comb += self.loading_ifmap.eq(1)
         with m.If(self.ifmap_taken):
-            m.d.sync += self.ifmap_write.eq(self._next_word(self.ifmap_write))
+            m.d.sync += ring.write.eq(self._next_word(ring.write))
             loops.step_channel()
             with m.If(loops.last_c):
                 loops.step_column(last_column)
                 with m.If(last_column):
                     m.next = "COMPUTE"
 
-    def _compute(self, m: Module, loops: _Loops, window_start: Signal) -> None:
+    def _compute(self, m: Module, loops: _Loops, ring: _Ring) -> None:
         m.d.comb += self.mac.valid.eq(1)
         self._step_filter_address(m, loops)
-        loops.step_all()
+        loops.step_all(sums=True)
         with m.If(loops.last_t & loops.last_f):
-            following = self._next_word(self.ifmap_read)
-            m.d.sync += self.ifmap_read.eq(following)
+            following = self._next_word(ring.read)
+            m.d.sync += ring.read.eq(following)
             # The next window starts behind the columns that the slide drops.
             with m.If(loops.last_slide & loops.last_c):
-                m.d.sync += window_start.eq(following)
+                m.d.sync += ring.start.eq(following)
             with m.If(loops.last):
-                m.d.sync += self.ifmap_read.eq(Mux(loops.last_slide, following, window_start))
+                m.d.sync += ring.read.eq(Mux(loops.last_slide, following, ring.start))
                 m.next = "PASS_SUMS"
 
     def _pass_sums(self, m: Module, loops: _Loops) -> None:
         m.d.comb += self.passing.eq(1)
         with m.If(self.psum_taken):
-            loops.step_filter()
+            loops.step_filter(sums=True)
             with m.If(loops.last_f):
                 loops.step_channel_of_sums()
             with m.If(loops.last_sum):
@@ -167,48 +173,61 @@ class Controller(wiring.Component):
         return Mux(address == self.design.ifmap_depth - 1, 0, address + 1)
 
 
+class _Ring(NamedTuple):
+    """Addresses in the ifmap ring: of the next word to write and to read, and of the window."""
+
+    write: Signal
+    read: Signal
+    start: Signal
+
+
 class _Loops:
     """The loop nest of a primitive: output column x, filter column s, channel c, filter f, term t.
 
-    t, or f where terms are not serial, is innermost; a loop that ends starts again at 0 and steps
-    the one around it. ``sum`` counts the sums of a column: f, or (c, f) if depthwise.
+    t, or f where terms are not serial, is innermost; a loop that ends is at 0 again and steps the
+    one around it: between primitives all are at 0. ``sum`` counts the sums of a column: f, or
+    (c, f) if depthwise. Counters have the bits of what the scratchpads can hold; higher bits of a
+    size are not looked at.
     """
 
     def __init__(self, m: Module, design: PEDesign) -> None:
         self._m = m
         self._serial = design.serial_terms
         self.size = size = Signal(PrimitiveLayout())
+        window_bits, sum_bits = (
+            (depth - 1).bit_length() for depth in (design.ifmap_depth, design.psum_depth)
+        )
         self._x = Signal.like(size.outputs)
-        self.s = Signal.like(size.filter_width)
-        self.c = Signal.like(size.channels)
-        self.f = Signal.like(size.filters)
+        self.s = Signal(window_bits)
+        self.c = Signal(window_bits)
+        self.f = Signal(sum_bits)
         self.t = Signal(2)
-        self.sum = Signal((design.psum_depth - 1).bit_length())
+        self.sum = Signal(sum_bits)
         self.last_x = self._x == size.outputs
-        self.last_s = self.s == size.filter_width
-        self.last_slide = self.s == size.slide
-        self.last_c = self.c == size.channels
-        self.last_f = self.f == size.filters
+        self.last_s = self.s == size.filter_width[:window_bits]
+        self.last_slide = self.s == size.slide[:window_bits]
+        self.last_c = self.c == size.channels[:window_bits]
+        self.last_f = self.f == size.filters[:sum_bits]
         self.last_t: Value = Const(1)
         self.first = (self.s == 0) & ((self.c == 0) | size.depthwise)
         if self._serial:
             # Filters with more terms come first: their numbers tell how many terms f has.
-            further = (self.f < size.filters_2) + (self.f < size.filters_3)
+            most = design.psum_depth.bit_length()
+            further = (self.f < size.filters_2[:most]) + (self.f < size.filters_3[:most])
             self.last_t = self.t == further
             self.first = self.first & (self.t == 0)
         self.last_sum = self.last_f & (self.last_c | ~size.depthwise)
         self.last = self.last_s & self.last_c & self.last_f & self.last_t
 
     def start(self, size: Value) -> None:
-        """Take the sizes of a primitive; every loop starts at 0."""
+        """Take the sizes of a primitive."""
         self._m.d.sync += self.size.eq(size)
-        loops = (self._x, self.s, self.c, self.f, self.t, self.sum)
-        self._m.d.sync += [loop.eq(0) for loop in loops]
 
-    def step_filter(self) -> None:
-        """One step of f alone, and of the sum."""
+    def step_filter(self, *, sums: bool) -> None:
+        """One step of f alone, and of the sum where there are any."""
         self._m.d.sync += self.f.eq(Mux(self.last_f, 0, self.f + 1))
-        self._m.d.sync += self.sum.eq(Mux(self.last_sum, 0, self.sum + 1))
+        if sums:
+            self._m.d.sync += self.sum.eq(Mux(self.last_sum, 0, self.sum + 1))
 
     def step_channel(self) -> None:
         """One step of c."""
@@ -223,12 +242,12 @@ class _Loops:
         """One step of s, up to ``last``."""
         self._m.d.sync += self.s.eq(Mux(last, 0, self.s + 1))
 
-    def step_all(self) -> None:
+    def step_all(self, *, sums: bool) -> None:
         """One step of the innermost loop, and of those around it."""
         if self._serial:
             self._m.d.sync += self.t.eq(Mux(self.last_t, 0, self.t + 1))
         with self._m.If(self.last_t):
-            self.step_filter()
+            self.step_filter(sums=sums)
             with self._m.If(self.last_f):
                 self.step_channel()
                 with self._m.If(self.last_c):
@@ -236,4 +255,4 @@ class _Loops:
 
     def next_output(self) -> None:
         """One step of x."""
-        self._m.d.sync += self._x.eq(self._x + 1)
+        self._m.d.sync += self._x.eq(Mux(self.last_x, 0, self._x + 1))

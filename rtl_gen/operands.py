@@ -151,10 +151,12 @@ class _FpDraw:
         """Bit patterns of ordinary numbers, or for ``extremes`` of all kinds of numbers."""
         generator = self._generator
         if self._operands == "extremes":
+            fractions = np.array([0, 0, 1, (1 << form.fraction_bits) - 1])
             patterns = generator.integers(0, 1 << form.bits, shape)
             exponent = generator.choice(np.array([0, 1, form.bias, 2 * form.bias, -1]), shape)
             ends = (exponent & (2 * form.bias + 1)) << form.fraction_bits
-            special = patterns & ~((2 * form.bias + 1) << form.fraction_bits) | ends
+            signs = patterns & (1 << (form.bits - 1))
+            special = signs | ends | generator.choice(fractions, shape)
             return np.where(generator.random(shape) < _ZERO_SHARE, special, patterns)
         low, high = (form.bias + exponent for exponent in _FP_EXPONENTS)
         exponent = generator.integers(low, high, shape) << form.fraction_bits

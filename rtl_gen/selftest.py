@@ -496,11 +496,14 @@ def _full(room: _Room, mode: int) -> list[Primitive]:
     filters = max(shapes, key=lambda shape: (math.prod(shape), min(shape[:2])))
     psum = max(shapes, key=lambda shape: (shape[2], -shape[0] * shape[1]))
     wide, deep = max(shapes), max(shapes, key=lambda shape: shape[1])
+    # A ring that is not quite full: a window does not begin again at its first word.
+    near = max((shape for shape in shapes if shape[0] < wide[0]), default=wide)
     return [
         sized(ifmap, most=2, outputs=5),
         sized(filters, most=filters[2], outputs=2),
         sized(psum, most=psum[2], outputs=3),
         sized(wide, most=1, outputs=3, stride=wide[0]),
+        sized(near, most=1, outputs=3, stride=near[0]),
         sized(deep, most=1, outputs=3),
     ]
 

@@ -239,7 +239,7 @@ def _pipeline(columns: dict[str, Column]) -> dict[str, Column]:
     own = (columns["is_booth"] > 0) | (columns["is_array"] > 0)
     halves = 2 * columns["act_bits"] + columns["weight_bits"]
     inner = np.where(terms > 0, terms * product, np.where(own, 2 * product, halves))
-    control = (stages - 1) * (2 + columns["zero_gating"] + _address_bits(columns["psum_depth"]))
+    control = (stages - 1) * (2 + 2 * columns["zero_gating"] + _address_bits(columns["psum_depth"]))
     operands = act + weight * (columns["is_sram"] == 0)
     data = (stages >= 2) * operands + (stages >= 3) * product + (stages >= 4) * inner
     return {"pipeline_bits": control + data + columns["is_latch"] * (act + weight)}

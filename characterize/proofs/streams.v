@@ -265,7 +265,7 @@
   wire reads = SRAM ? past_computes : computes;
   wire idle_read = GATED && (SRAM ? past_zero : window_word == 0);
   assign holds[3] = !reads || idle_read
-    || d_filter_read == (SRAM ? past_filter_word : filter_word);
+    || d_filter_read_data == (SRAM ? past_filter_word : filter_word);
   assign holds[4] = !computes || d_ifmap_read_data == window_word;
   assign holds[5] = !has_expected || psum_out__valid && psum_out__payload == expected;
   assign holds[6] = psum_out__valid == full && !(sum_passed && psum_out__valid && !psum_out__ready);
@@ -282,11 +282,12 @@
     && d_t <= (SERIAL ? (d_f < filters_2) + (d_f < filters_3) : 0);
   wire [7:0] end_of_window = ring(base, window), next_base = ring(base, slid);
   wire [PSUM_BITS-1:0] stored_sum = d_sum_waits && d_sum_address == watched
-    ? d_sum_data : stored_psum(watched);
-  function [ACT_BITS-1:0] ifmap_in_ring(input [7:0] index);
-    ifmap_in_ring = stored_ifmap(ring(base, index));
-  endfunction
-  wire [15:0] invariants = {
+    ? d_sum_data : stored_psums >> watched * PSUM_BITS;
+  wire [4*WEIGHT_BITS-1:0] filters_stored = stored_filters;
+  wire [4*WEIGHT_BITS-1:0] filters_mask = ~(~0 << filters_known * WEIGHT_BITS);
+  wire [4*ACT_BITS-1:0] window_stored = {stored_ifmaps, stored_ifmaps} >> base * ACT_BITS;
+  wire [4*ACT_BITS-1:0] window_mask = ~(~0 << window_known * ACT_BITS);
+  wire [16:0] invariants = {
     !loaded || filter_width < 4 && channels < 4 && filters < 4 && slide <= filter_width
       && window == (filter_width + 1) * (channels + 1) && window <= IFMAP_WORDS
       && steps == window * all_terms && words == (halved ? (steps + 1) / 2 : steps)
@@ -298,36 +299,30 @@
     phase == IDLE || inside && d_x == x && x <= outputs && base < IFMAP_DEPTH && d_size ==
       {filters_3, filters_2, mode, chain, keep_filter, depthwise, slide, outputs, filters,
        channels, filter_width},
-    phase != FILTER || d_step == steps_loaded && d_step < steps && d_sum_address_now == d_sum
+    phase != FILTER || d_step == steps_loaded && d_step < steps && d_psum_address == 0
       && d_filter_address == n - half && (!HALVES || d_filter_half == half)
-      && (!half || halved) && d_ifmap_read == 0 && d_ifmap_write == 0 && d_window_start == 0,
+      && (!half || halved) && d_ifmap_read == 0 && d_ifmap_write == 0 && d_start == 0,
     phase != WINDOW || walked == n && n < window && d_ifmap_write == n && d_ifmap_read == 0
-      && d_window_start == 0,
-    phase != SLIDE || walked == n && n < slid && d_ifmap_read == base && d_window_start == base
+      && d_start == 0,
+    phase != SLIDE || walked == n && n < slid && d_ifmap_read == base && d_start == base
       && d_ifmap_write == ring(ring(base, window - slid), n),
-    phase == COMPUTE || phase == FILTER || phase == SUMS
-      || d_f == 0 && d_t == 0 && d_sum_address_now == 0 && d_filter_address == 0
-      && (!HALVES || !d_filter_half) || phase == IDLE,
+    phase == COMPUTE || phase == FILTER || phase == SUMS || d_f == 0 && d_t == 0
+      && d_psum_address == 0 && d_filter_address == 0 && (!HALVES || !d_filter_half),
+    phase != IDLE || d_s == 0 && d_c == 0 && d_x == 0,
     phase != COMPUTE || d_step == n && n < steps && walked == place && d_f == f && d_t == t
-      && sum == d_sum && d_sum_address_now == sum && d_ifmap_read == ring(base, place)
-      && d_ifmap_write == end_of_window && d_window_start == (place < slid ? base : next_base)
+      && sum == d_sum && d_psum_address == sum && d_ifmap_read == ring(base, place)
+      && d_ifmap_write == end_of_window && d_start == (place < slid ? base : next_base)
       && (halved ? d_filter_address == n / 2 && d_filter_half == n[0]
         : d_filter_address == n && (!HALVES || !d_filter_half)),
     phase == COMPUTE || phase == IDLE || f == 0 && t == 0 && place == 0 && sum == 0,
     phase != SUMS || d_s == 0 && d_t == 0 && (depthwise || d_c == 0) && d_sum == n && n < sums
-      && d_sum_address_now == n && d_filter_address == 0 && (!HALVES || !d_filter_half)
-      && d_ifmap_read == next_base && d_window_start == next_base
+      && d_psum_address == n && d_filter_address == 0 && (!HALVES || !d_filter_half)
+      && d_ifmap_read == next_base && d_start == next_base
       && d_ifmap_write == end_of_window && drained <= STAGES - 1
       && (drained == STAGES - 1 || n == 0),
     phase == FILTER || phase == WINDOW ? base == 0 && x == 0 : 1'b1,
-    (filters_known < 1 || stored_filter(0) == filter_words[0 +: WEIGHT_BITS])
-      && (filters_known < 2 || stored_filter(1) == filter_words[WEIGHT_BITS +: WEIGHT_BITS])
-      && (filters_known < 3 || stored_filter(2) == filter_words[2*WEIGHT_BITS +: WEIGHT_BITS])
-      && (filters_known < 4 || stored_filter(3) == filter_words[3*WEIGHT_BITS +: WEIGHT_BITS]),
-    (window_known < 1 || ifmap_in_ring(0) == window_words[0 +: ACT_BITS])
-      && (window_known < 2 || ifmap_in_ring(1) == window_words[ACT_BITS +: ACT_BITS])
-      && (window_known < 3 || ifmap_in_ring(2) == window_words[2*ACT_BITS +: ACT_BITS])
-      && (window_known < 4 || ifmap_in_ring(3) == window_words[3*ACT_BITS +: ACT_BITS]),
+    ((filters_stored ^ filter_words) & filters_mask) == 0,
+    ((window_stored ^ window_words) & window_mask) == 0,
     !has_total || stored_sum == total,
     has_total || !begun_at[STAGES-1]
       && (phase != SUMS || drained != STAGES - 1 || watched >= sums),

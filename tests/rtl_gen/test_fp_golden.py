@@ -30,72 +30,80 @@ PAIRS = [(BFLOAT16, BINARY32), *((fmt, fmt) for fmt in FORMATS)]
 
 def plain_fields(fmt: FpFormat, bits: int) -> tuple[int, int, int]:
     """Sign, exponent field and fraction field, read from the definition."""
-    magnitude = bits % 2 ** (fmt.bits - 1)
-    sign = bits // 2 ** (fmt.bits - 1)
-    return sign, magnitude // 2**fmt.fraction_bits, magnitude % 2**fmt.fraction_bits
+    rest, fraction = divmod(bits, 1 << fmt.fraction_bits)
+    sign, exponent = divmod(rest, 1 << fmt.exponent_bits)
+    return sign, exponent, fraction
+
+
+def power(exponent: int) -> Fraction:
+    """``2**exponent``."""
+    return Fraction(1 << max(exponent, 0), 1 << max(-exponent, 0))
 
 
 def plain_value(fmt: FpFormat, bits: int) -> Fraction | str:
     """A magnitude, or "infinity", or "nan"."""
     _, exponent, fraction = plain_fields(fmt, bits)
-    if exponent == 2**fmt.exponent_bits - 1:
+    if exponent == (1 << fmt.exponent_bits) - 1:
         return "nan" if fraction else "infinity"
     if exponent == 0:
         return Fraction(0)
-    bias = 2 ** (fmt.exponent_bits - 1) - 1
-    return (1 + Fraction(fraction, 2**fmt.fraction_bits)) * Fraction(2) ** (exponent - bias)
+    bias = (1 << (fmt.exponent_bits - 1)) - 1
+    return (1 + fraction * power(-fmt.fraction_bits)) * power(exponent - bias)
+
+
+def plain_infinity(fmt: FpFormat) -> int:
+    return ((1 << fmt.exponent_bits) - 1) << fmt.fraction_bits
 
 
 def plain_nan(fmt: FpFormat) -> int:
-    return (2**fmt.exponent_bits - 1) * 2**fmt.fraction_bits + 2 ** (fmt.fraction_bits - 1)
+    return plain_infinity(fmt) + (1 << (fmt.fraction_bits - 1))
 
 
-def plain_round(fmt: FpFormat, sign: int, magnitude: Fraction) -> int:
+def plain_round(fmt: FpFormat, sign: int, magnitude: Fraction | str) -> int:
     """The number nearest to a magnitude, found by its definition alone."""
-    signed_zero = sign * 2 ** (fmt.bits - 1)
-    infinity = (2**fmt.exponent_bits - 1) * 2**fmt.fraction_bits
+    signed_zero = sign << (fmt.bits - 1)
+    if isinstance(magnitude, str):
+        return signed_zero + plain_infinity(fmt)
     if magnitude == 0:
         return signed_zero
     exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
-    exponent -= Fraction(2) ** exponent > magnitude
-    significand = round(magnitude / Fraction(2) ** (exponent - fmt.fraction_bits))  # ties to even
-    if significand == 2 ** (fmt.fraction_bits + 1):
+    exponent -= power(exponent) > magnitude
+    significand = round(magnitude / power(exponent - fmt.fraction_bits))  # ties to even
+    if significand == 2 << fmt.fraction_bits:
         significand, exponent = significand // 2, exponent + 1
-    field = exponent + 2 ** (fmt.exponent_bits - 1) - 1
+    field = exponent + (1 << (fmt.exponent_bits - 1)) - 1
     if field <= 0:
         return signed_zero
-    number = field * 2**fmt.fraction_bits + significand - 2**fmt.fraction_bits
-    return signed_zero + min(number, infinity)
+    number = (field << fmt.fraction_bits) + significand - (1 << fmt.fraction_bits)
+    return signed_zero + min(number, plain_infinity(fmt))
 
 
 def plain_multiply(operand: FpFormat, a: int, b: int, result: FpFormat) -> int:
     sign = plain_fields(operand, a)[0] ^ plain_fields(operand, b)[0]
-    values = [plain_value(operand, a), plain_value(operand, b)]
-    if "nan" in values or ("infinity" in values and 0 in values):
+    x, y = plain_value(operand, a), plain_value(operand, b)
+    if "nan" in (x, y) or ("infinity" in (x, y) and 0 in (x, y)):
         return plain_nan(result)
-    if "infinity" in values:
-        return plain_round(result, sign, Fraction(2) ** 1000)
-    return plain_round(result, sign, Fraction(values[0]) * Fraction(values[1]))
+    if isinstance(x, str) or isinstance(y, str):
+        return plain_round(result, sign, "infinity")
+    return plain_round(result, sign, x * y)
 
 
 def plain_add(fmt: FpFormat, a: int, b: int) -> int:
-    signs = [plain_fields(fmt, bits)[0] for bits in (a, b)]
-    values = [plain_value(fmt, bits) for bits in (a, b)]
-    if "nan" in values or (values == ["infinity"] * 2 and signs[0] != signs[1]):
+    minus_x, minus_y = plain_fields(fmt, a)[0], plain_fields(fmt, b)[0]
+    x, y = plain_value(fmt, a), plain_value(fmt, b)
+    if "nan" in (x, y) or (x == y == "infinity" and minus_x != minus_y):
         return plain_nan(fmt)
-    for sign, value in zip(signs, values, strict=True):
-        if value == "infinity":
-            return plain_round(fmt, sign, Fraction(2) ** 1000)
-    total = sum((1 - 2 * s) * Fraction(v) for s, v in zip(signs, values, strict=True))
-    sign = signs[0] & signs[1] if total == 0 else int(total < 0)
+    if isinstance(x, str) or isinstance(y, str):
+        return plain_round(fmt, minus_x if x == "infinity" else minus_y, "infinity")
+    total = (-x if minus_x else x) + (-y if minus_y else y)
+    sign = minus_x & minus_y if total == 0 else int(total < 0)
     return plain_round(fmt, sign, abs(total))
 
 
 @st.composite
 def numbers(draw: st.DrawFn, fmt: FpFormat) -> int:
     """Any bit pattern, drawn often near the ends of the exponents and with plain fractions."""
-    top = 2**fmt.exponent_bits - 1
-    last = 2**fmt.fraction_bits - 1
+    top, last = (1 << fmt.exponent_bits) - 1, (1 << fmt.fraction_bits) - 1
     exponents = st.sampled_from([0, 1, 2, top // 2, top // 2 + 1, top - 2, top - 1, top])
     exponent = draw(exponents | st.integers(0, top))
     fractions = st.sampled_from([0, 1, last // 2, last // 2 + 1, last - 1, last])
@@ -107,7 +115,7 @@ def numbers(draw: st.DrawFn, fmt: FpFormat) -> int:
 def operand_pairs(draw: st.DrawFn, fmt: FpFormat) -> tuple[int, int]:
     """Two numbers: of any kind, near each other's negative, or with a product near the ends."""
     a, b = draw(numbers(fmt)), draw(numbers(fmt))
-    top = 2**fmt.exponent_bits - 1
+    top = (1 << fmt.exponent_bits) - 1
     exponent = plain_fields(fmt, a)[1]
     wanted = {
         "any": plain_fields(fmt, b)[1],
