@@ -4,6 +4,8 @@ SPACE ?= configs/spaces/quick.yaml
 JOBS ?=
 VENV := .venv
 PEFORGE := $(VENV)/bin/peforge
+# Carries CACTI, for SRAM macros; nothing that it depends on is needed.
+CACTI := zigzag-dse==3.9.1
 
 .PHONY: help characterize test train explore lint doctor clean
 
@@ -35,7 +37,8 @@ lint: $(VENV)/ready-dev
 $(VENV)/ready: pyproject.toml | tools
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing Python packages into $(VENV)"
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable .
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[verify]'
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps $(CACTI)
 	@touch $@
 
 $(VENV)/ready-dev: $(VENV)/ready

@@ -22,7 +22,8 @@ from characterize.platform import load_platform
 from characterize.process import run_tool
 from characterize.simulate import cocotb_environment, simulate, vvp_command
 from characterize.store import Store
-from characterize.workload import draw, measured_primitive
+from characterize.workload import measured_primitive
+from rtl_gen.operands import draw
 from rtl_gen.design import PEDesign
 
 

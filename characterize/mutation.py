@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,12 +18,14 @@ from pathlib import Path
 from typing import Literal
 
 from characterize.process import StepError
+from characterize.prover import check_equal, run_yosys
 from rtl_gen.design import PEDesign
 from rtl_gen.export import verilog_text
 from rtl_gen.selftest import testbench_text
 
+_MODEL = "module peforge_"
 SIMULATION_TIMEOUT_S = 30.0
-PROOF_TIMEOUT_S = 60.0
+PROOF_TIMEOUT_S = 20.0
 
 Outcome = Literal["caught", "equivalent", "survived", "invalid"]
 
@@ -42,25 +43,20 @@ _SIGNED = re.compile(r"\$signed\(")
 _CHOICE = re.compile(r"\? ([^?:;]+) : ([^?:;]+)(?=[;)])")
 _CONDITION = re.compile(r"\bif \((.+?)\)(?= |$)")
 
-_READ = """\
+# Registers become ports: what is left is the logic between them.
+_CUT = """\
 read_verilog {file}.v
 hierarchy -check -top {top}
 proc
 flatten
 rename -hide w:_*_
-opt_clean -purge
-rename {top} {file}
-design -stash {file}
-"""
-_EQUIVALENCE = """\
-design -copy-from original -as original original
-design -copy-from mutant -as mutant mutant
-equiv_make original mutant pair
-hierarchy -top pair
 opt_clean
-equiv_simple -undef
-equiv_induct -undef -seq 4
-equiv_status -assert
+expose -evert-dff t:$dff %x:+[Q] w:* %i
+opt_clean -purge
+techmap
+aigmap
+opt_clean
+write_aiger -symbols {file}.aig
 """
 
 
@@ -100,10 +96,13 @@ class MutationResult:
 def mutants(verilog: str) -> list[Mutant]:
     """Every mutant of a Verilog text, in the order of its lines.
 
-    Declarations and comments are left alone.
+    Declarations and comments are left alone, and so are the models of what the flow replaces by
+    cells of the library: clock gates, latches, macros.
     """
     found = []
-    for number, line in enumerate(verilog.splitlines(), start=1):
+    lines = verilog.splitlines()
+    models = [number for number, line in enumerate(lines) if line.startswith(_MODEL)]
+    for number, line in enumerate(lines[: models[0] if models else None], start=1):
         text = line.strip()
         if not text.startswith(("assign ", "if ", "else", "always")) and "<=" not in text:
             continue
@@ -226,24 +225,27 @@ def _simulate(verilog: str, bench: str) -> Outcome:
 
 
 def _equivalent(design: PEDesign, original: str, mutant: str) -> bool:
-    """Whether induction over matching registers proves both the same; False if it cannot."""
+    """Whether both compute the same from the same registers; False if that is not proven.
+
+    A mutant that differs only in states that are never reached is not found to be the same.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "original.v").write_text(original, encoding="utf-8")
-        (folder / "mutant.v").write_text(mutant, encoding="utf-8")
-        files = ("original", "mutant")
-        script = "".join(_READ.format(file=file, top=design.name) for file in files)
-        script += _EQUIVALENCE
-        (folder / "equivalence.ys").write_text(script, encoding="utf-8")
+        files = {"original": original, "mutant": mutant}
+        for file, text in files.items():
+            (folder / f"{file}.v").write_text(text, encoding="utf-8")
         try:
-            run = subprocess.run(
-                [sys.executable, "-m", "rtl_gen.run_yosys", "equivalence.ys"],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=PROOF_TIMEOUT_S,
-            )
-        except subprocess.TimeoutExpired:
+            for file in files:
+                run_yosys(folder, file, _CUT.format(file=file, top=design.name))
+            first, second = (folder / f"{file}.aig" for file in files)
+            if _ports(first) != _ports(second):
+                return False
+            verdict = check_equal(folder, first, second, timeout_s=PROOF_TIMEOUT_S)
+        except StepError:
             return False
-    return run.returncode == 0 and "Equivalence successfully proven!" in run.stdout
+    return verdict.outcome == "proved"
+
+
+def _ports(aiger: Path) -> list[bytes]:
+    """Names of the inputs and outputs of a graph, in order."""
+    return re.findall(rb"^[io]\d+ .+$", aiger.read_bytes(), flags=re.M)

@@ -30,7 +30,14 @@ from characterize.prover import (
     run_yosys,
     write_aiger,
 )
-from rtl_gen.design import FP_BITS, PSUM_BITS, SRAM_MIN_BYTES, SRAM_WORD_BITS, PEDesign
+from rtl_gen.design import (
+    FP_BITS,
+    PIPELINE_STAGES,
+    PSUM_BITS,
+    SRAM_MIN_BYTES,
+    SRAM_WORD_BITS,
+    PEDesign,
+)
 from rtl_gen.golden import CONFIG_FIELDS
 from rtl_gen.interface import ports
 from rtl_gen.scratchpad import helper_modules, sram_name, sram_pins
@@ -373,14 +380,27 @@ def _with_models(design: PEDesign, verilog: str) -> str:
         text += _sram_model(design.filter_depth, design.weight_word_bits)
     if design.family != "fp":
         return text
-    mixed = "a + {b, b[%d]}" % (design.weight_bits - 1)
-    inside = f"assign product = {mixed};"
-    if design.pipeline_stages == 4:  # noqa: PLR2004  # a register inside
-        inside = f"reg {_range(design.psum_bits)} mixed;\n  assign product = mixed;\n"
-        inside += f"  always @(posedge clk) if (enable) mixed <= {mixed};"
-    text = _with_body(text, f"{design.name}.datapath", inside)
-    rotated = "{a, a[%d]}" % (design.psum_bits - 1)
+    # Products and sums that tell their operands, and the order of additions, apart.
+    text = _with_body(text, f"{design.name}.datapath", _mixed_product(design, text))
+    rotated = f"{{a, a[{design.psum_bits - 1}]}}"
     return _with_body(text, f"{design.name}.adder", f"assign total = {rotated} + b;")
+
+
+def _mixed_product(design: PEDesign, text: str) -> str:
+    """What stands for the body of the ``fp`` datapath, with its register if it has one."""
+    lines = []
+    datapath = _module(text, f"{design.name}.datapath")
+    bits = re.findall(r"^  input (\\port\$\d+\$(\d+) );", datapath, re.M)
+    if bits:  # behind a macro, the weight has a port for each bit
+        bits.sort(key=lambda port: -int(port[1]))
+        lines.append(f"wire {_range(len(bits))} b = {{{', '.join(name for name, _ in bits)}}};")
+    mixed = f"a + {{b, b[{design.weight_bits - 1}]}}"
+    if design.pipeline_stages < PIPELINE_STAGES[1]:
+        lines.append(f"assign product = {mixed};")
+    else:
+        lines.append(f"reg {_range(design.psum_bits)} mixed;\n  assign product = mixed;")
+        lines.append(f"always @(posedge clk) if (enable) mixed <= {mixed};")
+    return "\n  ".join(lines)
 
 
 def _latch_models(prefix: str, *, edge: str, clk: str) -> str:
@@ -404,13 +424,17 @@ def _sram_model(depth: int, width: int) -> str:
 
 def _with_body(text: str, module: str, body: str) -> str:
     """Verilog with another body for a module, whose ports stay."""
-    found = re.search(rf"^module \\?{re.escape(module)}[ (].*?^endmodule", text, re.M | re.S)
+    old = _module(text, module)
+    head, _, rest = old.partition(");")
+    declared = [line for line in rest.splitlines() if re.match(r"  (input|output) ", line)]
+    return text.replace(old, "\n".join([f"{head});", *declared, f"  {body}", "endmodule"]))
+
+
+def _module(text: str, name: str) -> str:
+    found = re.search(rf"^module \\?{re.escape(name)}[ (].*?^endmodule", text, re.M | re.S)
     if found is None:
-        raise StepError(f"the Verilog has no module {module}")
-    ports_of = [
-        line for line in found[0].splitlines() if re.match(r"module |  (input|output) ", line)
-    ]
-    return text.replace(found[0], "\n".join([*ports_of, f"  {body}", "endmodule"]))
+        raise StepError(f"the Verilog has no module {name}")
+    return found[0]
 
 
 def _no_loops(design: PEDesign, folder: Path) -> Proof:

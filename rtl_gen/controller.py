@@ -213,7 +213,9 @@ class _Loops:
         if self._serial:
             # Filters with more terms come first: their numbers tell how many terms f has.
             most = design.psum_depth.bit_length()
-            further = (self.f < size.filters_2[:most]) + (self.f < size.filters_3[:most])
+            further: Value = self.f < size.filters_2[:most]
+            if design.terms > 2:  # filters_3 means something
+                further = further + (self.f < size.filters_3[:most])
             self.last_t = self.t == further
             self.first = self.first & (self.t == 0)
         self.last_sum = self.last_f & (self.last_c | ~size.depthwise)

@@ -36,8 +36,9 @@ MIN_SPLIT_BITS = 4
 SCRATCHPADS = ("flop", "latch", "sram")
 #: Operand widths of family ``fp``: bfloat16 and IEEE 754 binary32.
 FP_BITS = (16, 32)
-#: Words that the SRAM compiler makes, in bits, and the least capacity of a macro in bytes.
+#: Words of an SRAM macro in bits, and its least words and bytes: below, CACTI finds none.
 SRAM_WORD_BITS = (8, 16, 32)
+SRAM_MIN_WORDS = 32
 SRAM_MIN_BYTES = 64
 
 #: (R, S, C) of the layer whose accumulation must fit when ``psum_bits`` is derived: the 3 x 3
@@ -226,11 +227,11 @@ class PEDesign:
             raise InputError(
                 f"scratchpad sram needs filter words of {_or(SRAM_WORD_BITS)} bits, not {width}"
             )
-        least = -(-SRAM_MIN_BYTES * 8 // width)
+        least = max(SRAM_MIN_WORDS, SRAM_MIN_BYTES * 8 // width)
         if self.filter_depth < least:
             raise InputError(
                 f"filter_depth must be at least {least} for scratchpad sram with words of {width} "
-                f"bits ({SRAM_MIN_BYTES} bytes), not {self.filter_depth}"
+                f"bits, not {self.filter_depth}"
             )
 
     def _resolve_psum_bits(

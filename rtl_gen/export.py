@@ -46,16 +46,28 @@ delete t:$meminit t:$meminit_v2
 setattr -unset init w:*
 proc
 pmuxtree
+techmap -map not.v
 opt_clean -purge
 write_verilog -noattr pe.v
 """
-# Yosys writes constants without leading zeros, and every module into one file. Submodules have a
-# reset whether they use it or not.
-_LINT = """\
-/* verilator lint_off WIDTH */
-/* verilator lint_off UNUSED */
-/* verilator lint_off DECLFILENAME */
+# `!` of a number is the one place where Yosys writes a value narrower than it is.
+_PLAIN_NOT = """\
+(* techmap_celltype = "$logic_not" *)
+module plain_not (A, Y);
+  parameter A_SIGNED = 0, A_WIDTH = 1, Y_WIDTH = 1;
+  input [A_WIDTH-1:0] A;
+  output [Y_WIDTH-1:0] Y;
+  assign Y = ~(|A);
+endmodule
 """
+#: Verilator's warnings that the generated Verilog turns off, and why. All others are on: a value
+#: that is cut off, a latch, an undriven net would be reported.
+WAIVERS = {
+    "WIDTHEXPAND": "operands and constants are written without the bits that extend them",
+    "UNUSEDSIGNAL": "carries are dropped; modules have a clock, a reset, and fields of others",
+    "DECLFILENAME": "all modules are in one file",
+}
+_LINT = "".join(f"/* verilator lint_off {rule} */ // {why}\n" for rule, why in WAIVERS.items())
 
 
 def rtlil_text(design: PEDesign) -> str:
@@ -88,6 +100,7 @@ def component_verilog(component: wiring.Component, name: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "pe.il").write_text(text, encoding="utf-8")
         Path(folder, "pe.ys").write_text(_TO_VERILOG, encoding="utf-8")
+        Path(folder, "not.v").write_text(_PLAIN_NOT, encoding="utf-8")
         run = subprocess.run(
             [sys.executable, "-m", "rtl_gen.run_yosys", "pe.ys"],
             cwd=folder,

@@ -468,6 +468,9 @@ def _plan(design: PEDesign) -> list[tuple[Primitive, str]]:
     for chain in (True, False):
         apart = room.primitive(filters=2, depthwise=True, stride=1 + chain, chain=chain)
         groups.append(_and_kept(apart, outputs=2))
+    most = min(design.ifmap_depth, design.psum_depth)
+    alone = room.primitive(width=1, groups=most, filters=1, depthwise=True)
+    groups.append(((alone, "uniform"),))
     for first in range(1, design.terms + 1) if design.serial_terms else ():
         for last in range(1, first + 1):
             groups.append(_and_kept(room.primitive(terms=(first, last)), stride=2))
@@ -495,6 +498,8 @@ def _full(room: _Room, mode: int) -> list[Primitive]:
     ifmap = max(shapes, key=lambda shape: (shape[0] * shape[1], min(shape[:2])))
     filters = max(shapes, key=lambda shape: (math.prod(shape), min(shape[:2])))
     psum = max(shapes, key=lambda shape: (shape[2], -shape[0] * shape[1]))
+    # All sums, each of as many products as then fit.
+    rich = max(shapes, key=lambda shape: (shape[2], math.prod(shape), min(shape[:2])))
     wide, deep = max(shapes), max(shapes, key=lambda shape: shape[1])
     # A ring that is not quite full: a window does not begin again at its first word.
     near = max((shape for shape in shapes if shape[0] < wide[0]), default=wide)
@@ -502,6 +507,7 @@ def _full(room: _Room, mode: int) -> list[Primitive]:
         sized(ifmap, most=2, outputs=5),
         sized(filters, most=filters[2], outputs=2),
         sized(psum, most=psum[2], outputs=3),
+        sized(rich, most=rich[2], outputs=3, stride=2),
         sized(wide, most=1, outputs=3, stride=wide[0]),
         sized(near, most=1, outputs=3, stride=near[0]),
         sized(deep, most=1, outputs=3),

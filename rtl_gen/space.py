@@ -248,9 +248,9 @@ def _options_fit(
     fits &= ~is_fp | table["act_signed"].to_numpy(dtype=bool)
     fits &= ~is_fp | ~table["zero_gating"].to_numpy(dtype=bool)
     word = np.where(serial, term_bits, weight_bits * np.where(modes == limits.MODES_4X, 2, 1))
-    holds = np.isin(word, limits.SRAM_WORD_BITS) & (
-        table["filter_depth"].to_numpy() * word >= limits.SRAM_MIN_BYTES * 8
-    )
+    depth = table["filter_depth"].to_numpy()
+    holds = np.isin(word, limits.SRAM_WORD_BITS) & (depth >= limits.SRAM_MIN_WORDS)
+    holds &= depth * word >= limits.SRAM_MIN_BYTES * 8
     holds &= table["pipeline_stages"].to_numpy() > 1
     fitting: NDArray[np.bool_] = fits & ((table["scratchpad"] != "sram").to_numpy() | holds)
     return fitting

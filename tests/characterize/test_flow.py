@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from characterize import power
 from characterize.campaign import Campaign
 from characterize.measurement import METRICS, Measurement, Point
 from characterize.platform import load_platform
 from characterize.simulate import simulate
 from characterize.store import Store
-from characterize.workload import draw, measured_primitive
+from characterize.workload import measured_primitive
+from rtl_gen.operands import draw
 from rtl_gen.design import PEDesign
 
 pytestmark = pytest.mark.tool
@@ -54,7 +56,7 @@ def test_area_is_the_sum_over_the_netlist(measured: tuple[Measurement, Path]) ->
 
 def test_power_parts_add_up_to_the_energy(measured: tuple[Measurement, Path]) -> None:
     metrics = measured[0].metrics
-    parts = [metrics[f"{group}_power_uw"] for group in ("register", "clock_gate", "logic")]
+    parts = [metrics[f"{group}_power_uw"] for group in power.GROUPS]
     assert sum(parts) == pytest.approx(metrics["dynamic_power_uw"])
     window_us = metrics["window_cycles"] * 2000e-6
     energy_pj = metrics["dynamic_power_uw"] * window_us / metrics["window_macs"]
@@ -121,3 +123,42 @@ def test_the_same_point_in_another_store_gives_the_same_numbers(
     assert again.key == measured[0].key
     assert again.metrics == measured[0].metrics
     assert again.tools == measured[0].tools
+
+
+SMALL = {"ifmap_depth": 4, "filter_depth": 8, "psum_depth": 2, "psum_bits": 20}
+
+
+def test_zero_gating_saves_energy_where_activations_are_zero(tmp_path: Path) -> None:
+    gated, plain = (
+        PEDesign.preset("INT8", **SMALL, zero_gating=gating) for gating in (True, False)
+    )
+    points = [Point(design=d, period_ps=2000, operands="sparse") for d in (gated, plain)]
+    with_gates, without = measure(tmp_path, *points)
+    energy = "energy_per_mac_pj"
+    assert with_gates.metrics[energy] < 0.9 * without.metrics[energy]
+    assert with_gates.metrics["row_cycles"] == without.metrics["row_cycles"]
+
+
+def test_each_mode_and_number_of_terms_is_work_of_its_own(tmp_path: Path) -> None:
+    """The same hardware: one area, other cycles and energy for each product."""
+    split = PEDesign.preset("INT8", **SMALL, precision_modes=3)
+    serial = PEDesign.preset("LightPE-2", **SMALL, serial_terms=True)
+    full, quarter, two, one = measure(
+        tmp_path,
+        Point(design=split, period_ps=2000),
+        Point(design=split, period_ps=2000, mode=2),
+        Point(design=serial, period_ps=2000),
+        Point(design=serial, period_ps=2000, run_terms=1),
+    )
+    for more, less in ((full, quarter), (two, one)):
+        assert more.key != less.key
+        assert more.metrics["area_um2"] == less.metrics["area_um2"]
+        assert less.metrics["energy_per_mac_pj"] < 0.8 * more.metrics["energy_per_mac_pj"]
+
+
+@pytest.mark.parametrize("options", [{"scratchpad": "latch"}, {"multiplier": "booth"}])
+def test_floating_point_goes_through_the_flow(tmp_path: Path, options: dict[str, str]) -> None:
+    design = PEDesign.preset("BF16", **{**SMALL, "psum_bits": 16}, **options)
+    (result,) = measure(tmp_path, Point(design=design, period_ps=5000))
+    assert result.reason == ""
+    assert (result.metrics["latches"] > 0) == ("scratchpad" in options)

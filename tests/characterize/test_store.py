@@ -25,6 +25,8 @@ def measurement(**changes: object) -> Measurement:
         "flow": "placed",
         "activity_model": "unit delay",
         "operands": "uniform",
+        "mode": 0,
+        "run_terms": 0,
         "platform": {"name": "kit"},
         "tools": {"sta": "2.0"},
         "status": "ok",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-VERBS = ("doctor", "rtl", "characterize", "train", "evaluate", "query", "explore")
+VERBS = ("doctor", "rtl", "verify", "characterize", "train", "evaluate", "query", "explore")
 
 
 def peforge(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -49,7 +50,8 @@ SPACES = {
     [
         (
             "rtl --preset NONE -o x",
-            "preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, not 'NONE'",
+            "preset must be one of INT16, INT8, INT4, LightPE-1, LightPE-2, POW2, BF16, "
+            "FP32, not 'NONE'",
         ),
         ("rtl -o x", "a design is needed: --preset NAME, or --family with --act-bits and "
                      "--weight-bits"),
@@ -64,6 +66,7 @@ SPACES = {
         ("rtl --preset INT8 -o fine.yaml/x",
          "fine.yaml/x/pe_int_a8_w8_s28_d12_224_24_p2.v: cannot be written: a file is where a "
          "folder is needed"),
+        ("rtl --preset INT8 -o ''", "--output must name a folder; . is the current one"),
         ("rtl --preset INT8", "Missing option '-o' / '--output'."),
         ("rtl --colour red", "No such option: --colour"),
         ("characterize", "give either --space FILE or a design (--preset NAME or --family ...)"),
@@ -100,7 +103,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(
 ) -> None:
     for name, text in SPACES.items():
         (tmp_path / name).write_text(text)
-    run = peforge(*arguments.split(), cwd=tmp_path)
+    run = peforge(*shlex.split(arguments), cwd=tmp_path)
     assert run.stderr == f"peforge: error: {message}\n"
     assert run.stdout == ""
     assert run.returncode == 2
@@ -118,7 +121,9 @@ def test_without_a_model_the_next_step_is_named(verb: str, tmp_path: Path) -> No
 def test_rtl_writes_what_its_json_says(tmp_path: Path) -> None:
     run = peforge("rtl", "--preset", "POW2", "-o", "out", "--json", cwd=tmp_path)
     report = json.loads(run.stdout)
-    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [".json", ".sdc", ".v"]
+    assert sorted(path.suffix for path in (tmp_path / "out").iterdir()) == [
+        ".core", ".json", ".sdc", ".svg", ".v", ".v",
+    ]  # fmt: skip
     assert {str(tmp_path / name) for name in report["files"]} == {
         str(path) for path in (tmp_path / "out").iterdir()
     }

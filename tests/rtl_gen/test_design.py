@@ -123,8 +123,11 @@ def test_a_design_cannot_be_changed() -> None:
         ),
         (
             {"scratchpad": "sram", "filter_depth": 63},
-            "filter_depth must be at least 64 for scratchpad sram with words of 8 bits "
-            "(64 bytes), not 63",
+            "filter_depth must be at least 64 for scratchpad sram with words of 8 bits, not 63",
+        ),
+        (
+            {**FP32, "scratchpad": "sram", "filter_depth": 31},
+            "filter_depth must be at least 32 for scratchpad sram with words of 32 bits, not 31",
         ),
         ({"terms": 2}, "terms must be left out for family int, not 2"),
         ({"ifmap_depth": 65}, "ifmap_depth must be an integer from 1 to 64, not 65"),
