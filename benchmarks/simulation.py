@@ -23,8 +23,8 @@ from characterize.process import run_tool
 from characterize.simulate import cocotb_environment, simulate, vvp_command
 from characterize.store import Store
 from characterize.workload import measured_primitive
-from rtl_gen.operands import draw
 from rtl_gen.design import PEDesign
+from rtl_gen.operands import draw
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import Literal
 
 import numpy as np
@@ -176,9 +177,9 @@ class GateSimulator:
             for cell, kind in enumerate(self._kinds)
         }
         followers: dict[int, list[int]] = {}
-        for cell, drivers in waiting.items():
-            for driver in drivers:
-                followers.setdefault(driver, []).append(cell)
+        for cell, before in waiting.items():
+            for earlier in before:
+                followers.setdefault(earlier, []).append(cell)
         ready = [cell for cell, drivers in waiting.items() if not drivers]
         order = []
         while ready:
@@ -193,7 +194,7 @@ class GateSimulator:
         return order
 
 
-def _compiled(function: str) -> object:
+def _compiled(function: str) -> CodeType:
     """A Liberty function as Python code over words; it holds names and operators, nothing else."""
     text = re.sub(r"(\w+)\s*'", r"!\1", function).replace("*", "&").replace("+", "|")
     text = re.sub(r"\b0\b", "(ones ^ ones)", re.sub(r"\b1\b", "ones", text)).replace("!", "~")
@@ -202,7 +203,8 @@ def _compiled(function: str) -> object:
     for node in ast.walk(tree):
         if not isinstance(node, (*allowed, ast.expr_context)):
             raise StepError(f"not a Boolean function: {function}")
-    return compile(tree, "<liberty>", "eval")
+    code: CodeType = compile(tree, "<liberty>", "eval")
+    return code
 
 
 def to_bits(name: str, numbers: NDArray[np.int64], width: int) -> dict[str, Bits]:

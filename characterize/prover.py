@@ -135,8 +135,7 @@ def combinational_inputs(aiger: Path) -> dict[str, set[str]]:
     for line in aiger.with_suffix(".map").read_text(encoding="utf-8").splitlines():
         kind, *words = line.split()
         if kind in names:
-            index, _, name = words
-            names[kind][int(index)] = name
+            names[kind][int(words[0])] = words[2]
     lines = aiger.with_suffix(".aag").read_text(encoding="utf-8").splitlines()
     inputs, latches, outputs, gates = map(int, lines[0].split()[2:6])
     # What each node depends on: a node is half its literal, and follows those it is made of.
@@ -148,9 +147,9 @@ def combinational_inputs(aiger: Path) -> dict[str, set[str]]:
         node, left, right = (int(literal) // 2 for literal in line.split())
         depends[node] = depends.get(left, frozenset()) | depends.get(right, frozenset())
     result: dict[str, set[str]] = {}
-    for index, line in enumerate(lines[first - outputs : first]):
+    for output, line in enumerate(lines[first - outputs : first]):
         sources = depends.get(int(line) // 2, frozenset())
-        result.setdefault(names["output"][index], set()).update(
+        result.setdefault(names["output"][output], set()).update(
             names["input"][source] for source in sources
         )
     return result
@@ -205,21 +204,3 @@ def check_always(folder: Path, aiger: Path, *, timeout_s: float) -> Verdict:
     constant = re.search(r"lat = +0 +and = +0 ", text)
     proved = bool(constant or "Property proved" in text)
     return Verdict(outcome="proved" if proved else "open", cycles=0, seconds=seconds)
-
-
-def check_equal(folder: Path, first: Path, second: Path, *, timeout_s: float) -> Verdict:
-    """Whether two graphs without registers, with inputs and outputs in one order, are equal."""
-    begin = time.monotonic()
-    text = run_abc(
-        folder,
-        f"{second.stem}.cec",
-        f"&r {first.name}; &w -n first.aig; &cec -C 0 -T {timeout_s:.0f} {first.name} {second.name}",
-        timeout_s + _GRACE_S,
-    )
-    seconds = time.monotonic() - begin
-    outcome: Outcome = "open"
-    if re.search(r"Networks are equivalent", text):
-        outcome = "proved"
-    elif re.search(r"NOT EQUIVALENT", text):
-        outcome = "refuted"
-    return Verdict(outcome=outcome, cycles=0, seconds=seconds)

@@ -18,12 +18,13 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from characterize.process import StepError
 from characterize.prover import (
     Outcome,
+    Verdict,
     check_always,
     check_bounded,
     combinational_inputs,
@@ -61,6 +62,7 @@ TERMINATION = (
     "it shrinks within pipeline_stages cycles in which no stream waits: every primitive ends",
     "an idle PE is as after a reset, whatever it was configured with",
 )
+_REFERENCES = {"streams": PROPERTIES, "termination": TERMINATION}
 NO_LOOPS = "within a cycle, psum_in.ready depends on psum_out.ready and nothing else on an input"
 LATCH_MODEL = "a latch word behind its clock gate does what its model says of whole cycles"
 LATCH_DATA = "the data of latches come straight from registers"
@@ -142,7 +144,7 @@ class Proof:
         claim: a sentence.
         outcome: ``proved``, ``refuted``, or ``open`` if the time was over or the induction failed.
         how: the method and its bounds, for people.
-        seconds: it took; where one run decides several claims, it counts for the first.
+        seconds: it took; a run that decides several claims counts for the first.
     """
 
     claim: str
@@ -193,52 +195,75 @@ def prove_streams(
         StepError: if a prover fails, or the text does not have the signals of a PE.
     """
     (folder / "dut.v").write_text(_with_models(design, verilog), encoding="utf-8")
-    yield from _by_induction(design, folder, "streams", PROPERTIES, timeout_s)
-    yield from _by_induction(design, folder, "termination", TERMINATION, timeout_s)
+    for reference in _REFERENCES:
+        yield from _by_induction(design, folder, reference, timeout_s)
     yield _no_loops(design, folder)
     if design.scratchpad == "latch":
         yield _latch_data(design, verilog, folder)
         yield _latch_model(folder, timeout_s)
 
 
+def search(
+    design: PEDesign, verilog: str, folder: Path, claim: str, *, timeout_s: float
+) -> Verdict:
+    """Look for a counterexample to one of ``PROPERTIES`` or ``TERMINATION``, from reset.
+
+    Args:
+        design, verilog, folder: as in ``prove_streams``.
+
+    Returns:
+        ``refuted`` with the cycles it takes, or how many cycles were searched: at most
+        ``SEARCH_CYCLES``.
+    """
+    (folder / "dut.v").write_text(_with_models(design, verilog), encoding="utf-8")
+    ((reference, claims),) = [item for item in _REFERENCES.items() if claim in item[1]]
+    aiger = _write(design, folder, reference, _SEARCH)
+    return _search(folder, aiger, claims.index(claim), timeout_s)
+
+
+def _search(folder: Path, aiger: Path, output: int, timeout_s: float) -> Verdict:
+    return check_bounded(folder, aiger, frames=SEARCH_CYCLES, timeout_s=timeout_s, output=output)
+
+
 def _by_induction(
-    design: PEDesign, folder: Path, reference: str, claims: tuple[str, ...], timeout_s: float
+    design: PEDesign, folder: Path, reference: str, timeout_s: float
 ) -> Iterator[Proof]:
-    """The claims of one reference: by induction, else by a search from reset."""
-    depth = design.pipeline_stages + 2
-    aiger = _write(design, folder, reference, f"{reference}_induction", _INDUCTION)
+    """The claims of one reference: all by one induction, else each by a search from reset."""
+    begin = time.monotonic()
+    depth = _induction_depth(design)
+    aiger = _write(design, folder, reference, _INDUCTION)
     verdict = check_bounded(folder, aiger, frames=depth + 2, timeout_s=timeout_s)
+    outcome: Outcome = "proved" if verdict.outcome == "proved" else "open"
     how = f"induction over {depth} cycles"
     if reference == "streams":
         how += f", sizes to {_SIZES}, any number of columns"
-    if verdict.outcome == "proved":
-        for claim in claims:
-            yield Proof(claim=claim, outcome="proved", how=how, seconds=verdict.seconds)
-            verdict = replace(verdict, seconds=0.0)
-        return
-    aiger = _write(design, folder, reference, f"{reference}_search", _SEARCH)
-    for output, claim in enumerate(claims):
-        searched = check_bounded(
-            folder, aiger, frames=SEARCH_CYCLES, timeout_s=timeout_s, output=output
-        )
-        refuted = searched.outcome == "refuted"
-        how = f"counterexample of {searched.cycles} cycles from reset"
-        if not refuted:
+    if outcome == "open":
+        aiger = _write(design, folder, reference, _SEARCH)
+    for output, claim in enumerate(_REFERENCES[reference]):
+        if verdict.outcome != "proved":
+            searched = _search(folder, aiger, output, timeout_s)
+            outcome = "refuted" if searched.outcome == "refuted" else "open"
             how = f"no induction; no counterexample in {searched.cycles} cycles from reset"
-        yield Proof(
-            claim=claim,
-            outcome="refuted" if refuted else "open",
-            how=how,
-            seconds=searched.seconds + verdict.seconds,
-        )
-        verdict = replace(verdict, seconds=0.0)
+            if outcome == "refuted":
+                how = f"counterexample of {searched.cycles} cycles from reset"
+        yield Proof(claim=claim, outcome=outcome, how=how, seconds=time.monotonic() - begin)
+        begin = time.monotonic()
 
 
-def _write(design: PEDesign, folder: Path, reference: str, name: str, end: str) -> Path:
+def _induction_depth(design: PEDesign) -> int:
+    """Cycles that tell all that is in the pipeline, and one more."""
+    return design.pipeline_stages + 2
+
+
+def _write(design: PEDesign, folder: Path, reference: str, end: str) -> Path:
     """The PE beside a reference, as a graph whose outputs must stay 0."""
-    body = (_PROOFS / f"{reference}.v").read_text(encoding="utf-8")
-    header = _header(design, reference, search=end == _SEARCH)
-    lines = [*header, body, end.format(depth=design.pipeline_stages + 2), "endmodule\n"]
+    name = f"{reference}_{'search' if end == _SEARCH else 'induction'}"
+    lines = [
+        *_header(design, reference, search=end == _SEARCH),
+        (_PROOFS / f"{reference}.v").read_text(encoding="utf-8"),
+        end.format(depth=_induction_depth(design)),
+        "endmodule\n",
+    ]
     (folder / f"{name}.v").write_text("\n".join(lines), encoding="utf-8")
     return write_aiger(folder, name, ["dut.v", f"{name}.v"], "proof")
 

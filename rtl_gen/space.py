@@ -353,17 +353,11 @@ def _parse_block(entry: object) -> list[Block]:
     entry = dict(entry)
     presets = entry.pop("preset", None)
     if presets is not None:
-        blocks = []
-        for name in _as_list("preset", presets):
-            base = PEDesign.preset(name).to_dict()
-            base.pop("psum_bits")
-            base.pop("multiplier")
-            if base["terms"] == 0:
-                base.pop("terms")
-            if clash := sorted(set(entry) & {"family", "act_bits", "weight_bits", "terms"}):
-                raise InputError(f"{clash[0]} is set by the preset and cannot be given too")
-            blocks += _parse_block({**base, **entry})
-        return blocks
+        return [
+            block
+            for name in _as_list("preset", presets)
+            for block in _parse_block({**_preset_values(name, entry), **entry})
+        ]
 
     layer = entry.pop("largest_layer", None)
     if layer is not None:
@@ -376,13 +370,23 @@ def _parse_block(entry: object) -> list[Block]:
         if name not in entry:
             raise InputError(f"needs {name}")
     axes = {name: _parse_axis(name, value) for name, value in {**_DEFAULTS, **entry}.items()}
-    if "fp" not in axes["family"]:
+    if "fp" not in axes["family"]:  # only there operands may be wider
         for name in ("act_bits", "weight_bits"):
-            for bits in axes[name]:
-                require_int(name, bits, *_RANGES[name])
+            require_int(name, max(axes[name]), *_RANGES[name])
     if "terms" not in axes and "lightpe" in axes["family"]:
         raise InputError("needs terms for family lightpe")
     return [Block(axes=axes, largest_layer=layer)]
+
+
+def _preset_values(name: object, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What a preset gives a block; what follows from it is left to follow."""
+    base = PEDesign.preset(name).to_dict()  # type: ignore[arg-type]  # refused if it is no name
+    del base["psum_bits"], base["multiplier"]
+    if base["terms"] == 0:
+        del base["terms"]
+    if clash := sorted(set(entry) & {"family", "act_bits", "weight_bits", "terms"}):
+        raise InputError(f"{clash[0]} is set by the preset and cannot be given too")
+    return base
 
 
 def _parse_axis(name: str, value: object) -> tuple[Any, ...]:

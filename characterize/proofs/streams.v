@@ -62,30 +62,35 @@
     ring = address + words >= IFMAP_DEPTH ? address + words - IFMAP_DEPTH : address + words;
   endfunction
 
-  // The arithmetic of the families but `fp`, whose units stand for others here.
+  // The arithmetic of the families but `fp`, whose units stand for others here. Modulo 2**PSUM_BITS,
+  // as sums are.
+  localparam LANES = 1 << (MODES - 1);
   function [PSUM_BITS-1:0] multiply(
     input [ACT_BITS-1:0] acts, input [WEIGHT_BITS-1:0] weights, input [1:0] mode);
-    integer lane, term, act, weight, act_bits, weight_bits, field, total;
+    integer lane, term;
+    reg [PSUM_BITS-1:0] act, weight, field, sign_of_act, sign_of_weight;
+    reg [3:0] act_bits, weight_bits;
     begin
-      total = 0;
-      act_bits = mode == 2 ? ACT_OPERAND / 2 : ACT_OPERAND;
-      weight_bits = mode == 0 ? WEIGHT_OPERAND : WEIGHT_OPERAND / 2;
-      for (lane = 0; lane < 4; lane = lane + 1) if (lane < 1 << mode) begin
+      multiply = 0;
+      act_bits = MODES == 3 && mode == 2 ? ACT_OPERAND / 2 : ACT_OPERAND;
+      weight_bits = MODES > 1 && mode != 0 ? WEIGHT_OPERAND / 2 : WEIGHT_OPERAND;
+      sign_of_act = ACT_SIGNED << (act_bits - 1);
+      sign_of_weight = 1 << (weight_bits - 1);
+      for (lane = 0; lane < LANES; lane = lane + 1) if (LANES == 1 || lane < 1 << mode) begin
         act = (acts >> lane * act_bits) & ((1 << act_bits) - 1);
-        if (ACT_SIGNED && act >> (act_bits - 1) & 1) act = act - (1 << act_bits);
+        act = (act ^ sign_of_act) - sign_of_act;
         weight = (weights >> lane * weight_bits) & ((1 << weight_bits) - 1);
-        if (!TERM_BITS && weight >> (weight_bits - 1) & 1) weight = weight - (1 << weight_bits);
-        if (TERM_BITS) begin
-          weight = 0;
-          for (term = 0; term < 3; term = term + 1) if (term * TERM_BITS < WEIGHT_BITS) begin
-            field = (weights >> term * TERM_BITS) & ((1 << (TERM_BITS - 1)) - 1);
-            field = field == 0 ? 0 : 1 << (field - 1);
-            weight = weights[term * TERM_BITS + TERM_BITS - 1] ? weight - field : weight + field;
-          end
+        weight = (weight ^ sign_of_weight) - sign_of_weight;
+        if (TERM_BITS) weight = 0;
+        for (term = 0; term < TERMS && term * TERM_BITS < WEIGHT_BITS; term = term + 1) begin
+          field = (weights >> term * TERM_BITS) & ((1 << (TERM_BITS - 1)) - 1);
+          field = field == 0 ? 0 : 1 << (field - 1);
+          if (weights[term * TERM_BITS + TERM_BITS - 1]) field = -field;
+          weight = weight + field;
         end
-        total = total + act * weight;
+        multiply = multiply + act * weight;
       end
-      multiply = FLOAT ? acts + {weights, weights[WEIGHT_BITS-1]} : total;
+      if (FLOAT) multiply = acts + {weights, weights[WEIGHT_BITS-1]};
     end
   endfunction
 

@@ -16,8 +16,8 @@ from characterize.platform import load_platform
 from characterize.simulate import simulate
 from characterize.store import Store
 from characterize.workload import measured_primitive
-from rtl_gen.operands import draw
 from rtl_gen.design import PEDesign
+from rtl_gen.operands import draw
 
 pytestmark = pytest.mark.tool
 

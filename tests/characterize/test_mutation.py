@@ -1,4 +1,4 @@
-"""Mutants: each differs in one place, wrong ones are caught, the same hardware is proven the same."""
+"""Mutants: wrong ones are caught, and the same hardware is proven the same."""
 
 from __future__ import annotations
 
