@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from characterize.platform import load_platform
-from characterize.toolchain import find_tools
+from characterize.toolchain import find_optional, find_tools
 from rtl_gen.errors import InputError
 
 
@@ -15,15 +15,17 @@ def examine(platform_name: str) -> dict[str, Any]:
     Returns:
         ``ok``, ``tools`` and ``platform``, as printed by ``peforge doctor --json``.
     """
+    needed = find_tools()
     tools = [
         {
             "name": tool.name,
             "version": tool.version,
             "path": tool.path,
             "sha256": tool.digest,
+            "optional": tool not in needed,
             "remedy": "" if tool.path else tool.remedy,
         }
-        for tool in find_tools()
+        for tool in needed + find_optional()
     ]
     platform: dict[str, Any] = {"name": platform_name, "files": [], "error": ""}
     try:
@@ -36,5 +38,5 @@ def examine(platform_name: str) -> dict[str, Any]:
             {"name": name, "path": str(path), "sha256": kit.hashes[name]}
             for name, path in (("liberty", kit.liberty), ("cell_lef", kit.cell_lef))
         ]
-    ok = not platform["error"] and all(tool["path"] for tool in tools)
+    ok = not platform["error"] and all(tool["path"] or tool["optional"] for tool in tools)
     return {"ok": ok, "tools": tools, "platform": platform}

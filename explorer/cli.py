@@ -85,7 +85,8 @@ def doctor(platform: PlatformName = "freepdk45", as_json: JsonFlag = False) -> N
     else:
         table = Table("", "tool or file", "version or hash", "where", title="peforge doctor")
         for row in report["tools"]:
-            mark = "[green]ok[/]" if row["path"] else "[red]missing[/]"
+            missing = "[yellow]optional[/]" if row["optional"] else "[red]missing[/]"
+            mark = "[green]ok[/]" if row["path"] else missing
             table.add_row(mark, row["name"], row["version"], row["path"] or row["remedy"])
         for row in report["platform"]["files"]:
             table.add_row("[green]ok[/]", row["name"], row["sha256"][:16], row["path"])
