@@ -204,3 +204,21 @@ def check_always(folder: Path, aiger: Path, *, timeout_s: float) -> Verdict:
     constant = re.search(r"lat = +0 +and = +0 ", text)
     proved = bool(constant or "Property proved" in text)
     return Verdict(outcome="proved" if proved else "open", cycles=0, seconds=seconds)
+
+
+def check_equal(folder: Path, first: Path, second: Path, *, timeout_s: float) -> Verdict:
+    """Whether two graphs without registers, with inputs and outputs in one order, are equal."""
+    begin = time.monotonic()
+    text = run_abc(
+        folder,
+        f"{second.stem}.cec",
+        f"&cec -C 0 -T {timeout_s:.0f} {first.name} {second.name}",
+        timeout_s + _GRACE_S,
+    )
+    seconds = time.monotonic() - begin
+    outcome: Outcome = "open"
+    if "Networks are equivalent" in text:
+        outcome = "proved"
+    elif "NOT EQUIVALENT" in text:
+        outcome = "refuted"
+    return Verdict(outcome=outcome, cycles=0, seconds=seconds)

@@ -189,7 +189,7 @@ def prove_streams(
         design: as ``sibling`` makes them.
         verilog: its text; another than ``verilog_text`` gives is a way to try the proofs.
         folder: for the files of the proofs.
-        timeout_s: for each run of the prover.
+        timeout_s: for each induction, and as much for all the searches after one that fails.
 
     Raises:
         StepError: if a prover fails, or the text does not have the signals of a PE.
@@ -239,9 +239,10 @@ def _by_induction(
         how += f", sizes to {_SIZES}, any number of columns"
     if outcome == "open":
         aiger = _write(design, folder, reference, _SEARCH)
-    for output, claim in enumerate(_REFERENCES[reference]):
+    claims = _REFERENCES[reference]
+    for output, claim in enumerate(claims):
         if verdict.outcome != "proved":
-            searched = _search(folder, aiger, output, timeout_s)
+            searched = _search(folder, aiger, output, timeout_s / len(claims))
             outcome = "refuted" if searched.outcome == "refuted" else "open"
             how = f"no induction; no counterexample in {searched.cycles} cycles from reset"
             if outcome == "refuted":

@@ -76,10 +76,7 @@ class Controller(wiring.Component):
     def elaborate(self, _platform: object) -> Module:
         m = Module()
         loops = _Loops(m, self.design)
-        # Set in every idle cycle: these need no reset.
-        ring = _Ring(
-            *(Signal.like(self.ifmap_read, name=n, reset_less=True) for n in _Ring._fields)
-        )
+        ring = _Ring(*(Signal.like(self.ifmap_read, name=name) for name in _Ring._fields))
         m.d.comb += [
             self.ifmap_write.eq(ring.write),
             self.ifmap_read.eq(ring.read),

@@ -299,7 +299,8 @@
       && words <= FILTER_WORDS && slid == (slide + 1) * (channels + 1)
       && sums == (depthwise ? (channels + 1) * (filters + 1) : filters + 1)
       && sums <= PSUM_WORDS && mode < MODES && column == steps + STAGES - 1 + sums
-      && (!SERIAL || filters_2 <= filters + 1 && filters_3 <= filters_2),
+      && (!SERIAL || filters_2 <= filters + 1 && filters_3 <= filters_2)
+      && (!SERIAL || TERMS == 3 || filters_3 == 0),
     phase <= SLIDE && d_fsm_state == phase && (phase == IDLE || loaded),
     phase == IDLE || inside && d_x == x && x <= outputs && base < IFMAP_DEPTH && d_size ==
       {filters_3, filters_2, mode, chain, keep_filter, depthwise, slide, outputs, filters,

@@ -11,7 +11,8 @@
   wire [5:0] filter_width = d_size[5:0], channels = d_size[11:6], filters = d_size[17:12];
   wire [5:0] slide = d_size[35:30];
   wire depthwise = d_size[36];
-  wire [6:0] filters_2 = d_size[41 +: FILTER_COUNT_BITS], filters_3 = d_size[48 +: FILTER_COUNT_BITS];
+  wire [6:0] filters_2 = d_size[41 +: FILTER_COUNT_BITS];
+  wire [6:0] filters_3 = TERMS == 3 ? d_size[48 +: FILTER_COUNT_BITS] : 0;
   wire [11:0] left_x = d_size[29:18] - d_x;
   wire [WINDOW_BITS-1:0] left_s = (d_fsm_state == SLIDE ? slide : filter_width) - d_s;
   wire [WINDOW_BITS-1:0] left_c = channels - d_c;
