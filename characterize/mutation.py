@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from characterize.process import StepError
-from characterize.prover import check_equal, run_yosys
+from characterize.prover import run_abc, run_yosys
 from rtl_gen.design import PEDesign
 from rtl_gen.export import verilog_text
 from rtl_gen.selftest import testbench_text
@@ -240,10 +240,11 @@ def _equivalent(design: PEDesign, original: str, mutant: str) -> bool:
             first, second = (folder / f"{file}.aig" for file in files)
             if _ports(first) != _ports(second):
                 return False
-            verdict = check_equal(folder, first, second, timeout_s=PROOF_TIMEOUT_S)
+            compare = f"&cec -C 0 -T {PROOF_TIMEOUT_S:.0f} {first.name} {second.name}"
+            text = run_abc(folder, "compare", compare, 2 * PROOF_TIMEOUT_S)
         except StepError:
             return False
-    return verdict.outcome == "proved"
+    return "Networks are equivalent" in text
 
 
 def _ports(aiger: Path) -> list[bytes]:

@@ -31,6 +31,7 @@ from characterize.prover import (
     run_yosys,
     write_aiger,
 )
+from characterize.state_models import latch_models, sram_model
 from rtl_gen.design import (
     FP_BITS,
     PIPELINE_STAGES,
@@ -41,7 +42,7 @@ from rtl_gen.design import (
 )
 from rtl_gen.golden import CONFIG_FIELDS
 from rtl_gen.interface import ports
-from rtl_gen.scratchpad import helper_modules, sram_name, sram_pins
+from rtl_gen.scratchpad import helper_modules
 
 _PROOFS = Path(__file__).resolve().parent / "proofs"
 
@@ -75,42 +76,10 @@ _SIZES = 4
 #: Inputs that an output may depend on within a cycle.
 _ALLOWED_PATHS = {"psum_in__ready": {"psum_out__ready"}}
 
-# Latches by whole cycles: a gate is open in the cycle after the edge that saw its enable.
-_LATCH_MODELS = """
-module {prefix}_clock_gate (input clk, input enable, output reg gated_clk);
-  always @(posedge clk) gated_clk <= enable;
-endmodule
-module {prefix}_latch {ports};
-  reg [WORDS*WIDTH-1:0] held;
-  integer i;
-  always @* begin
-    q = held;
-    for (i = 0; i < WORDS; i = i + 1) if (gate[i]) q[i*WIDTH +: WIDTH] = d;
-  end
-  always @({edge}) held <= q;
-endmodule
-"""
-_LATCH_PORTS = """\
-#(parameter WIDTH = 1, parameter WORDS = 1) (
-  {clk}input [WORDS-1:0] gate, input [WIDTH-1:0] d, output reg [WORDS*WIDTH-1:0] q)"""
-_SRAM_MODEL = """
-module {name} ({inputs}, {outputs});
-  input {inputs};
-  output {outputs};
-  reg [{bits}-1:0] words;
-  reg [{width}-1:0] q;
-  wire [{address_bits}-1:0] a = {{{a}}};
-  assign {{{q}}} = q;
-  always @(posedge clk) begin
-    if (ce & ~we) q <= words >> a * {width};
-    if (ce & we) words[a * {width} +: {width}] <= {{{d}}};
-  end
-endmodule
-"""
-
 _LATCH_BOXES = """
 (* blackbox *) module peforge_clock_gate (input clk, enable, output gated_clk); endmodule
-(* blackbox *) module peforge_latch {ports}; endmodule
+(* blackbox *) module peforge_latch #(parameter WIDTH = 1, parameter WORDS = 1) (
+  input [WORDS-1:0] gate, input [WIDTH-1:0] d, output [WORDS*WIDTH-1:0] q); endmodule
 """
 _LATCH_DATA_SCRIPT = """\
 read_verilog -sv latch_data.v
@@ -401,9 +370,9 @@ def _with_models(design: PEDesign, verilog: str) -> str:
     helpers = helper_modules(verilog)
     text = verilog.replace(helpers, "") if helpers else verilog
     if design.scratchpad == "latch":
-        text += _latch_models("peforge", edge="$global_clock", clk="")
+        text += latch_models("peforge")
     if design.scratchpad == "sram":
-        text += _sram_model(design.filter_depth, design.weight_word_bits)
+        text += sram_model(design.filter_depth, design.weight_word_bits)
     if design.family != "fp":
         return text
     # Products and sums that tell their operands, and the order of additions, apart.
@@ -427,25 +396,6 @@ def _mixed_product(design: PEDesign, text: str) -> str:
         lines.append(f"reg {_range(design.psum_bits)} mixed;\n  assign product = mixed;")
         lines.append(f"always @(posedge clk) if (enable) mixed <= {mixed};")
     return "\n  ".join(lines)
-
-
-def _latch_models(prefix: str, *, edge: str, clk: str) -> str:
-    return _LATCH_MODELS.format(prefix=prefix, edge=edge, ports=_LATCH_PORTS.format(clk=clk))
-
-
-def _sram_model(depth: int, width: int) -> str:
-    pins = sram_pins(depth, width)
-    return _SRAM_MODEL.format(
-        name=sram_name(depth, width),
-        inputs=", ".join(pin for kind in ("control", "address", "data") for pin in pins[kind]),
-        outputs=", ".join(pins["output"]),
-        bits=depth * width,
-        width=width,
-        address_bits=len(pins["address"]),
-        a=", ".join(reversed(pins["address"])),
-        d=", ".join(reversed(pins["data"])),
-        q=", ".join(reversed(pins["output"])),
-    )
 
 
 def _with_body(text: str, module: str, body: str) -> str:
@@ -485,8 +435,7 @@ def _latch_data(design: PEDesign, verilog: str, folder: Path) -> Proof:
     """Whether every bit of data of every latch is the output of a flip-flop."""
     begin = time.monotonic()
     text = verilog.replace(helper_modules(verilog), "")
-    boxes = _LATCH_BOXES.format(ports=_LATCH_PORTS.format(clk=""))
-    (folder / "latch_data.v").write_text(text + boxes, encoding="utf-8")
+    (folder / "latch_data.v").write_text(text + _LATCH_BOXES, encoding="utf-8")
     run_yosys(folder, "latch_data", _LATCH_DATA_SCRIPT.format(top=design.name))
     modules = json.loads((folder / "latch_data.json").read_text(encoding="utf-8"))["modules"]
     cells = modules[design.name]["cells"].values()
@@ -505,7 +454,7 @@ def _latch_data(design: PEDesign, verilog: str, folder: Path) -> Proof:
 
 def _latch_model(folder: Path, timeout_s: float) -> Proof:
     """The model of latches against their Verilog, half a cycle a frame."""
-    models = _latch_models("sync", edge="posedge clk", clk="input clk, ")
+    models = latch_models("sync", edge="posedge clk")
     real = helper_modules("peforge_clock_gate peforge_latch")
     (folder / "latch_models.v").write_text(models + real, encoding="utf-8")
     (folder / "latch.v").write_text(

@@ -90,6 +90,11 @@ module peforge_branch (input d, output q);
 endmodule
 """
 
+# What `clockgate` takes. A reset that acts only while enabled ($_SDFFCE_*) it would spoil.
+_GATEABLE = (
+    "$_DFF_P_", "$_DFFE_PP_", "$_SDFF_PP0_", "$_SDFF_PP1_", "$_SDFFE_PP0P_", "$_SDFFE_PP1P_",
+)  # fmt: skip
+
 # `booth`: the smaller of the synthesizer's two multipliers (28-40 % less area).
 # `simplemap`: `opt_share`, a part of `opt -full`, makes word-wide multiplexers of gates.
 # Renaming every private and internal name makes names plain identifiers for all later tools.
@@ -103,6 +108,7 @@ synth -noabc -booth -flatten -run begin:fine
 synth -noabc -booth -run fine:check
 opt -full
 simplemap
+dfflegalize {gateable}
 clockgate -liberty cells.lib -min_net_size {min_gated_flops}
 dfflegalize -cell $_DFF_P_ x -cell $_SDFF_PP0_ x -cell $_SDFF_PP1_ x
 techmap -map reset.v
@@ -131,6 +137,7 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
         "synth.ys": _YOSYS_SCRIPT.format(
             top=top,
             min_gated_flops=MIN_GATED_FLOPS,
+            gateable=" ".join(f"-cell {cell} x" for cell in _GATEABLE),
             period_ps=period_ps,
             high=f"{roles['tie_high']['cell']} {roles['tie_high']['pin']}",
             low=f"{roles['tie_low']['cell']} {roles['tie_low']['pin']}",

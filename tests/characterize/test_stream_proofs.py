@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from characterize import stream_proofs
+from characterize import state_models, stream_proofs
 from characterize.process import StepError
 from characterize.stream_proofs import (
     LATCH_DATA,
@@ -144,8 +144,8 @@ def test_latch_data_behind_logic_are_found(tmp_path: Path) -> None:
 
 
 def test_a_latch_that_opens_late_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    late = stream_proofs._LATCH_MODELS.replace("q = held;", "q = held; if (0)")
-    monkeypatch.setattr(stream_proofs, "_LATCH_MODELS", late)
+    late = state_models._LATCHES.replace("q = held;", "q = held; if (0)")
+    monkeypatch.setattr(state_models, "_LATCHES", late)
     assert stream_proofs._latch_model(tmp_path, TIMEOUT_S).outcome == "refuted"
 
 
