@@ -9,15 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from characterize import sram, synthesize
 from characterize.datapath_check import check_adder, check_datapath, prove_datapath
 from characterize.lint import lint
 from characterize.mutation import MutationResult, try_mutants
+from characterize.netlist_proof import prove_netlist
 from characterize.platform import Platform
 from characterize.process import StepError, run_tool
 from characterize.stream_proofs import prove_streams, sibling
 from rtl_gen.design import PEDesign
-from rtl_gen.export import verilog_text
+from rtl_gen.export import rtlil_text, verilog_text
+from rtl_gen.interface import ports
 from rtl_gen.selftest import testbench_text
+from rtl_gen.space import DEFAULT_PERIOD_PS
 
 #: Share of the mutants, without those proven equivalent, that the test bench must catch.
 CAUGHT_SHARE = 0.95
@@ -25,6 +29,7 @@ CAUGHT_SHARE = 0.95
 VECTORS = 1_000_000
 _SIMULATION_TIMEOUT_S = 300
 _PROOF_TIMEOUT_S = 120
+_NETLIST_TIMEOUT_S = 600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,7 @@ def verify(design: PEDesign, platform: Platform) -> Iterator[Check]:
         ("the self-checking test bench passes", _simulate),
         ("the gates of the arithmetic are its RTL", _prove),
         ("the gates of the arithmetic give the golden products", _vectors),
+        ("the gates of the whole PE are its RTL", _netlist),
     ):
         begin = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
@@ -95,7 +101,7 @@ def _prove(design: PEDesign, platform: Platform, folder: Path) -> _Result:
     if proof.outcome == "proven":
         return "ok", "SAT, for all operands"
     if proof.outcome == "undecided":
-        return "open", f"SAT gave no answer in {_PROOF_TIMEOUT_S} s"
+        return "open", f"SAT gave no answer in {_PROOF_TIMEOUT_S} s; see the whole PE"
     return "failed", f"SAT: {proof.counterexample[:200]}"
 
 
@@ -106,6 +112,22 @@ def _vectors(design: PEDesign, platform: Platform, folder: Path) -> _Result:
         adder = check_adder(folder, design.psum_bits, platform, vectors=VECTORS)
         how += f"; {adder.vectors:,} through the {adder.cells:,} of the adder"
     return "ok", how
+
+
+def _netlist(design: PEDesign, platform: Platform, folder: Path) -> _Result:
+    platform = sram.for_design(platform, design)
+    (folder / "rtl.il").write_text(rtlil_text(design), encoding="utf-8")
+    (folder / "cells.lib").symlink_to(platform.liberty)
+    for name, text in synthesize.scripts(platform, design.name, DEFAULT_PERIOD_PS).items():
+        (folder / name).write_text(text, encoding="utf-8")
+    netlist = synthesize.synthesize(folder, platform, _NETLIST_TIMEOUT_S)
+    verdict = prove_netlist(folder, netlist, platform, ports(design), timeout_s=_NETLIST_TIMEOUT_S)
+    how = f"{len(netlist.instances):,} cells, register for register, in every cycle from reset on"
+    if verdict.outcome == "proved":
+        return "ok", how
+    if verdict.outcome == "open":
+        return "open", f"no answer in {verdict.seconds:.0f} s"
+    return "failed", f"counterexample of {verdict.cycles} cycles"
 
 
 def _streams(design: PEDesign) -> Iterator[Check]:

@@ -251,7 +251,7 @@ class PEDesign:
         accumulations = math.prod(layer)
         needed = (accumulations * self.max_product).bit_length() + 1
         if psum_bits is None:
-            return require_int("the derived psum_bits", needed, *PSUM_BITS)
+            return require_int("the derived psum_bits", max(needed, PSUM_BITS[0]), *PSUM_BITS)
         require_int("psum_bits", psum_bits, *PSUM_BITS)
         least = self.max_product.bit_length() + 1
         if psum_bits < least:

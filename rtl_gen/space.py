@@ -224,8 +224,7 @@ def resolve(table: pd.DataFrame, largest_layer: tuple[int, int, int] | None) -> 
             is_fp, np.isin(psum_bits, limits.FP_BITS) & (psum_bits >= act_bits), psum_bits >= needed
         )
     else:
-        table["psum_bits"] = derived
-        legal &= (table["psum_bits"] >= limits.PSUM_BITS[0]).to_numpy()
+        table["psum_bits"] = np.maximum(derived, limits.PSUM_BITS[0])
         legal &= (table["psum_bits"] <= limits.PSUM_BITS[1]).to_numpy()
 
     table["terms"] = terms

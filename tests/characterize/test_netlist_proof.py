@@ -49,11 +49,9 @@ def datapath_ports(design: PEDesign) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "values",
     [
-        {"name": "INT4", **SMALL},
         {"name": "LightPE-2", **SMALL, "serial_terms": True, "zero_gating": True},
         {"name": "INT4", **SMALL, "scratchpad": "latch", "precision_modes": 3},
         {"name": "INT8", **SMALL, "filter_depth": 64, "act_bits": 2, "scratchpad": "sram"},
-        {"name": "BF16", **SMALL, "pipeline_stages": 1},
     ],
     ids=lambda values: PEDesign.preset(**values).name,
 )
@@ -61,15 +59,15 @@ def test_the_gates_of_a_pe_are_its_rtl(values: dict[str, Any], tmp_path: Path) -
     assert prove_pe(tmp_path, PEDesign.preset(**values)).outcome == "proved"
 
 
-@pytest.mark.parametrize("registered", [False, True])
 @pytest.mark.parametrize(
-    "values",
+    ("values", "registered"),
     [
-        {"name": "INT16"},
-        {"name": "INT16", "precision_modes": 3},
-        {"name": "FP32", "multiplier": "booth"},
+        ({"name": "INT16"}, False),
+        ({"name": "INT16", "precision_modes": 3}, True),
+        ({"name": "BF16"}, True),
+        ({"name": "FP32", "multiplier": "booth"}, False),
     ],
-    ids=lambda values: PEDesign.preset(**values).name,
+    ids=str,
 )
 def test_the_gates_of_wide_arithmetic_are_its_rtl(
     values: dict[str, Any], registered: bool, tmp_path: Path
@@ -78,9 +76,8 @@ def test_the_gates_of_wide_arithmetic_are_its_rtl(
     rtlil = component_rtlil(Datapath(design, registered=registered), "datapath")
     netlist = synthesize_text(tmp_path, rtlil, "datapath", platform)
     inner = ports_of(netlist, datapath_ports(design))
-    assert (
-        prove_netlist(tmp_path, netlist, platform, inner, timeout_s=TIMEOUT_S).outcome == "proved"
-    )
+    verdict = prove_netlist(tmp_path, netlist, platform, inner, timeout_s=TIMEOUT_S)
+    assert verdict.outcome == "proved"
 
 
 def ports_of(netlist: Netlist, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -89,10 +86,7 @@ def ports_of(netlist: Netlist, candidates: list[dict[str, Any]]) -> list[dict[st
     return [port for port in candidates if port["name"] in names]
 
 
-@pytest.mark.parametrize(
-    ("cell", "other"),
-    [("AND2_X1", "OR2_X1"), ("XNOR2_X1", "XOR2_X1"), ("NAND2_X1", "NOR2_X1")],
-)
+@pytest.mark.parametrize(("cell", "other"), [("AND2_X1", "OR2_X1"), ("OAI21_X1", "AOI21_X1")])
 def test_a_wrong_gate_is_refuted(cell: str, other: str, tmp_path: Path) -> None:
     design, platform = PEDesign.preset("INT4", **SMALL), load_platform()
     synthesize_text(tmp_path, rtlil_text(design), design.name, platform)
