@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from characterize.pair_proof import prove_same
 from characterize.process import StepError
 from characterize.prover import run_abc, run_yosys
 from rtl_gen.design import PEDesign
@@ -189,7 +190,9 @@ def try_mutants(
         changed[mutant.line - 1] = mutant.after
         text = "\n".join(changed) + "\n"
         outcome = _simulate(text, bench)
-        if outcome == "survived" and _equivalent(design, verilog, text):
+        if outcome == "survived" and (
+            _equivalent(design, verilog, text) or _same_in_use(design, verilog, text)
+        ):
             outcome = "equivalent"
         report(mutant, outcome)
         return mutant, outcome
@@ -245,6 +248,16 @@ def _equivalent(design: PEDesign, original: str, mutant: str) -> bool:
         except StepError:
             return False
     return "Networks are equivalent" in text
+
+
+def _same_in_use(design: PEDesign, original: str, mutant: str) -> bool:
+    """Whether both have the same outputs for all legal primitives; False if that is not proven."""
+    with tempfile.TemporaryDirectory() as name:
+        try:
+            verdict = prove_same(Path(name), design, original, mutant, timeout_s=PROOF_TIMEOUT_S)
+        except StepError:
+            return False
+    return verdict.outcome == "proved"
 
 
 def _ports(aiger: Path) -> list[bytes]:

@@ -207,18 +207,6 @@ def check_always(folder: Path, aiger: Path, *, timeout_s: float) -> Verdict:
     return Verdict(outcome="proved" if proved else "open", cycles=0, seconds=seconds)
 
 
-def check_equal(folder: Path, first: Path, second: Path, *, timeout_s: float) -> Verdict:
-    """Whether two graphs without registers, with inputs and outputs in one order, are equal."""
-    begin = time.monotonic()
-    text = run_abc(
-        folder,
-        f"{second.stem}.cec",
-        f"&cec -C 0 -T {timeout_s:.0f} {first.name} {second.name}",
-        timeout_s + _GRACE_S,
-    )
-    return Verdict(outcome=_equal(text), cycles=0, seconds=time.monotonic() - begin)
-
-
 def check_miter(folder: Path, aiger: Path, *, timeout_s: float) -> Verdict:
     """Whether all outputs of a graph without registers are 0 for all inputs."""
     begin = time.monotonic()

@@ -188,6 +188,9 @@ def resolve(table: pd.DataFrame, largest_layer: tuple[int, int, int] | None) -> 
         largest_layer: as in ``Block``.
     """
     table = table.copy()
+    for name in (*_SWITCHES, "precision_modes", "scratchpad"):
+        if name not in table:
+            table[name] = _DEFAULTS[name]
     is_int, is_pow2, is_fp = ((table["family"] == name).to_numpy() for name in _SPECIAL_FAMILIES)
     multiplies = is_int | is_fp
     if "terms" not in table:
