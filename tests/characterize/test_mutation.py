@@ -42,9 +42,7 @@ def test_every_mutant_differs_from_the_design_in_one_line() -> None:
     "design",
     [
         PEDesign.preset("INT8", ifmap_depth=6, filter_depth=24, psum_depth=5),
-        PEDesign.preset(
-            "LightPE-2", ifmap_depth=6, filter_depth=24, psum_depth=5, serial_terms=True
-        ),
+        PEDesign.preset("LightPE-1", ifmap_depth=6, filter_depth=24, psum_depth=5),
     ],
     ids=lambda design: design.name,
 )
