@@ -107,9 +107,7 @@ def plan_points(
         period_ps = require_int(
             "period_ps", DEFAULT_PERIOD_PS if period_ps is None else period_ps, *PERIOD_PS
         )
-        point = Point(
-            design=design, period_ps=period_ps, utilization=utilization, seed=seed, **row
-        )
+        point = Point(design=design, period_ps=period_ps, utilization=utilization, seed=seed, **row)
         point.primitive()
         return [point]
     if mode or run_terms:

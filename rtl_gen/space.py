@@ -64,7 +64,7 @@ _SWITCHES = ("act_signed", "serial_terms", "zero_gating")
 _SPECIAL_FAMILIES = ("int", "pow2", "fp")
 #: Rounds of drawing before a sample is taken as it is; each aims at what is still missing.
 _SAMPLING_ROUNDS = 20
-_DEFAULTS = {
+_DEFAULTS: dict[str, Any] = {
     "ifmap_depth": 12,
     "filter_depth": 224,
     "psum_depth": 24,
