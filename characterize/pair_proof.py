@@ -1,4 +1,4 @@
-"""Proof that another Verilog text of a PE does the same as the PE, whenever it is used as it may be.
+"""Proof that another Verilog text of a PE does the same as the PE, used as it may be.
 
 Both run side by side, from a reset on: the same inputs, legal primitives only, resets at any time.
 Their outputs must be equal for ever. That is less than equality of all registers in all states: it
