@@ -143,14 +143,14 @@ class GateSimulator:
                 else:
                     self._source[sink.cell, sink.name] = net.driver
         self._kinds = [library[kind] for kind in netlist.kinds]
+        for kind in self._kinds:
+            if kind.has_other_state or kind.is_flop or kind.clock_gate:
+                raise StepError(f"cell {kind.name} has state: only logic can be evaluated")
         self._functions = {
             (kind.name, pin): _compiled(function)
             for kind in self._kinds
             for pin, function in kind.outputs.items()
         }
-        for kind in self._kinds:
-            if kind.has_other_state or kind.is_flop or kind.clock_gate:
-                raise StepError(f"cell {kind.name} has state: only logic can be evaluated")
         self._order = self._sorted()
 
     def run(self, inputs: Mapping[str, Bits], words: int) -> dict[str, Bits]:

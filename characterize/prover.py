@@ -80,14 +80,21 @@ def run_yosys(folder: Path, name: str, script: str, timeout_s: float = YOSYS_TIM
 
 
 def run_abc(folder: Path, name: str, commands: str, timeout_s: float) -> str:
-    """Run ABC commands in ``folder``; leaves ``name.log``. Returns what it printed.
+    """Run ABC commands in ``folder``; leaves ``name.log``.
+
+    Returns:
+        What it printed; "" if its time was over.
 
     Raises:
         StepError: if it fails.
     """
-    text = run_tool(
-        [abc_program(), "-c", commands], folder=folder, log=f"{name}.log", timeout_s=timeout_s
-    )
+    command = [abc_program(), "-c", commands]
+    try:
+        text = run_tool(command, folder=folder, log=f"{name}.log", timeout_s=timeout_s)
+    except StepError as error:
+        if "was stopped after" in str(error):
+            return ""
+        raise
     return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
@@ -180,9 +187,9 @@ def check_bounded(
     if refuted:
         return Verdict(outcome="refuted", cycles=int(refuted[1]) + 1, seconds=seconds)
     searched = re.search(r"No output asserted in (\d+) frames", text)
-    if searched is None:
+    if searched is None and text:
         raise StepError(f"yosys-abc gave no verdict: {text.strip().splitlines()[-1]}")
-    cycles = int(searched[1])
+    cycles = int(searched[1]) if searched else 0
     outcome: Outcome = "proved" if cycles >= frames else "open"
     return Verdict(outcome=outcome, cycles=cycles, seconds=seconds)
 
