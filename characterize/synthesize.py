@@ -13,6 +13,8 @@ from characterize.process import run_tool
 
 #: Enable nets with fewer flip-flops than this are not worth a clock gate.
 MIN_GATED_FLOPS = 4
+#: The same for registers with a reset: small ones are counters, which are clocked most of the time.
+MIN_GATED_RESET_FLOPS = 8
 
 # `&nf` maps for area under delay; the rest buffers to the fan-out limit, then sizes each gate
 # for its load (without it address nets have a fan-out of thousands).
@@ -90,10 +92,27 @@ module peforge_branch (input d, output q);
 endmodule
 """
 
-# What `clockgate` takes. A reset that acts only while enabled ($_SDFFCE_*) it would spoil.
+# `clockgate` passes over registers with a reset and an enable, and spoils those whose reset acts
+# only while enabled ($_SDFFCE_*). So the latter are made the former, and these get the reset as one
+# more cause to be clocked; it stays a gate of the library before ABC.
 _GATEABLE = (
     "$_DFF_P_", "$_DFFE_PP_", "$_SDFF_PP0_", "$_SDFF_PP1_", "$_SDFFE_PP0P_", "$_SDFFE_PP1P_",
 )  # fmt: skip
+_GATED_RESET_MAP = """\
+module \\$_SDFFE_PP0P_ (input D, C, R, E, output Q);
+  wire keep, data, clocked;
+  \\$_OR_ either (.A(R), .B(E), .Y(clocked));
+  \\$_NOT_ invert (.A(R), .Y(keep));
+  {and2[cell]} reset (.{and2[inputs][0]}(D), .{and2[inputs][1]}(keep), .{and2[output]}(data));
+  \\$_DFFE_PP_ flop (.D(data), .C(C), .E(clocked), .Q(Q));
+endmodule
+module \\$_SDFFE_PP1P_ (input D, C, R, E, output Q);
+  wire data, clocked;
+  \\$_OR_ either (.A(R), .B(E), .Y(clocked));
+  {or2[cell]} set (.{or2[inputs][0]}(D), .{or2[inputs][1]}(R), .{or2[output]}(data));
+  \\$_DFFE_PP_ flop (.D(data), .C(C), .E(clocked), .Q(Q));
+endmodule
+"""
 
 # `booth`: the smaller of the synthesizer's two multipliers (28-40 % less area).
 # `simplemap`: `opt_share`, a part of `opt -full`, makes word-wide multiplexers of gates.
@@ -109,6 +128,10 @@ synth -noabc -booth -run fine:check
 opt -full
 simplemap
 dfflegalize {gateable}
+dfflegalize -mince {min_gated_reset_flops} {gateable} t:$_SDFFE_*
+techmap -map gated_reset.v
+opt_merge
+opt_clean
 clockgate -liberty cells.lib -min_net_size {min_gated_flops}
 dfflegalize -cell $_DFF_P_ x -cell $_SDFF_PP0_ x -cell $_SDFF_PP1_ x
 techmap -map reset.v
@@ -137,6 +160,7 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
         "synth.ys": _YOSYS_SCRIPT.format(
             top=top,
             min_gated_flops=MIN_GATED_FLOPS,
+            min_gated_reset_flops=MIN_GATED_RESET_FLOPS,
             gateable=" ".join(f"-cell {cell} x" for cell in _GATEABLE),
             period_ps=period_ps,
             high=f"{roles['tie_high']['cell']} {roles['tie_high']['pin']}",
@@ -144,6 +168,7 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
         ),
         "helpers.v": _HELPERS.format(**roles) + "".join(map(_blackbox, macros)),
         "branch.v": _BRANCH_MAP,
+        "gated_reset.v": _GATED_RESET_MAP.format(and2=roles["and2"], or2=roles["or2"]),
         "reset.v": _RESET_MAP.format(and2=roles["and2"], or2=roles["or2"]),
         "abc.script": _ABC_SCRIPT.format(max_fanout=platform.max_fanout),
         "abc.constr": (

@@ -13,7 +13,7 @@ from characterize.netlist import Netlist, read_netlist
 from characterize.netlist_proof import prove_netlist
 from characterize.platform import Platform, load_platform
 from characterize.process import StepError
-from characterize.prover import Verdict
+from characterize.prover import Verdict, run_yosys
 from rtl_gen.arithmetic import Datapath
 from rtl_gen.design import PEDesign
 from rtl_gen.export import component_rtlil, rtlil_text
@@ -84,6 +84,36 @@ def ports_of(netlist: Netlist, candidates: list[dict[str, Any]]) -> list[dict[st
     """Those that the netlist has."""
     names = {name.partition("[")[0] for name in netlist.ports}
     return [port for port in candidates if port["name"] in names]
+
+
+@pytest.mark.parametrize("reset_to", [0, 0x5A])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "q <= d;",
+        "if (rst) q <= {value}; else q <= d;",
+        "if (enable) q <= d;",
+        "if (rst) q <= {value}; else if (enable) q <= d;",
+        "if (enable) begin if (rst) q <= {value}; else q <= d; end",
+    ],
+)
+def test_registers_of_all_kinds_survive_clock_gating(
+    body: str, reset_to: int, tmp_path: Path
+) -> None:
+    (tmp_path / "top.v").write_text(
+        "module top (input clk, input rst, input enable, input [7:0] d, output reg [7:0] q);\n"
+        f"always @(posedge clk) {body.format(value=reset_to)}\nendmodule\n"
+    )
+    run_yosys(tmp_path, "read", "read_verilog top.v; proc; write_rtlil top.il")
+    platform = load_platform()
+    netlist = synthesize_text(tmp_path, (tmp_path / "top.il").read_text(), "top", platform)
+    gated = any(platform.cells()[kind].clock_gate for kind in netlist.kinds)
+    assert gated == ("if (enable)" in body)
+    widths = {"clk": 1, "rst": 1, "enable": 1, "d": 8}
+    inner = [{"name": n, "direction": "input", "width": bits} for n, bits in widths.items()]
+    inner.append({"name": "q", "direction": "output", "width": 8})
+    verdict = prove_netlist(tmp_path, netlist, platform, inner, timeout_s=TIMEOUT_S)
+    assert verdict.outcome == "proved"
 
 
 @pytest.mark.parametrize(("cell", "other"), [("AND2_X1", "OR2_X1"), ("OAI21_X1", "AOI21_X1")])
