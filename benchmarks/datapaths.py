@@ -1,7 +1,8 @@
 """Area and delay of the arithmetic alone: what multiplies, and what adds, without scratchpads.
 
-Each datapath (``rtl_gen.arithmetic.Datapath``, no register inside) and each adder of sums is
-synthesised with the scripts of the flow and timed by OpenSTA, before placement, without wires.
+Each datapath (``rtl_gen.arithmetic.Datapath``, no register inside), each adder of sums, and some
+output stages (longest path to or from their registers) are synthesised with the scripts of the flow
+and timed by OpenSTA, before placement, without wires.
 Run: ``python -m benchmarks.datapaths`` (some 2 minutes).
 """
 
@@ -22,6 +23,7 @@ from rtl_gen.design import PRESETS, PEDesign
 from rtl_gen.export import component_rtlil
 from rtl_gen.floating_point import FpAdder
 from rtl_gen.fp_golden import format_of_bits
+from rtl_gen.output_stage import FpOutputStage, OutputStage
 
 PERIOD_PS = 2000
 _TIMING = """\
@@ -30,10 +32,13 @@ read_verilog netlist.v
 link_design top
 set_driving_cell -lib_cell {driver} [all_inputs]
 set_load {load} [all_outputs]
-set_max_delay 100 -from [all_inputs] -to [all_outputs]
+{constraints}
 puts "slack [get_property [lindex [find_timing_paths -path_delay max] 0] slack]"
 exit
 """
+_COMBINATIONAL = "set_max_delay 100 -from [all_inputs] -to [all_outputs]"
+# Inputs and outputs have no delay of their own.
+_CLOCKED = "create_clock -name clk -period 100 [get_ports clk]"
 
 
 class SumAdder(wiring.Component):
@@ -56,7 +61,9 @@ class SumAdder(wiring.Component):
         return m
 
 
-def measure(component: wiring.Component, platform: Platform) -> tuple[float, float]:
+def measure(
+    component: wiring.Component, platform: Platform, constraints: str = _COMBINATIONAL
+) -> tuple[float, float]:
     """Area in um2 and longest delay in ps."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -66,7 +73,9 @@ def measure(component: wiring.Component, platform: Platform) -> tuple[float, flo
         (folder / "cells.lib").symlink_to(platform.liberty)
         netlist = synthesize.synthesize(folder, platform, 600)
         library = platform.cells()
-        script = _TIMING.format(driver=platform.roles["driver"]["cell"], load=platform.load_ff)
+        script = _TIMING.format(
+            driver=platform.roles["driver"]["cell"], load=platform.load_ff, constraints=constraints
+        )
         (folder / "delay.tcl").write_text(script, encoding="utf-8")
         report = run_tool(
             ["sta", "-no_splash", "-exit", "delay.tcl"], folder=folder, log="sta.log", timeout_s=60
@@ -93,6 +102,19 @@ def main() -> None:
             f"{product[0] + total[0]:14,.0f}",
             flush=True,
         )
+    print(f"\n{'output stage':34}{'um2':>10}{'ps':>8}")
+    stages = {
+        "28-bit sums to 8 bits, bias": OutputStage(
+            psum_bits=28, act_bits=8, act_signed=False, bias=True
+        ),
+        "64-bit sums, 32-bit scales, bias": OutputStage(
+            psum_bits=64, act_bits=16, act_signed=True, scale_bits=32, bias=True
+        ),
+        "binary32 to bfloat16": FpOutputStage(psum_bits=32, act_bits=16),
+    }
+    for name, stage in stages.items():
+        area, delay = measure(stage, platform, _CLOCKED)
+        print(f"{name:34}{area:10,.0f}{delay:8,.0f}", flush=True)
 
 
 if __name__ == "__main__":
