@@ -27,7 +27,7 @@ train explore doctor: $(VENV)/ready
 	@$(PEFORGE) $@
 
 test: $(VENV)/ready-dev
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n auto --dist loadfile
 
 lint: $(VENV)/ready-dev
 	$(VENV)/bin/ruff check .

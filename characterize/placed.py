@@ -33,8 +33,8 @@ STEP_TIMEOUT_S = 900.0
 #: Left in a point's folder: enough to simulate, time and power its netlist again.
 KEPT = (
     "abc.constr", "abc.script", "activity.tcl", "branch.v", "cells.v", "delayed.v", "gated_reset.v",
-    "helpers.v", "job.json", "macros.lef", "macros.lib", "netlist.v", "power.log", "power.spef", "power.tcl",
-    "power_macros.lib", "power.v", "reset.v", "result.json", "rtl.il", "synth.log",
+    "helpers.v", "job.json", "macros.lef", "macros.lib", "netlist.v", "power.log", "power.spef",
+    "power.tcl", "power.v", "power_macros.lib", "reset.v", "result.json", "rtl.il", "synth.log",
     "synth.ys", "tb.v", "timing.log", "timing.sdc", "timing.tcl", "wires.spef",
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from explorer.explore import OBJECTIVES, ExplorationResult, Objective
-from explorer.report import FAMILY_COLOURS
+from explorer.report import FAMILY_COLOURS, option_words
 from rtl_gen.atomic import write_bytes
 from rtl_gen.errors import InputError
 
@@ -70,8 +70,10 @@ def describe(point: pd.Series) -> str:
     """A design point in words that fit a legend."""
     terms = f" k={point['terms']}" if point["terms"] > 1 else ""
     spads = "/".join(str(point[f"{name}_depth"]) for name in ("ifmap", "filter", "psum"))
+    options = option_words(point.to_dict())
     return (
         f"{point['family']}{terms} {point['act_bits']}x{point['weight_bits']} bit, "
+        f"{options + ', ' if options else ''}"
         f"scratchpads {spads}, psum {point['psum_bits']} bit, "
         f"{point['pipeline_stages']}-stage, aimed at {point['period_ps']} ps"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +14,35 @@ from explorer.explore import OBJECTIVES, ExplorationResult
 from rtl_gen.atomic import write_text
 
 #: Colours that stay apart in any kind of colour vision (Okabe and Ito, 2008).
-FAMILY_COLOURS = {"int": "#0072B2", "lightpe": "#D55E00", "pow2": "#009E73"}
+FAMILY_COLOURS = {"int": "#0072B2", "lightpe": "#D55E00", "pow2": "#009E73", "fp": "#CC79A7"}
 
 
 def front_table(result: ExplorationResult, *, rows: int = 20) -> Table:
     """The front, or its first rows, to print with rich.
 
     ``bits`` are activation x weight, ``words`` the depths of the scratchpads for ifmap, filter and
-    psum, ``psum`` the bits of a partial sum, ``period`` is in ps.
+    psum, ``psum`` the bits of a partial sum, ``period`` is in ps; options are named where they are
+    not the usual ones.
     """
     shown = result.front.head(rows)
+    records = shown.to_dict("records")
+    options = any(option_words(row) for row in records)
+    periods = sorted(set(shown["period_ps"]))
     title = f"Pareto front: {len(result.front):,} of {len(result.points):,} points"
+    if len(periods) == 1:
+        title += f", period {periods[0]} ps"
     table = Table(title=title, box=box.HORIZONTALS, padding=(0, 1, 0, 0), pad_edge=False)
     if len(shown) < len(result.front):
         table.caption = f"the first {len(shown)} of {len(result.front)}"
     objectives = [OBJECTIVES[name] for name in result.objectives]
-    for name in ("family", "bits", "terms", "words", "psum", "stages", "period"):
-        table.add_column(name, justify="left" if name == "family" else "right", no_wrap=True)
+    names = ["family", "bits", "terms", "words", "psum", "stages"]
+    names += ["options"] * options + ["period"] * (len(periods) > 1)
+    for name in names:
+        left = name in ("family", "options")
+        table.add_column(name, justify="left" if left else "right", no_wrap=True)
     for objective in objectives:
         table.add_column(objective.short, justify="right", style="bold", no_wrap=True)
-    for row in shown.to_dict("records"):
+    for row in records:
         table.add_row(
             row["family"],
             f"{row['act_bits']} x {row['weight_bits']}",
@@ -40,10 +50,24 @@ def front_table(result: ExplorationResult, *, rows: int = 20) -> Table:
             f"{row['ifmap_depth']}/{row['filter_depth']}/{row['psum_depth']}",
             str(row["psum_bits"]),
             str(row["pipeline_stages"]),
-            str(row["period_ps"]),
+            *[option_words(row)] * options,
+            *[str(row["period_ps"])] * (len(periods) > 1),
             *(f"{row[objective.column]:.4g}" for objective in objectives),
         )
     return table
+
+
+def option_words(row: Mapping[Any, Any]) -> str:
+    """The options of a design that are not the usual ones, as in ``latch, booth``; else empty."""
+    options = {
+        row["scratchpad"]: row["scratchpad"] != "flop",
+        row["multiplier"]: row["multiplier"] in ("booth", "array"),
+        f"{row['precision_modes']} modes": row["precision_modes"] > 1,
+        "serial": row["serial_terms"],
+        "zero gating": row["zero_gating"],
+        "unsigned": not row["act_signed"],
+    }
+    return ", ".join(name for name, chosen in options.items() if chosen)
 
 
 def write_csv(result: ExplorationResult, path: Path) -> None:

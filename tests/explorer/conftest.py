@@ -21,7 +21,11 @@ def space() -> Space:
         "pipeline_stages": (1, 2, 3, 4),
         "period_ps": (1500, 2000),
     }
-    return Space(name="test space", blocks=(Block(axes=axes, largest_layer=None),))
+    floats = {**axes, "family": ("fp",), "act_bits": (16, 32), "weight_bits": (16, 32)}
+    options = {**axes, "family": ("int",), "act_bits": (8,), "weight_bits": (8,)}
+    options |= {"multiplier": ("booth",), "scratchpad": ("latch",), "zero_gating": (True,)}
+    blocks = (Block(axes=each, largest_layer=None) for each in (axes, floats, options))
+    return Space(name="test space", blocks=tuple(blocks))
 
 
 @pytest.fixture(scope="session")

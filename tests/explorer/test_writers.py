@@ -1,5 +1,6 @@
 """Tables, files, plots and pages of an exploration."""
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -13,7 +14,8 @@ from rich.console import Console
 from explorer.explore import ExplorationResult, explore
 from explorer.html import write_html
 from explorer.plot import describe, landmarks, write_plot
-from explorer.report import as_json, front_table, write_csv, write_json
+from explorer.report import FAMILY_COLOURS, as_json, front_table, write_csv, write_json
+from rtl_gen.design import FAMILIES, PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.space import Space
 from surrogate.artifact import Artifact
@@ -54,6 +56,26 @@ def test_table_shows_the_first_rows(result: ExplorationResult) -> None:
     assert f"{result.front['area_um2'].iloc[1]:.4g}" in text
 
 
+def test_table_names_options_and_a_common_period(result: ExplorationResult) -> None:
+    chosen = result.front[result.front["period_ps"] == 2000].head(1)
+    usual = {"scratchpad": "flop", "multiplier": "synth", "precision_modes": 1}
+    usual |= {"serial_terms": False, "zero_gating": False, "act_signed": True}
+    console = Console(width=200)
+    with console.capture() as capture:
+        for changes in ({}, {"scratchpad": "latch", "precision_modes": 3, "act_signed": False}):
+            front = chosen.assign(**(usual | changes))
+            console.print(front_table(dataclasses.replace(result, front=front)))
+    plain, special = capture.get().split("Pareto front: ")[1:]
+    for text in (plain, special):
+        assert text.splitlines()[0].strip().endswith("points, period 2000 ps")
+    assert "options" not in plain
+    assert "latch, 3 modes, unsigned" in special
+
+
+def test_every_family_has_a_colour() -> None:
+    assert set(FAMILY_COLOURS) == set(FAMILIES)
+
+
 @pytest.mark.parametrize("objectives", [2, 3, 4])
 def test_plot_is_a_picture(
     space: Space, artifact: Artifact, tmp_path: Path, objectives: int
@@ -81,23 +103,12 @@ def test_landmarks_are_the_best_in_each_objective(result: ExplorationResult) -> 
 
 
 def test_a_design_is_described_in_a_line() -> None:
-    point = pd.Series(
-        {
-            "family": "lightpe",
-            "act_bits": 8,
-            "weight_bits": 8,
-            "terms": 2,
-            "ifmap_depth": 12,
-            "filter_depth": 224,
-            "psum_depth": 24,
-            "psum_bits": 29,
-            "pipeline_stages": 2,
-            "period_ps": 2000,
-        }
-    )
-    assert describe(point) == (
-        "lightpe k=2 8x8 bit, scratchpads 12/224/24, psum 29 bit, 2-stage, aimed at 2000 ps"
-    )
+    design = PEDesign.preset("LightPE-2", psum_bits=29)
+    point = pd.Series({**design.to_dict(), "period_ps": 2000})
+    rest = "scratchpads 12/224/24, psum 29 bit, 2-stage, aimed at 2000 ps"
+    assert describe(point) == f"lightpe k=2 8x8 bit, {rest}"
+    point["scratchpad"], point["zero_gating"] = "latch", True
+    assert describe(point) == f"lightpe k=2 8x8 bit, latch, zero gating, {rest}"
 
 
 def test_page_holds_the_data_and_loads_nothing(result: ExplorationResult, tmp_path: Path) -> None:
