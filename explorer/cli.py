@@ -23,7 +23,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Generate, measure, learn and explore processing elements of DNN accelerators.",
 )
-out = Console()
+#: A file or a pipe is as wide as need be.
+out = Console(width=None if sys.stdout.isatty() else 200)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 StorePath = Annotated[Path, typer.Option("--store", help="Folder that keeps every measurement.")]

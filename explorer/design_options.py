@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
@@ -15,8 +16,14 @@ from rtl_gen.errors import InputError
 _PANEL = "Design"
 
 
+def _integer(text: str) -> Any:
+    """The number, or the text as it is: the design says what is allowed."""
+    return int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else text
+
+
 def _number(help_text: str) -> Any:
-    return Annotated[int | None, typer.Option(help=help_text, rich_help_panel=_PANEL)]
+    option = typer.Option(help=help_text, rich_help_panel=_PANEL, parser=_integer, metavar="<int>")
+    return Annotated[int | None, option]
 
 
 def _choice(help_text: str) -> Any:
@@ -103,10 +110,14 @@ def _design_of(given: dict[str, Any]) -> PEDesign | None:
         values["precision_modes"] = int(values["precision_modes"])
     if not values:
         return None
+    for name in ("family", "multiplier", "scratchpad"):
+        if name in values:
+            values[name] = values[name].lower()
     preset = values.pop("preset", None)
-    if preset is not None:
-        return PEDesign.preset(preset, **values)
-    return PEDesign.from_dict(values)
+    design = PEDesign.from_dict(values) if preset is None else PEDesign.preset(preset, **values)
+    if "largest_layer" in values and design.family == "fp":
+        raise InputError("largest_layer must be left out for family fp, whose sums are rounded")
+    return design
 
 
 def _layer(text: str) -> tuple[int, ...]:

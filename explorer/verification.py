@@ -37,7 +37,12 @@ def run_verification(
 
     def note(check: Check) -> None:
         checks.append(check)
-        errors.print(f"{check.outcome:7}{check.claim}  {check.seconds:.1f} s", highlight=False)
+        seconds = _seconds(check.seconds)
+        errors.print(
+            f"{check.outcome:7}{check.claim}{seconds and f'  {seconds} s'}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
     for check in verify(design, load_platform(platform)):
         note(check)
@@ -62,6 +67,11 @@ def verification_table(report: dict[str, Any]) -> Table:
     marks = {"ok": "[green]ok[/]", "failed": "[red]failed[/]", "open": "[yellow]open[/]"}
     for check in report["checks"]:
         table.add_row(
-            marks[check["outcome"]], check["claim"], check["how"], f"{check['seconds']:.1f}"
+            marks[check["outcome"]], check["claim"], check["how"], _seconds(check["seconds"])
         )
     return table
+
+
+def _seconds(seconds: float) -> str:
+    """Empty for a claim that was decided together with the one before."""
+    return f"{seconds:.1f}" if seconds >= 0.05 else ""

@@ -45,7 +45,11 @@ def check_target(path: Path) -> None:
     Raises:
         InputError: if it is a folder or a device.
     """
-    if path.exists() and not path.is_file():
+    try:
+        wrong = path.exists() and not path.is_file()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    if wrong:
         raise InputError(f"{path}: cannot be written: it is not a file")
 
 

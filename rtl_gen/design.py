@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from rtl_gen.errors import InputError, require_bool, require_choice, require_int
 
 FAMILIES = ("int", "lightpe", "pow2", "fp")
@@ -146,9 +148,10 @@ class PEDesign:
         put = object.__setattr__
         if family == "fp":
             _check_fp(act_bits, weight_bits)
+            act_bits, weight_bits = int(act_bits), int(weight_bits)
         else:
-            require_int("act_bits", act_bits, *ACT_BITS)
-            require_int("weight_bits", weight_bits, *WEIGHT_BITS)
+            act_bits = require_int("act_bits", act_bits, *ACT_BITS)
+            weight_bits = require_int("weight_bits", weight_bits, *WEIGHT_BITS)
         put(self, "act_bits", act_bits)
         put(self, "weight_bits", weight_bits)
         put(self, "terms", _check_terms(family, weight_bits, terms))
@@ -185,18 +188,17 @@ class PEDesign:
         splits = self.family == "int" and not (self.act_bits % 2 or self.weight_bits % 2)
         splits = splits and min(self.act_bits, self.weight_bits) >= MIN_SPLIT_BITS
         names = [mode.name for mode in _modes(self.act_bits, self.weight_bits)]
-        if not isinstance(modes, int):
+        if not isinstance(modes, int | np.integer):
             given = modes.replace(" ", "").split(",") if isinstance(modes, str) else list(modes)
             if not splits and len(given) > 1:
                 modes = len(names)  # refused below, with the reason
             elif given != names[: len(given)] or not given:
                 lists = [",".join(names[:count]) for count in range(1, 4 if splits else 2)]
-                raise InputError(
-                    f"precision_modes must be {' or '.join(lists)}, not {','.join(map(str, given))}"
-                )
+                shown = ",".join(map(str, given)) or repr(modes)
+                raise InputError(f"precision_modes must be {' or '.join(lists)}, not {shown}")
             else:
                 modes = len(given)
-        require_int("precision_modes", modes, *PRECISION_MODES)
+        modes = require_int("precision_modes", modes, *PRECISION_MODES)
         if modes > 1 and not splits:
             raise InputError(
                 f"precision_modes must be 1 unless family is int with even act_bits and "
@@ -242,17 +244,17 @@ class PEDesign:
             allowed = [bits for bits in FP_BITS if bits >= self.act_bits]
             if psum_bits is None:
                 return FP_BITS[-1]
-            if psum_bits not in allowed or isinstance(psum_bits, bool):
+            if not _is_int(psum_bits) or psum_bits not in allowed:
                 raise InputError(
                     f"psum_bits must be {_or(allowed)} for family fp with {self.act_bits} bits, "
                     f"not {psum_bits!r}"
                 )
-            return psum_bits
+            return int(psum_bits)
         accumulations = math.prod(layer)
         needed = (accumulations * self.max_product).bit_length() + 1
         if psum_bits is None:
             return require_int("the derived psum_bits", max(needed, PSUM_BITS[0]), *PSUM_BITS)
-        require_int("psum_bits", psum_bits, *PSUM_BITS)
+        psum_bits = require_int("psum_bits", psum_bits, *PSUM_BITS)
         least = self.max_product.bit_length() + 1
         if psum_bits < least:
             raise InputError(
@@ -377,6 +379,8 @@ class PEDesign:
             InputError: on an unknown or missing name, or a value out of range.
         """
         check_parameter_names(values)
+        if "family" in values:
+            require_choice("family", values["family"], FAMILIES)
         for name in ("family", "act_bits", "weight_bits"):
             if name not in values:
                 raise InputError(f"a design needs {name}")
@@ -441,9 +445,13 @@ def _or(values: Sequence[int]) -> str:
     return " or ".join(map(str, values))
 
 
+def _is_int(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
 def _check_fp(act_bits: int, weight_bits: int) -> None:
     for name, bits in (("act_bits", act_bits), ("weight_bits", weight_bits)):
-        if bits not in FP_BITS or isinstance(bits, bool):
+        if not _is_int(bits) or bits not in FP_BITS:
             raise InputError(f"{name} must be {_or(FP_BITS)} for family fp, not {bits!r}")
     if act_bits != weight_bits:
         raise InputError(
@@ -453,14 +461,14 @@ def _check_fp(act_bits: int, weight_bits: int) -> None:
 
 def _check_terms(family: str, weight_bits: int, terms: int | None) -> int:
     if family in ("int", "fp"):
-        if terms not in (None, 0) or isinstance(terms, bool):
+        if terms is not None and not (_is_int(terms) and terms == 0):
             raise InputError(f"terms must be left out for family {family}, not {terms!r}")
         return 0
     if terms is None and family == "pow2":
         terms = 1
     if terms is None:
-        raise InputError(f"terms must be an integer from {TERMS[0]} to {TERMS[1]}, not None")
-    require_int("terms", terms, *TERMS)
+        raise InputError(f"family lightpe needs terms, an integer from {TERMS[0]} to {TERMS[1]}")
+    terms = require_int("terms", terms, *TERMS)
     if family == "pow2" and terms != 1:
         raise InputError(f"terms must be 1 for family pow2, not {terms!r}")
     low, high = TERM_BITS

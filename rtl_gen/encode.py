@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rtl_gen import fp_golden
-from rtl_gen.design import PEDesign
-from rtl_gen.errors import InputError, require_choice, require_int
+from rtl_gen.design import TERMS, PEDesign
+from rtl_gen.errors import InputError, require_choice, require_int, require_integers
 from rtl_gen.golden import Words, decode_weights
 
 Floats = NDArray[np.float64]
@@ -139,7 +139,8 @@ def encode_weights(
         weights: real numbers, any shape of at least one axis.
         scale: ``max``: the largest magnitude goes to the largest level. ``mse``: the one of
             ``max`` times ``SCALE_GRID`` with the least squared error, of equal ones that of
-            ``max``, else the smaller. Or positive numbers that broadcast to the weights.
+            ``max``, else the smaller. Or positive numbers that broadcast to the weights; with
+            ``per="channel"`` in one axis, one for each channel.
         per: one scale for the whole ``tensor``, or one for each ``channel``, a slice along
             ``axis``. A channel of zeros has scale 1.
         axis: of the channels (filters).
@@ -169,7 +170,7 @@ def encode_weights(
         sides = [-1 if side == axis % real.ndim else 1 for side in range(real.ndim)]
         scales = (chosen[:1] if pooled else chosen).reshape(sides)
     else:
-        scales = _given_scales(scale, real)
+        scales = _given_scales(scale, real, None if pooled else axis)
     codes, values, term_counts = (
         _unrows(part, real.shape, axis)
         for part in _quantize(design, _rows(real / scales, axis), counts, mode)
@@ -178,7 +179,15 @@ def encode_weights(
 
 
 def decode(design: PEDesign, encoded: Encoded) -> Floats:
-    """The real weights that codes and scales stand for, float64, of the codes' shape."""
+    """The real weights that codes and scales stand for, float64, of the codes' shape.
+
+    Raises:
+        InputError: if the codes are not some of the design's.
+    """
+    if not isinstance(encoded, Encoded):
+        raise InputError(f"encoded must be what encode_weights gives, not {encoded!r}")
+    top = (1 << design.modes[_check_mode(design, encoded.mode)].weight_bits) - 1
+    require_integers("codes", encoded.codes, 0, top)
     if design.family == "fp":
         fmt = fp_golden.format_of_bits(design.weight_bits)
         return fp_golden.decode(fmt, encoded.codes) * encoded.scales
@@ -223,13 +232,19 @@ def order_filters(terms: Sequence[int] | Words) -> tuple[Words, Words]:
     """The order in which the hardware takes filters: those with more terms first.
 
     Args:
-        terms: of each filter, shape ``[filters]``.
+        terms: of each filter, shape ``[filters]``, 0..3.
 
     Returns:
         ``order`` and ``inverse``: ``filters[order]`` has falling numbers of terms (filters with
         equal ones stay as they were), ``outputs[inverse]`` is in the old order again.
+
+    Raises:
+        InputError: if a number is none of terms.
     """
-    order = np.argsort(-np.asarray(terms, dtype=np.int64), kind="stable")
+    counts = require_integers("terms", terms, 0, TERMS[1])
+    if counts.ndim != 1:
+        raise InputError(f"terms must have one axis, not shape {counts.shape}")
+    order = np.argsort(-counts, kind="stable")
     return order, np.argsort(order)
 
 
@@ -330,7 +345,12 @@ def greedy_loss(
 def _finite(weights: ArrayLike) -> Floats:
     """The weights as float64."""
     try:
-        real = np.asarray(weights, dtype=np.float64)
+        real = np.asarray(weights)
+        if np.iscomplexobj(real):
+            raise InputError("weights must be real numbers, not complex ones")
+        real = real.astype(np.float64)
+    except InputError:
+        raise
     except (TypeError, ValueError):
         raise InputError("weights must be an array of numbers") from None
     if real.ndim == 0 or real.size == 0:
@@ -432,9 +452,13 @@ def _best_factors(design: PEDesign, rows: Floats, counts: Words, mode: int, pool
     return best
 
 
-def _given_scales(scale: ArrayLike, real: Floats) -> Floats:
+def _given_scales(scale: ArrayLike, real: Floats, axis: int | None) -> Floats:
     try:
         scales = np.asarray(scale, dtype=np.float64)
+        if scales.ndim == 1 and axis is not None:
+            sides = np.ones(real.ndim, dtype=int)
+            sides[axis] = real.shape[axis]
+            scales = scales.reshape(sides)
         np.broadcast_to(scales, real.shape)
     except (TypeError, ValueError):
         raise InputError(

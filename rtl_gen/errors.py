@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 
 class InputError(ValueError):
     """Input that cannot be used: one line saying what was wrong, where, and what is allowed.
@@ -15,9 +18,13 @@ class InputError(ValueError):
 def require_int(name: str, value: object, low: int, high: int) -> int:
     """Return ``value`` if it is an integer in ``low..high``; a bool or a string is not one.
 
+    NumPy's integers are, and become Python's.
+
     Raises:
         InputError: if it is anything else.
     """
+    if isinstance(value, np.integer):
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise InputError(f"{name} must be an integer from {low} to {high}, not {value!r}")
     return value
@@ -44,3 +51,26 @@ def require_bool(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{name} must be true or false, not {value!r}")
     return value
+
+
+def require_integers(
+    name: str, values: ArrayLike, low: int, high: int, shape: tuple[int, ...] | None = None
+) -> NDArray[np.int64]:
+    """Return ``values`` as an array if they are integers in ``low..high``, of this shape if given.
+
+    Raises:
+        InputError: if not.
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise InputError(f"{name} must be an array of integers, with rows of one length") from None
+    if shape is not None and array.shape != shape:
+        raise InputError(f"{name} must have shape {shape}, not {array.shape}")
+    if array.size == 0:
+        array = array.astype(np.int64)
+    if array.dtype.kind not in "iu":
+        raise InputError(f"{name} must be integers of at most 64 bits, not {array.dtype}")
+    for value in (int(array.min(initial=0)), int(array.max(initial=0))):
+        require_int(name, value, low, high)
+    return array.astype(np.int64)

@@ -12,9 +12,10 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
-from rtl_gen.atomic import write_text
+from rtl_gen.atomic import check_target, write_text
 from rtl_gen.design import PEDesign
 from rtl_gen.diagram import diagram_svg
+from rtl_gen.errors import InputError
 from rtl_gen.fusesoc import core_text
 from rtl_gen.interface import ports, stream_widths
 from rtl_gen.manifest import file_names, manifest
@@ -59,6 +60,19 @@ module plain_not (A, Y);
   output [Y_WIDTH-1:0] Y;
   assign Y = ~(|A);
 endmodule
+"""
+# IEEE 1364-2005, annex B.
+_KEYWORDS = """
+always and assign automatic begin buf bufif0 bufif1 case casex casez cell cmos config deassign
+default defparam design disable edge else end endcase endconfig endfunction endgenerate
+endmodule endprimitive endspecify endtable endtask event for force forever fork function
+generate genvar highz0 highz1 if ifnone incdir include initial inout input instance integer join
+large liblist library localparam macromodule medium module nand negedge nmos nor noshowcancelled
+not notif0 notif1 or output parameter pmos posedge primitive pull0 pull1 pulldown pullup
+pulsestyle_ondetect pulsestyle_onevent rcmos real realtime reg release repeat rnmos rpmos rtran
+rtranif0 rtranif1 scalared showcancelled signed small specify specparam strong0 strong1 supply0
+supply1 table task time tran tranif0 tranif1 tri tri0 tri1 triand trior trireg unsigned use
+uwire vectored wait wand weak0 weak1 while wire wor xnor xor
 """
 #: Verilator's warnings that the generated Verilog turns off, and why. All others are on: a value
 #: that is cut off, a latch, an undriven net would be reported.
@@ -116,6 +130,21 @@ def component_verilog(component: wiring.Component, name: str) -> str:
     return _LINT + body + helper_modules(body)
 
 
+def require_module_name(name: object) -> str:
+    """Return ``name`` if it is a plain Verilog identifier.
+
+    Raises:
+        InputError: if it is not, or is a word of the language.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise InputError(
+            f"a module's name must be letters, digits and _, no digit first, not {name!r}"
+        )
+    if name in _KEYWORDS.split():
+        raise InputError(f"a module's name must not be a word of Verilog, such as {name!r}")
+    return name
+
+
 def port_patterns(design: PEDesign, direction: str) -> str:
     """The ports of a direction but the clock, as one Tcl list that ``get_ports`` takes."""
     return " ".join(
@@ -156,8 +185,9 @@ def write_rtl(design: PEDesign, folder: Path, period_ps: int) -> list[Path]:
         "fusesoc_core": core_text(design),
         "block_diagram": diagram_svg(design),
     }
-    paths = []
-    for what, name in file_names(design).items():
-        write_text(folder / name, texts[what])
-        paths.append(folder / name)
-    return paths
+    paths = {folder / name: texts[what] for what, name in file_names(design).items()}
+    for path in paths:
+        check_target(path)
+    for path, text in paths.items():
+        write_text(path, text)
+    return list(paths)

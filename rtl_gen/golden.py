@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rtl_gen import fp_golden
 from rtl_gen.design import Mode, PEDesign
-from rtl_gen.errors import InputError, require_bool, require_int
+from rtl_gen.errors import InputError, require_bool, require_int, require_integers
 
 Words = NDArray[np.int64]
 
@@ -119,7 +119,12 @@ class Primitive:
         return self.filter_width * self.groups(design)
 
     def config_word(self, design: PEDesign) -> int:
-        """The word of the ``config`` stream that starts this primitive."""
+        """The word of the ``config`` stream that starts this primitive.
+
+        Raises:
+            InputError: if ``design`` cannot run it.
+        """
+        self.check(design)
         terms = self.terms_of_filters(design)
         values = {
             "filter_width": self.filter_width,
@@ -247,6 +252,41 @@ def wrap(values: Words, bits: int) -> Words:
     return ((values + half) & mask) - half
 
 
+def check_ifmap(design: PEDesign, size: Primitive, ifmap: Words) -> Words:
+    """Return the activations of a primitive, if they are such: shape ``[(F - 1) U + S, q]``.
+
+    Raises:
+        InputError: if the shape is another, or one has more bits than its mode gives it.
+    """
+    bits = size.precision(design).act_bits
+    low, high = 0, (1 << bits) - 1
+    if design.act_signed and design.family != "fp":
+        low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    return require_integers("ifmap", ifmap, low, high, (size.ifmap_columns, size.channels))
+
+
+def check_filters(design: PEDesign, size: Primitive, filters: Words) -> Words:
+    """Return the weight codes of a primitive, if they are such: shape ``[S, q, p]``.
+
+    Raises:
+        InputError: if the shape is another, or one has more bits than its mode gives it.
+    """
+    shape = (size.filter_width, size.channels, size.filters)
+    top = (1 << size.precision(design).weight_bits) - 1
+    return require_integers("filters", filters, 0, top, shape)
+
+
+def check_psums(design: PEDesign, psums: Words, shape: tuple[int, ...] | None = None) -> Words:
+    """Return partial sums, of any shape or this one, if they are integers of ``psum_bits`` bits.
+
+    Raises:
+        InputError: if not.
+    """
+    reach = 1 << (design.psum_bits - 1)
+    low, high = (0, 2 * reach - 1) if design.family == "fp" else (-reach, reach - 1)
+    return require_integers("psums", psums, low, high, shape)
+
+
 def convolve_row(
     design: PEDesign, size: Primitive, ifmap: Words, filters: Words, psums: Words | None
 ) -> Words:
@@ -268,30 +308,25 @@ def convolve_row(
         Partial sums, shape ``[F, sums]``.
 
     Raises:
-        InputError: if the sizes do not fit the scratchpads or a shape is not the stated one.
+        InputError: if the sizes do not fit the scratchpads, a shape is not the stated one, or an
+            operand has more bits than the hardware has for it.
     """
     size.check(design)
     if (psums is None) == size.chain:
         raise InputError("psums must be given if, and only if, the primitive has chain")
-    shapes = {
-        "ifmap": (ifmap, (size.ifmap_columns, size.channels)),
-        "filters": (filters, (size.filter_width, size.channels, size.filters)),
-        "psums": (psums, (size.outputs, size.sums)),
-    }
-    for name, (array, shape) in shapes.items():
-        if array is not None and np.shape(array) != shape:
-            raise InputError(f"{name} must have shape {shape}, not {np.shape(array)}")
-    weights = decode_weights(design, filters, size.mode)
-    windows = np.lib.stride_tricks.sliding_window_view(
-        np.asarray(ifmap, dtype=np.int64), size.filter_width, axis=0
-    )[:: size.stride]
+    acts = check_ifmap(design, size, ifmap)
+    weights = decode_weights(design, check_filters(design, size, filters), size.mode)
+    if psums is not None:
+        psums = check_psums(design, psums, (size.outputs, size.sums))
+    windows = np.lib.stride_tricks.sliding_window_view(acts, size.filter_width, axis=0)
+    windows = windows[:: size.stride]
     if design.family == "fp":
         return _accumulate_fp(design, size, windows, weights, psums)
     # int64 arithmetic wraps modulo 2**64, so wrapping once at the end is exact for any width.
     sums = np.einsum("xcs,scf->xcf" if size.depthwise else "xcs,scf->xf", windows, weights)
     sums = sums.reshape(size.outputs, size.sums)
     if psums is not None:
-        sums = sums + np.asarray(psums, dtype=np.int64)
+        sums = sums + psums
     return wrap(sums, design.psum_bits)
 
 
@@ -313,7 +348,7 @@ def _accumulate_fp(
     sums = np.zeros(steps.shape[:2], dtype=np.int64)
     for step in range(steps.shape[2]):
         sums = fp_golden.add(result, sums, steps[:, :, step])
-    return sums if psums is None else fp_golden.add(result, np.asarray(psums, np.int64), sums)
+    return sums if psums is None else fp_golden.add(result, psums, sums)
 
 
 def latency_cycles(design: PEDesign) -> int:
@@ -333,7 +368,11 @@ def row_cycles(design: PEDesign, size: Primitive) -> int:
     filters (not with ``keep_filter``) and first window loaded; per output column the products, the
     pipeline running empty and O sums passed on; V G new ifmap words between columns; and the
     output register.
+
+    Raises:
+        InputError: if ``design`` cannot run the primitive.
     """
+    size.check(design)
     steps, window = size.steps(design), size.window_words(design)
     column = steps + design.pipeline_stages - 1 + size.sums
     slides = (size.outputs - 1) * size.slide * size.groups(design)

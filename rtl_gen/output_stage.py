@@ -10,8 +10,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl_gen.design import PSUM_BITS
-from rtl_gen.errors import require_bool, require_int
-from rtl_gen.export import component_verilog
+from rtl_gen.errors import InputError, require_bool, require_int
+from rtl_gen.export import component_verilog, require_module_name
 from rtl_gen.floating_point import FpLayout
 from rtl_gen.requantize import SCALE_BITS, SHIFT_BITS, act_range, fp_formats
 
@@ -210,9 +210,12 @@ def output_stage_verilog(stage: OutputStage | FpOutputStage, name: str) -> str:
     """An output stage as Verilog-2005, the top module of this name, without initial values.
 
     Raises:
+        InputError: if the name is no plain identifier, or a word of the language.
         RuntimeError: if Yosys fails, with what it printed.
     """
-    return component_verilog(stage, name)
+    if not isinstance(stage, OutputStage | FpOutputStage):
+        raise InputError(f"stage must be an OutputStage or an FpOutputStage, not {stage!r}")
+    return component_verilog(stage, require_module_name(name))
 
 
 class _Pipeline:

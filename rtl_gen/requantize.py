@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rtl_gen import fp_golden
 from rtl_gen.design import ACT_BITS, PSUM_BITS
-from rtl_gen.errors import InputError, require_bool, require_int
+from rtl_gen.errors import InputError, require_bool, require_int, require_integers
 from rtl_gen.golden import Words
 
 #: Width of the multiplier of a scale word.
@@ -54,10 +54,10 @@ def requantize(
     require_bool("relu", relu)
     reach = 1 << (PSUM_BITS[1] - 1)
     given = {
-        "psums": _integers("psums", psums, -reach, reach - 1),
-        "multiplier": _integers("multiplier", multiplier, 0, (1 << SCALE_BITS[1]) - 1),
-        "shift": _integers("shift", shift, 0, MAX_SHIFT),
-        "bias": _integers("bias", bias, -reach, reach - 1),
+        "psums": require_integers("psums", psums, -reach, reach - 1),
+        "multiplier": require_integers("multiplier", multiplier, 0, (1 << SCALE_BITS[1]) - 1),
+        "shift": require_integers("shift", shift, 0, MAX_SHIFT),
+        "bias": require_integers("bias", bias, -reach, reach - 1),
     }
     # NumPy's integers are fast, Python's are exact whatever their size.
     kind = np.int64 if _fits_int64(given) else object
@@ -134,10 +134,10 @@ def float_activations(psums: ArrayLike, *, relu: bool, psum_bits: int, act_bits:
         Bit patterns of ``act_bits`` bits.
 
     Raises:
-        InputError: if a width is another.
+        InputError: if a width is another, or a psum is no such bit pattern.
     """
     wide, narrow = fp_formats(psum_bits, act_bits)
-    values = fp_golden.decode(wide, psums)
+    values = fp_golden.decode(wide, require_integers("psums", psums, 0, (1 << psum_bits) - 1))
     if require_bool("relu", relu):
         values = np.where(np.signbit(values) & ~np.isnan(values), 0.0, values)
     return fp_golden.encode(narrow, values)
@@ -155,19 +155,6 @@ def fp_formats(psum_bits: int, act_bits: int) -> tuple[fp_golden.FpFormat, fp_go
     if psum_bits < act_bits:
         raise InputError(f"psum_bits must be at least act_bits = {act_bits}, not {psum_bits}")
     return fp_golden.format_of_bits(psum_bits), fp_golden.format_of_bits(act_bits)
-
-
-def _integers(name: str, values: ArrayLike, low: int, high: int) -> NDArray[np.int64]:
-    """An array of integers in ``low..high``."""
-    array = np.asarray(values)
-    if array.size == 0:
-        array = array.astype(np.int64)
-    if array.dtype.kind not in "iu":
-        raise InputError(f"{name} must be integers of at most 64 bits, not {array.dtype}")
-    found = (int(array.min(initial=0)), int(array.max(initial=0)))
-    for value in found:
-        require_int(name, value, low, high)
-    return array.astype(np.int64)
 
 
 def _broadcast(name: str, array: NDArray[np.int64], psums: NDArray[np.int64]) -> NDArray[np.int64]:

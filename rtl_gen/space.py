@@ -358,7 +358,7 @@ def _parse_block(entry: object) -> list[Block]:
         return [
             block
             for name in _as_list("preset", presets)
-            for block in _parse_block({**_preset_values(name, entry), **entry})
+            for block in _parse_block({**_preset_values(name), **entry})
         ]
 
     layer = entry.pop("largest_layer", None)
@@ -380,14 +380,12 @@ def _parse_block(entry: object) -> list[Block]:
     return [Block(axes=axes, largest_layer=layer)]
 
 
-def _preset_values(name: object, entry: Mapping[str, Any]) -> dict[str, Any]:
+def _preset_values(name: object) -> dict[str, Any]:
     """What a preset gives a block; what follows from it is left to follow."""
     base = PEDesign.preset(name).to_dict()  # type: ignore[arg-type]  # refused if it is no name
     del base["psum_bits"], base["multiplier"]
     if base["terms"] == 0:
         del base["terms"]
-    if clash := sorted(set(entry) & {"family", "act_bits", "weight_bits", "terms"}):
-        raise InputError(f"{clash[0]} is set by the preset and cannot be given too")
     return base
 
 

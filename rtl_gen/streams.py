@@ -6,7 +6,7 @@ import numpy as np
 
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
-from rtl_gen.golden import Primitive, Words
+from rtl_gen.golden import Primitive, Words, check_filters, check_ifmap, check_psums
 from rtl_gen.packing import pack
 
 
@@ -15,10 +15,14 @@ def ifmap_words(design: PEDesign, size: Primitive, ifmap: Words) -> list[int]:
 
     Columns that no window covers (stride above the filter width) are left out. The activations of
     channels whose products are summed in one cycle share a word, the first in the lowest bits.
+
+    Raises:
+        InputError: if ``design`` cannot run the primitive, or the activations are not its.
     """
+    size.check(design)
     mode = size.precision(design)
     covered = np.arange(size.ifmap_columns) % size.stride < size.filter_width
-    kept = np.asarray(ifmap, dtype=np.int64)[covered]
+    kept = check_ifmap(design, size, ifmap)[covered]
     lanes = kept.reshape(len(kept), size.groups(design), mode.products)
     words: list[int] = pack(lanes, mode.act_bits).ravel().tolist()
     return words
@@ -32,11 +36,13 @@ def filter_words(design: PEDesign, size: Primitive, filters: Words) -> list[int]
     and a weight has those of its filter, the first first.
 
     Raises:
-        InputError: if a weight has more terms than ``filter_terms`` gives its filter.
+        InputError: if ``design`` cannot run the primitive, the codes are not its, or a weight has
+            more terms than ``filter_terms`` gives its filter.
     """
+    size.check(design)
+    codes = check_filters(design, size, filters)
     if size.keep_filter:
         return []
-    codes = np.asarray(filters, dtype=np.int64)
     if design.serial_terms:
         return _term_words(design, size, codes)
     mode = size.precision(design)
@@ -59,6 +65,10 @@ def _term_words(design: PEDesign, size: Primitive, codes: Words) -> list[int]:
 
 
 def psum_words(design: PEDesign, psums: Words) -> list[int]:
-    """Partial sums, shape ``[F, sums]``, in the order column, sum."""
+    """Partial sums, shape ``[F, sums]``, in the order column, sum.
+
+    Raises:
+        InputError: if one has more than ``psum_bits`` bits.
+    """
     mask = (1 << design.psum_bits) - 1
-    return [int(word) & mask for word in np.asarray(psums).ravel()]
+    return [int(word) & mask for word in check_psums(design, psums).ravel()]

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,7 +149,7 @@ def test_a_design_cannot_be_changed() -> None:
         ),
         (
             {"family": "lightpe"},
-            "terms must be an integer from 1 to 3, not None",
+            "family lightpe needs terms, an integer from 1 to 3",
         ),
         (
             {"family": "lightpe", "terms": 3},
@@ -215,3 +216,38 @@ def test_no_mode_exceeds_the_largest_product(design: PEDesign) -> None:
     for mode in design.modes:
         act = 1 << (mode.act_bits - 1) if design.act_signed else (1 << mode.act_bits) - 1
         assert mode.products * act << (mode.weight_bits - 1) <= design.max_product
+
+
+def test_numpy_integers_are_integers() -> None:
+    values = {"act_bits": np.int64(7), "terms": np.int8(2), "psum_bits": np.uint8(30)}
+    design = PEDesign.preset("LightPE-2", **values)
+    plain = PEDesign.preset("LightPE-2", act_bits=7, terms=2, psum_bits=30)
+    assert design == plain
+    assert design.to_json() == plain.to_json()
+    floats = PEDesign(family="fp", act_bits=np.int64(16), weight_bits=np.int64(16))
+    assert floats.to_json() == PEDesign.preset("BF16").to_json()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"family": "foo"}, "family must be one of int, lightpe, pow2, fp, not 'foo'"),
+        ({"family": "int"}, "a design needs act_bits"),
+        (
+            {"family": "lightpe", "act_bits": 8, "weight_bits": 8},
+            "family lightpe needs terms, an integer from 1 to 3",
+        ),
+        (
+            {"family": "fp", "act_bits": 16.0, "weight_bits": 16},
+            "act_bits must be 16 or 32 for family fp, not 16.0",
+        ),
+        (
+            {"family": "int", "act_bits": 8, "weight_bits": 8, "precision_modes": ""},
+            "precision_modes must be 8x8 or 8x8,8x4 or 8x8,8x4,4x4, not ''",
+        ),
+    ],
+)
+def test_what_is_wrong_comes_before_what_is_missing(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        PEDesign.from_dict(values)
+    assert str(error.value) == message

@@ -408,3 +408,31 @@ def test_encoding_needs_no_hardware_library() -> None:
     code = "import sys, rtl_gen.encode, rtl_gen.requantize; print('amaranth' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+def test_one_scale_a_channel_goes_along_its_axis() -> None:
+    design, weights = PEDesign.preset("INT8"), np.arange(6.0).reshape(2, 3)
+    given = encode_weights(design, weights, scale=[1.0, 2.0], per="channel")
+    assert given.scales.tolist() == [[1.0], [2.0]]
+    assert given.values.tolist() == [[0, 1, 2], [1, 2, 2]]
+    along = encode_weights(design, weights, scale=[1.0, 2.0, 4.0], per="channel", axis=1)
+    assert along.scales.tolist() == [[1.0, 2.0, 4.0]]
+    with pytest.raises(InputError) as error:
+        encode_weights(design, weights, scale=[1.0, 2.0, 3.0], per="channel")
+    message = "scale must be max, mse, or numbers that broadcast to (2, 3), not [1.0, 2.0, 3.0]"
+    assert str(error.value) == message
+
+
+def test_what_is_no_weight_no_code_and_no_term_is_refused() -> None:
+    design = PEDesign.preset("INT8")
+    wide = encode_weights(PEDesign.preset("INT16"), [1.0, -1.0])
+    for action, message in (
+        (lambda: encode_weights(design, [1j]), "weights must be real numbers, not complex ones"),
+        (lambda: decode(design, wide), "codes must be an integer from 0 to 255, not 32769"),
+        (lambda: decode(design, 3), "encoded must be what encode_weights gives, not 3"),
+        (lambda: order_filters([3, 1, 4]), "terms must be an integer from 0 to 3, not 4"),
+        (lambda: order_filters([[1]]), "terms must have one axis, not shape (1, 1)"),
+    ):
+        with pytest.raises(InputError) as error:
+            action()
+        assert str(error.value) == message

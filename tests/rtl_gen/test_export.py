@@ -244,3 +244,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_rtl(PEDesign.preset("INT4"), tmp_path / "file", 2000)
     assert str(error.value).endswith(": cannot be written: a file is where a folder is needed")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_nothing_is_written_where_one_file_cannot_be(tmp_path: Path) -> None:
+    design = PEDesign.preset("INT4")
+    (tmp_path / f"{design.name}.svg").mkdir()
+    with pytest.raises(InputError) as error:
+        write_rtl(design, tmp_path, 2000)
+    assert str(error.value).endswith(f"/{design.name}.svg: cannot be written: it is not a file")
+    assert [path.name for path in tmp_path.iterdir()] == [f"{design.name}.svg"]
+    with pytest.raises(InputError) as error:
+        write_rtl(design, tmp_path / ("a" * 300), 2000)
+    assert str(error.value).endswith(f"{design.name}.v: cannot be written: File name too long")

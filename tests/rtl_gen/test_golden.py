@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -23,6 +24,10 @@ from rtl_gen.golden import (
     wrap,
 )
 from rtl_gen.operands import draw
+from rtl_gen.streams import filter_words, ifmap_words, psum_words
+
+SIZE = Primitive(filter_width=1, channels=1, filters=1, outputs=1)
+ONE = np.ones((1, 1), dtype=np.int64)
 
 
 def plain_term(code: int, bits: int) -> int:
@@ -120,7 +125,7 @@ def test_one_accumulation_too_many_wraps() -> None:
     for products, expected in ((fits, 12), (fits + 1, -16)):
         size = Primitive(filter_width=products, channels=1, filters=1, outputs=1)
         out = convolve_row(
-            design, size, np.full((products, 1), -2), np.full((products, 1, 1), 2), np.zeros((1, 1))
+            design, size, np.full((products, 1), -2), np.full((products, 1, 1), 2), 0 * ONE
         )
         assert out.tolist() == [[expected]]
 
@@ -239,12 +244,56 @@ def test_the_configuration_by_hand() -> None:
     assert size.config_word(PEDesign.preset("INT8")) == fields
 
 
-def test_shapes_are_checked() -> None:
-    design = PEDesign.preset("INT8")
-    size = Primitive(filter_width=3, channels=1, filters=1, outputs=2)
+@pytest.mark.parametrize(
+    ("design", "ifmap", "weight", "psum", "message"),
+    [
+        (PEDesign.preset("INT8"), np.ones((3, 1)), 1, 1,
+         "ifmap must have shape (1, 1), not (3, 1)"),
+        (PEDesign.preset("INT8"), ONE * 1.5, 1, 1,
+         "ifmap must be integers of at most 64 bits, not float64"),
+        (PEDesign.preset("INT8"), ONE * 128, 1, 1,
+         "ifmap must be an integer from -128 to 127, not 128"),
+        (PEDesign.preset("INT8", act_signed=False), -ONE, 1, 1,
+         "ifmap must be an integer from 0 to 255, not -1"),
+        (PEDesign.preset("BF16"), ONE << 16, 1, 1,
+         "ifmap must be an integer from 0 to 65535, not 65536"),
+        (PEDesign.preset("LightPE-1"), ONE, 16, 1,
+         "filters must be an integer from 0 to 15, not 16"),
+        (PEDesign.preset("INT8", psum_bits=20), ONE, 1, 1 << 19,
+         "psums must be an integer from -524288 to 524287, not 524288"),
+    ],
+)  # fmt: skip
+def test_operands_that_no_word_can_hold_are_refused(
+    design: PEDesign, ifmap: Words, weight: int, psum: int, message: str
+) -> None:
+    """By the golden model and by what packs the words, in the same terms."""
+    filters, psums = ONE.reshape(1, 1, 1) * weight, ONE * psum
     with pytest.raises(InputError) as error:
-        convolve_row(design, size, np.zeros((3, 1)), np.zeros((3, 1, 1)), np.zeros((2, 1)))
-    assert str(error.value) == "ifmap must have shape (4, 1), not (3, 1)"
+        convolve_row(design, SIZE, ifmap, filters, psums)
+    assert str(error.value) == message
+
+    def pack() -> None:
+        ifmap_words(design, SIZE, ifmap)
+        filter_words(design, SIZE, filters)
+        psum_words(design, psums)
+
+    with pytest.raises(InputError) as error:
+        pack()
+    assert str(error.value) == message
+
+
+def test_the_largest_operands_are_taken() -> None:
+    design = PEDesign.preset("INT8", psum_bits=20)
+    limits = ONE * -128, ONE.reshape(1, 1, 1) * 128, ONE * -(2**19)
+    assert convolve_row(design, SIZE, *limits).tolist() == [[128 * 128 - 2**19]]
+
+
+def test_what_a_design_cannot_run_has_no_words_and_no_cycles() -> None:
+    design, size = PEDesign.preset("INT8"), dataclasses.replace(SIZE, filter_width=200)
+    for action in (size.config_word, lambda design: row_cycles(design, size)):
+        with pytest.raises(InputError) as error:
+            action(design)
+        assert str(error.value) == "filter_width must be an integer from 1 to 64, not 200"
 
 
 def test_throughput_approaches_one_product_a_cycle() -> None:

@@ -18,6 +18,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rtl_gen.errors import InputError
+from rtl_gen.export import require_module_name
 from rtl_gen.output_stage import FpOutputStage, OutputStage, output_stage_verilog
 from rtl_gen.requantize import act_range, float_activations, requantize, scale_word
 
@@ -447,3 +448,26 @@ def test_verilog_has_no_initial_value_and_is_the_same_every_time(family: str) ->
     assert "module stage(" in verilog
     assert "initial" not in verilog
     assert not re.search(r"\breg\b[^;]*=", verilog)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "a module's name must be letters, digits and _, no digit first, not ''"),
+        ("1st", "a module's name must be letters, digits and _, no digit first, not '1st'"),
+        ("module", "a module's name must not be a word of Verilog, such as 'module'"),
+    ],
+)
+def test_a_name_that_is_none_is_refused(name: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        require_module_name(name)
+    assert str(error.value) == message
+
+
+def test_psums_of_other_formats_are_refused() -> None:
+    with pytest.raises(InputError) as error:
+        float_activations([1.5], relu=False, psum_bits=32, act_bits=16)
+    assert str(error.value) == "psums must be integers of at most 64 bits, not float64"
+    with pytest.raises(InputError) as error:
+        float_activations([1 << 32], relu=False, psum_bits=32, act_bits=16)
+    assert str(error.value) == "psums must be an integer from 0 to 4294967295, not 4294967296"

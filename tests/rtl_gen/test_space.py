@@ -150,8 +150,8 @@ def test_the_quick_space_has_every_preset_and_all_families() -> None:
             "block 1: act_bits must have at least one value",
         ),
         (
-            "blocks: [{preset: INT8, act_bits: 4}]",
-            "block 1: act_bits is set by the preset and cannot be given too",
+            "blocks: [{preset: INT8, act_bits: [4, x]}]",
+            "block 1: act_bits must be an integer from 2 to 16, not 'x'",
         ),
         (
             "blocks: [{preset: INT8, width: 4}]",
@@ -167,6 +167,14 @@ def test_a_wrong_space_is_named_with_its_place(tmp_path: Path, text: str, messag
     with pytest.raises(InputError) as error:
         load_space(path)
     assert str(error.value) == f"{path}: {message}"
+
+
+def test_what_a_block_gives_replaces_what_its_preset_has(tmp_path: Path) -> None:
+    path = write(tmp_path, "blocks: [{preset: [INT8, LightPE-2], act_bits: [4, 7]}]")
+    designs = {design_of(row) for row in load_space(path).table().to_dict("records")}
+    assert designs == {
+        PEDesign.preset(name, act_bits=bits) for name in ("INT8", "LightPE-2") for bits in (4, 7)
+    }
 
 
 def test_a_space_without_a_legal_point_says_why(tmp_path: Path) -> None:
