@@ -1,13 +1,13 @@
 """Wire resistance and capacitance from a placement, as SPEF.
 
-Nothing is routed here: a net's length is its half perimeter times the average ratio of a Steiner
-tree to it for that many pins (RISA, Cheng, ICCAD 1994). Each net is a star: its capacitance is
-lumped half at the driver, half at the sinks in proportion to their distance, and a sink's
-resistance is that of the straight way to it.
+Nothing is routed here: a net is its rectilinear Steiner tree (``characterize.steiner``), with the
+platform's constants of one horizontal and one vertical layer. An edge has half of its capacitance
+at each end. A pin has the vias up to the vertical layer, a bend one more.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,14 +17,7 @@ from numpy.typing import NDArray
 from characterize.netlist import CLOCK, Netlist, Pin
 from characterize.place import Placement, pin_positions
 from characterize.platform import Platform
-
-#: Pins of a net, and the length of its Steiner tree over its half perimeter (RISA table).
-_PINS = (3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30, 35, 40, 45, 50)
-_RATIO = (
-    1.0, 1.0828, 1.1536, 1.2206, 1.2823, 1.3385, 1.3991, 1.4493,
-    1.6899, 1.8924, 2.0743, 2.2334, 2.3895, 2.5356, 2.6625, 2.7933,
-)  # fmt: skip
-_RATIO_PER_PIN_BEYOND = 0.02616
+from characterize.steiner import Tree, steiner_trees
 
 _HEADER = """\
 *SPEF "IEEE 1481-1998"
@@ -46,46 +39,48 @@ _HEADER = """\
 
 @dataclass(frozen=True, kw_only=True)
 class Wire:
-    """The estimate for one net.
+    """The estimate for one net, as a tree of resistors with capacitors at its nodes.
 
     Attributes:
-        length_um: of its tree.
-        cap_ff: of the whole net, without pins.
-        sink_ohm: from the driver to each sink.
-        sink_share: how much of the sinks' half of the capacitance stands at each; adds up to 1.
+        length_um: of the tree.
+        node_ff: capacitance to ground at each node: the driver, the sinks, then Steiner points.
+        node_ohm: resistance from each node to its parent.
+        parent: of each node, -1 for the driver.
     """
 
     length_um: float
-    cap_ff: float
-    sink_ohm: NDArray[np.float64]
-    sink_share: NDArray[np.float64]
+    node_ff: NDArray[np.float64]
+    node_ohm: NDArray[np.float64]
+    parent: NDArray[np.int64]
 
-
-def steiner_ratio(pins: int) -> float:
-    """Average Steiner tree length over half perimeter of a net with this many pins."""
-    beyond = max(0, pins - _PINS[-1])
-    return float(np.interp(pins, _PINS, _RATIO)) + beyond * _RATIO_PER_PIN_BEYOND
+    @property
+    def cap_ff(self) -> float:
+        """Capacitance of the whole net, without pins."""
+        return float(self.node_ff.sum())
 
 
 def estimate_wires(netlist: Netlist, platform: Platform, placement: Placement) -> list[Wire]:
     """A wire for each net of the netlist, in its order."""
+    trees = steiner_trees(pin_positions(netlist, platform, placement))
+    return [
+        _wire(tree, 1 + len(net.sinks), platform)
+        for tree, net in zip(trees, netlist.nets, strict=True)
+    ]
+
+
+def _wire(tree: Tree, pins: int, platform: Platform) -> Wire:
     across, up = platform.horizontal, platform.vertical
-    wires = []
-    for x, y in pin_positions(netlist, platform, placement):
-        ratio = steiner_ratio(len(x))
-        width, height = float(np.ptp(x)), float(np.ptp(y))
-        dx, dy = np.abs(x[1:] - x[0]), np.abs(y[1:] - y[0])
-        distance = dx + dy
-        total = float(distance.sum())
-        wires.append(
-            Wire(
-                length_um=ratio * (width + height),
-                cap_ff=ratio * (across.ff_per_um * width + up.ff_per_um * height),
-                sink_ohm=across.ohm_per_um * dx + up.ohm_per_um * dy,
-                sink_share=distance / total if total else np.full(len(dx), 1 / len(dx)),
-            )
-        )
-    return wires
+    dx, dy = tree.horizontal, tree.vertical
+    edge_ff = across.ff_per_um * dx + up.ff_per_um * dy
+    ohm = across.ohm_per_um * dx + up.ohm_per_um * dy
+    ohm += platform.bend_ohm * ((dx > 0) & (dy > 0))
+    node_ff = edge_ff / 2
+    inner = tree.parent >= 0
+    np.add.at(node_ff, tree.parent[inner], edge_ff[inner] / 2)
+    # The vias of a sink are in its way to its parent, those of the driver in the ways from it.
+    ohm[1:pins] += platform.pin_ohm
+    ohm[tree.parent == 0] += platform.pin_ohm
+    return Wire(length_um=tree.length, node_ff=node_ff, node_ohm=ohm, parent=tree.parent)
 
 
 def write_spef(path: Path, netlist: Netlist, wires: list[Wire]) -> None:
@@ -93,8 +88,9 @@ def write_spef(path: Path, netlist: Netlist, wires: list[Wire]) -> None:
     lines = [spef_header(netlist.top)]
     for net, wire in zip(netlist.nets, wires, strict=True):
         if net.name != CLOCK:
-            sinks = [_node(netlist, sink, drives=False) for sink in net.sinks]
-            lines += net_lines(net.name, _node(netlist, net.driver, drives=True), sinks, wire)
+            ends = [_node(netlist, net.driver, drives=True)]
+            ends += [_node(netlist, sink, drives=False) for sink in net.sinks]
+            lines += net_lines(net.name, ends, wire)
     path.write_text("\n".join(lines), encoding="ascii")
 
 
@@ -103,34 +99,35 @@ def spef_header(top: str) -> str:
     return _HEADER.format(top=top)
 
 
-def net_lines(
-    name: str, driver: str, sinks: list[str], wire: Wire, extra_ff: float = 0
-) -> list[str]:
+def net_lines(name: str, ends: Sequence[str | float], wire: Wire) -> Iterator[str]:
     """One net in SPEF.
 
     Args:
-        driver, sinks: connections as ``*CONN`` lists them: ``*I instance:pin O`` or ``*P port I``.
-        extra_ff: further capacitance at the driver.
+        ends: the driver and the sinks: a connection as ``*CONN`` lists it, ``*I instance:pin O`` or
+            ``*P port I``, or, where there is none, a capacitance in fF in its place.
     """
-    nodes = [connection.split()[1] for connection in (driver, *sinks)]
-    caps = [wire.cap_ff / 2 + extra_ff, *(wire.cap_ff / 2 * wire.sink_share)]
-    return [
-        f"*D_NET {name} {wire.cap_ff + extra_ff:.4f}",
-        "*CONN",
-        driver,
-        *sinks,
-        "*CAP",
-        *(
-            f"{n} {node} {cap:.4f}"
-            for n, (node, cap) in enumerate(zip(nodes, caps, strict=True), 1)
-        ),
-        "*RES",
-        *(
-            f"{n} {nodes[0]} {node} {ohm:.3f}"
-            for n, (node, ohm) in enumerate(zip(nodes[1:], wire.sink_ohm, strict=True), 1)
-        ),
-        "*END\n",
+    connections = [end for end in ends if isinstance(end, str)]
+    nodes = [
+        end.split()[1] if isinstance(end, str) else f"{name}:{index}"
+        for index, end in enumerate(ends, start=1)
     ]
+    nodes += [f"{name}:{index + 1}" for index in range(len(ends), len(wire.node_ff))]
+    caps = wire.node_ff.copy()
+    for index, end in enumerate(ends):
+        if not isinstance(end, str):
+            caps[index] += end
+    yield f"*D_NET {name} {caps.sum():.4f}"
+    yield "*CONN"
+    yield from connections
+    yield "*CAP"
+    yield from (
+        f"{n} {node} {cap:.4f}" for n, (node, cap) in enumerate(zip(nodes, caps, strict=True), 1)
+    )
+    yield "*RES"
+    for index, above in enumerate(wire.parent.tolist()):
+        if above >= 0:
+            yield f"{index} {nodes[above]} {nodes[index]} {wire.node_ohm[index]:.3f}"
+    yield "*END\n"
 
 
 def _node(netlist: Netlist, pin: Pin, *, drives: bool) -> str:

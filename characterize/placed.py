@@ -58,7 +58,12 @@ def content_key(
         "rtl": rtl_digest,
         "scripts": scripts(point, platform),
         "libraries": {name: platform.hashes[name] for name in ("liberty", "cell_lef")},
-        "wires": [vars(platform.horizontal), vars(platform.vertical)],
+        "wires": [
+            vars(platform.horizontal),
+            vars(platform.vertical),
+            platform.pin_ohm,
+            platform.bend_ohm,
+        ],
         "utilization": point.utilization,
         "seed": point.seed,
         "row": [point.operands, point.mode, point.run_terms],
@@ -73,8 +78,8 @@ def flow_digest() -> str:
     here = Path(__file__).parent
     names = (
         "activity", "delays", "lef", "liberty", "netlist", "parasitics", "place", "placed", "power",
-        "power_library", "simulate", "synthesize", "testbench", "testbench_wrapper", "timing",
-        "workload",
+        "power_library", "simulate", "steiner", "synthesize", "testbench", "testbench_wrapper",
+        "timing", "workload",
     )  # fmt: skip
     model = ("encode", "fp_golden", "golden", "operands", "packing", "scratchpad", "streams")
     folder = here.parent / "rtl_gen"

@@ -85,6 +85,8 @@ class Platform:
         clock_slew_ps: transition time of the clock at every register, ps.
         max_fanout: of a net after synthesis.
         horizontal, vertical: layers that placed nets are taken to run on.
+        pin_ohm: of the vias from a pin to the vertical layer.
+        bend_ohm: of the vias between the vertical and the horizontal layer.
         blocks: macros beside the kit's cells, if any.
     """
 
@@ -101,6 +103,8 @@ class Platform:
     max_fanout: int
     horizontal: Layer
     vertical: Layer
+    pin_ohm: float
+    bend_ohm: float
     blocks: Blocks | None = None
 
     def cells(self) -> dict[str, LibraryCell]:
@@ -213,6 +217,8 @@ def _build(path: Path, document: dict[str, Any]) -> Platform:
         max_fanout=int(document["max_fanout"]),
         horizontal=layers[signal["horizontal"]],
         vertical=layers[signal["vertical"]],
+        pin_ohm=float(signal["pin_ohm"]),
+        bend_ohm=float(signal["bend_ohm"]),
     )
 
 

@@ -154,19 +154,15 @@ def _spef(netlist: Netlist, platform: Platform, wires: list[Wire]) -> Iterator[s
             driver = f"*I driver{index}:{platform.roles['driver']['pin']} O"
         else:
             driver = f"*I {netlist.instances[net.driver.cell]}:{net.driver.name} O"
-        inner = [sink.cell >= 0 for sink in net.sinks]
-        sinks = [f"*I {netlist.instances[s.cell]}:{s.name} I" for s in net.sinks if s.cell >= 0]
-        ports = len(inner) - len(sinks)
-        # What a sink that is a port saw of the wire stands at the driver, with the port's load.
-        outer_ff = wire.cap_ff / 2 * float(sum(wire.sink_share[[not i for i in inner]]))
-        kept = Wire(
-            length_um=wire.length_um,
-            cap_ff=wire.cap_ff,
-            sink_ohm=wire.sink_ohm[inner],
-            sink_share=wire.sink_share[inner],
-        )
-        extra_ff = ports * platform.load_ff + outer_ff
-        yield from net_lines(_net_name(index, net), driver, sinks, kept, extra_ff)
+        # A sink that is a port is no instance of this netlist: its load stands in its place.
+        ends: list[str | float] = [driver]
+        ends += [
+            f"*I {netlist.instances[sink.cell]}:{sink.name} I"
+            if sink.cell >= 0
+            else platform.load_ff
+            for sink in net.sinks
+        ]
+        yield from net_lines(_net_name(index, net), ends, wire)
 
 
 def _activity_lines(

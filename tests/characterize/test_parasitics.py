@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from characterize.netlist import Net, Netlist, Pin
-from characterize.parasitics import estimate_wires, steiner_ratio, write_spef
+from characterize.parasitics import _wire, estimate_wires, net_lines, write_spef
 from characterize.place import Placement, place
 from characterize.platform import load_platform
+from characterize.steiner import steiner_trees
 
 NETLIST = Netlist(
     top="t",
@@ -45,13 +46,31 @@ def test_a_two_pin_net_is_as_long_as_the_way_between_its_pins() -> None:
         dy = abs(1.4 + (inverter.height_um - ay if flipped else ay) - zy)
         assert wire.length_um == pytest.approx(dx + dy)
         assert wire.cap_ff == pytest.approx(0.0752 * dx + 0.0808 * dy)
-        assert wire.sink_ohm[0] == pytest.approx(3.57 * dx + 3.57 * dy)
+        # A via at each pin, and one at the bend.
+        assert wire.node_ohm.tolist() == [0, pytest.approx(3.57 * dx + 3.57 * dy + 5 + 5 + 5)]
 
 
-def test_the_steiner_ratio_is_the_published_table_and_grows() -> None:
-    assert [steiner_ratio(pins) for pins in (2, 3, 4, 10, 50)] == [1, 1, 1.0828, 1.4493, 2.7933]
-    ratios = [steiner_ratio(pins) for pins in range(2, 200)]
-    assert ratios == sorted(ratios)
+def test_a_branching_net_is_a_tree_of_resistors() -> None:
+    """A driver and two sinks around one Steiner point, by hand: 2 + 3 + 4 um of wire."""
+    tree = steiner_trees([(np.array([0.0, 5.0, 2.0]), np.array([0.0, 0.0, 4.0]))])[0]
+    wire = _wire(tree, 3, load_platform())
+    assert wire.length_um == 9
+    assert wire.parent.tolist() == [-1, 3, 3, 0]
+    assert wire.node_ohm.tolist() == pytest.approx([0, 3 * 3.57 + 5, 4 * 3.57 + 5, 2 * 3.57 + 5])
+    ways = 3 * 0.0752, 4 * 0.0808, 2 * 0.0752
+    halves = [ways[2] / 2, ways[0] / 2, ways[1] / 2, sum(ways) / 2]
+    assert wire.node_ff.tolist() == pytest.approx(halves)
+
+
+def test_a_sink_that_is_no_connection_leaves_its_load() -> None:
+    tree = steiner_trees([(np.array([0.0, 5.0, 2.0]), np.array([0.0, 0.0, 4.0]))])[0]
+    wire = _wire(tree, 3, load_platform())
+    lines = list(net_lines("n", ["*I a:Z O", 7.0, "*I b:A I"], wire))
+    assert lines[1:4] == ["*CONN", "*I a:Z O", "*I b:A I"]
+    caps = {line.split()[1]: float(line.split()[2]) for line in lines[5:9]}
+    assert list(caps) == ["a:Z", "n:2", "b:A", "n:4"]
+    assert caps["n:2"] == pytest.approx(wire.node_ff[1] + 7, abs=1e-4)
+    assert float(lines[0].split()[2]) == pytest.approx(wire.cap_ff + 7, abs=1e-4)
 
 
 def test_spef_capacitances_add_up_to_each_net(tmp_path: Path) -> None:
