@@ -17,7 +17,7 @@ _TRIPLE = re.compile(r"\((-?\d+\.\d+):(?:-?\d+\.\d+)?:(-?\d+\.\d+)\)")
 
 
 def read_delays(path: Path, netlist: Netlist, platform: Platform) -> dict[str, float]:
-    """One delay for each instance but clock gates, in ns: the mean over its arcs and both edges.
+    """One delay for each instance, in ns: the mean over its arcs and both edges.
 
     Loads of wires and slews are in it; the time that a change takes along a wire is not.
 
@@ -36,7 +36,7 @@ def read_delays(path: Path, netlist: Netlist, platform: Platform) -> dict[str, f
     library = platform.cells()
     delays = {}
     for name, kind in zip(netlist.instances, netlist.kinds, strict=True):
-        if library[kind].clock_gate or not library[kind].inputs:
+        if not library[kind].inputs:
             continue
         arcs = sums.get(name)
         if not arcs:

@@ -60,24 +60,29 @@ class Point:
 
 #: Metrics of a measured point, in the order of the dataset, and what they are.
 METRICS = {
-    "area_um2": "cell area after synthesis, from the Liberty file",
+    "area_um2": "cell area after buffering and clock tree, from the Liberty file",
     "core_area_um2": "area of the rows that the cells were placed on",
     "cells": "standard cells",
     "registers": "flip-flops",
     "latches": "latches of the scratchpads",
     "macros": "SRAM macros",
     "clock_gates": "clock-gating cells",
-    "critical_path_ps": "longest path between registers, setup included; ideal clock",
+    "clock_buffers": "buffers of the clock tree",
+    "buffers": "buffers that were added for the loads after placement",
+    "critical_path_ps": "longest path between registers, setup and skew included",
     "slack_ps": "worst setup slack at the period, inputs and outputs included",
-    "hold_slack_ps": "worst hold slack; ideal clock",
+    "hold_slack_ps": "worst hold slack",
+    "clock_insertion_ps": "from the clock port to the later of the registers with the largest skew",
+    "clock_skew_ps": "largest skew between registers with a path between them",
     "leakage_uw": "leakage power",
     "dynamic_power_uw": "internal and switching power in the compute window",
     "register_power_uw": "the part of the flip-flops",
     "clock_gate_power_uw": "the part of the clock gates",
+    "clock_tree_power_uw": "the part of the buffers of the clock tree",
     "memory_power_uw": "the part of the SRAM macros",
     "logic_power_uw": "the part of all other cells",
     "energy_per_mac_pj": "dynamic energy of the compute window over its multiply-accumulates",
-    "wirelength_um": "estimated wire of all nets but the clock",
+    "wirelength_um": "Steiner trees of all nets",
     "slew_violations": "pins above the slew limit",
     "load_violations": "outputs above their load limit",
     "window_macs": "multiply-accumulates in the compute window",
@@ -86,7 +91,10 @@ METRICS = {
 }
 
 #: Steps of the flow that are timed.
-STEPS = ("rtl", "synthesis", "placement", "parasitics", "timing", "simulation", "activity", "power")
+STEPS = (
+    "rtl", "synthesis", "placement", "repair", "parasitics", "timing", "simulation", "activity",
+    "power",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,3 +144,44 @@ def _net_names(module: Mapping[str, Any]) -> dict[object, str]:
         for index, bit in enumerate(entry["bits"]):
             names[bit] = port if len(entry["bits"]) == 1 else f"{port}[{index}]"
     return names
+
+
+def verilog_text(netlist: Netlist, platform: Platform) -> str:
+    """The netlist as structural Verilog, with an instance's pins on lines of their own."""
+    library = platform.cells()
+    pins: list[list[str]] = [[] for _ in netlist.instances]
+    directions = {}
+    wires, assigns = [], []
+    for net in netlist.nets:
+        ports = [end.name for end in (net.driver, *net.sinks) if end.cell < 0]
+        name = net.name if net.name in ports or not ports else ports[0]
+        if not ports:
+            wires.append(f"  wire {name};")
+        for end in (net.driver, *net.sinks):
+            if end.cell >= 0:
+                pins[end.cell].append(f"    .{end.name}({name})")
+            else:
+                directions[end.name] = "input" if end is net.driver else "output"
+                if end.name != name:
+                    assigns.append(f"  assign {end.name} = {name};")
+    lines = [f"module {netlist.top} ("]
+    buses = _buses(netlist.ports)
+    lines.append(",\n".join(f"  {bus}" for bus in buses))
+    lines.append(");")
+    for bus, width in buses.items():
+        first = bus if width is None else f"{bus}[0]"
+        span = "" if width is None else f"[{width - 1}:0] "
+        lines.append(f"  {directions.get(first, 'input')} {span}{bus};")
+    lines += wires + assigns
+    for instance, kind, connections in zip(netlist.instances, netlist.kinds, pins, strict=True):
+        lines.append(f"  {library[kind].name} {instance} (\n" + ",\n".join(connections) + "\n  );")
+    return "\n".join([*lines, "endmodule\n"])
+
+
+def _buses(ports: tuple[str, ...]) -> dict[str, int | None]:
+    """Ports by name: bits of a bus, None of a single bit."""
+    buses: dict[str, int | None] = {}
+    for port in ports:
+        bus, bracket, index = port.partition("[")
+        buses[bus] = int(index[:-1]) + 1 if bracket else None
+    return buses

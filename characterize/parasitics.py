@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from characterize.netlist import CLOCK, Netlist, Pin
+from characterize.netlist import Netlist, Pin
 from characterize.place import Placement, pin_positions
 from characterize.platform import Platform
 from characterize.steiner import Tree, steiner_trees
@@ -68,6 +68,13 @@ def estimate_wires(netlist: Netlist, platform: Platform, placement: Placement) -
     ]
 
 
+def net_ff(x: NDArray[np.float64], y: NDArray[np.float64], platform: Platform) -> float:
+    """Wire capacitance of one net whose pins stand there, the driver first."""
+    (tree,) = steiner_trees([(x, y)])
+    across, up = platform.horizontal.ff_per_um, platform.vertical.ff_per_um
+    return float(across * tree.horizontal.sum() + up * tree.vertical.sum())
+
+
 def _wire(tree: Tree, pins: int, platform: Platform) -> Wire:
     across, up = platform.horizontal, platform.vertical
     dx, dy = tree.horizontal, tree.vertical
@@ -84,13 +91,12 @@ def _wire(tree: Tree, pins: int, platform: Platform) -> Wire:
 
 
 def write_spef(path: Path, netlist: Netlist, wires: list[Wire]) -> None:
-    """Write the wires as SPEF (fF and Ohm), all but the clock's, which is ideal."""
+    """Write the wires as SPEF (fF and Ohm)."""
     lines = [spef_header(netlist.top)]
     for net, wire in zip(netlist.nets, wires, strict=True):
-        if net.name != CLOCK:
-            ends = [_node(netlist, net.driver, drives=True)]
-            ends += [_node(netlist, sink, drives=False) for sink in net.sinks]
-            lines += net_lines(net.name, ends, wire)
+        ends = [_node(netlist, net.driver, drives=True)]
+        ends += [_node(netlist, sink, drives=False) for sink in net.sinks]
+        lines += net_lines(net.name, ends, wire)
     path.write_text("\n".join(lines), encoding="ascii")
 
 

@@ -60,15 +60,54 @@ def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int
     Raises:
         StepError: if the placer fails.
     """
-    outlines = [platform.macros()[kind] for kind in netlist.kinds]
-    fixed = [platform.cells()[kind].is_macro for kind in netlist.kinds]
-    width = np.array([outline.width_um for outline in outlines])
-    height = np.array([outline.height_um for outline in outlines])
-    row_um = min(outline.height_um for outline in outlines)
-    core_w, core_h = _core(width, height, np.array(fixed), row_um, utilization)
-    port_x, port_y = _spread(len(netlist.ports), core_w, core_h)
+    width, height, fixed = _outlines(netlist, platform)
+    core = _core(width, height, fixed, height.min(), utilization)
     y = np.where(fixed, np.cumsum(height * fixed) - height, 0.0)
+    return _run(netlist, platform, core, (np.zeros_like(y), y), seed, anew=True)
 
+
+def legalize(
+    netlist: Netlist, platform: Platform, placement: Placement, at: tuple[Floats, Floats], seed: int
+) -> Placement:
+    """Place a netlist that has changed again, in the same core, from where its cells stand.
+
+    Args:
+        placement: before the change.
+        at: x and y of the lower left corners, which may overlap.
+
+    Raises:
+        StepError: if the placer fails, or the cells do not fit the core.
+    """
+    width, height, _ = _outlines(netlist, platform)
+    core = placement.width_um, placement.height_um
+    if (width * height).sum() > core[0] * core[1]:
+        raise StepError("the cells do not fit the core any more: the utilization is too high")
+    return _run(netlist, platform, core, at, seed, anew=False)
+
+
+def _outlines(netlist: Netlist, platform: Platform) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Width, height, and whether it is a macro, of each instance."""
+    outlines = [platform.macros()[kind] for kind in netlist.kinds]
+    return (
+        np.array([outline.width_um for outline in outlines]),
+        np.array([outline.height_um for outline in outlines]),
+        np.array([platform.cells()[kind].is_macro for kind in netlist.kinds]),
+    )
+
+
+def _run(
+    netlist: Netlist,
+    platform: Platform,
+    core: tuple[float, float],
+    at: tuple[Floats, Floats],
+    seed: int,
+    *,
+    anew: bool,
+) -> Placement:
+    """Coloquinte: global placement first if ``anew``, else detailed placement alone."""
+    width, height, fixed = _outlines(netlist, platform)
+    core_w, core_h = core
+    port_x, port_y = _spread(len(netlist.ports), core_w, core_h)
     cells = len(netlist.instances)
     ports = len(netlist.ports)
     circuit = coloquinte.Circuit(cells + ports)
@@ -77,8 +116,8 @@ def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int
     circuit.cell_height = [*_units(height), *[0] * ports]
     circuit.cell_is_fixed = [*fixed, *[True] * ports]
     circuit.cell_is_obstruction = [*[True] * cells, *[False] * ports]
-    circuit.cell_x = [*[0] * cells, *_units(port_x)]
-    circuit.cell_y = [*_units(y), *_units(port_y)]
+    circuit.cell_x = [*_units(at[0]), *_units(port_x)]
+    circuit.cell_y = [*_units(at[1]), *_units(port_y)]
     # Rows share power rails: every other row is mirrored, and a cell takes on its row's direction.
     polarity = coloquinte.CellRowPolarity
     circuit.cell_row_polarity = [
@@ -86,19 +125,12 @@ def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int
         *[polarity.ANY] * ports,
     ]
     area = coloquinte.Rectangle(0, _unit(core_w), 0, _unit(core_h))
-    circuit.setup_rows(area, _unit(row_um), True, True)
-    port_index = {name: cells + index for index, name in enumerate(netlist.ports)}
-    for net in netlist.nets:
-        if net.name == CLOCK:
-            continue  # one net to all registers would draw them together
-        ends = (net.driver, *net.sinks)
-        circuit.add_net(
-            [port_index[end.name] if end.cell < 0 else end.cell for end in ends],
-            *zip(*(_offset(end, netlist, platform) for end in ends), strict=True),
-        )
+    circuit.setup_rows(area, _unit(height.min()), True, True)
+    _add_nets(circuit, netlist, platform, anew=anew)
     try:
         parameters = coloquinte.ColoquinteParameters(EFFORT, seed)
-        circuit.place_global(parameters)
+        if anew:
+            circuit.place_global(parameters)
         circuit.place_detailed(parameters)
     except RuntimeError as error:
         raise StepError(f"placement failed: {error}") from None
@@ -113,6 +145,21 @@ def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int
         port_x_um=port_x,
         port_y_um=port_y,
     )
+
+
+def _add_nets(
+    circuit: coloquinte.Circuit, netlist: Netlist, platform: Platform, *, anew: bool
+) -> None:
+    cells = len(netlist.instances)
+    port_index = {name: cells + index for index, name in enumerate(netlist.ports)}
+    for net in netlist.nets:
+        if anew and net.name == CLOCK:
+            continue  # one net to all registers, before the tree, would draw them together
+        ends = (net.driver, *net.sinks)
+        circuit.add_net(
+            [port_index[end.name] if end.cell < 0 else end.cell for end in ends],
+            *zip(*(_offset(end, netlist, platform) for end in ends), strict=True),
+        )
 
 
 def _core(

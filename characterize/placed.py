@@ -12,11 +12,14 @@ from pathlib import Path
 
 from characterize import power, sram, synthesize, timing
 from characterize.activity import read_activity
+from characterize.buffering import repair_loads
+from characterize.clock_tree import build_clock_tree
 from characterize.delays import delayed_netlist, read_delays
+from characterize.layout import Layout
 from characterize.measurement import Measurement, Point
-from characterize.netlist import CLOCK, Netlist
+from characterize.netlist import Netlist, verilog_text
 from characterize.parasitics import Wire, estimate_wires, write_spef
-from characterize.place import place
+from characterize.place import legalize, place
 from characterize.platform import Platform
 from characterize.power import PowerResult
 from characterize.process import StepError
@@ -77,9 +80,9 @@ def flow_digest() -> str:
     """Digest of the Python code of the flow's steps."""
     here = Path(__file__).parent
     names = (
-        "activity", "delays", "lef", "liberty", "netlist", "parasitics", "place", "placed", "power",
-        "power_library", "simulate", "steiner", "synthesize", "testbench", "testbench_wrapper",
-        "timing", "workload",
+        "activity", "buffering", "clock_tree", "delays", "layout", "lef", "liberty", "netlist",
+        "parasitics", "place", "placed", "power", "power_library", "simulate", "steiner",
+        "synthesize", "testbench", "testbench_wrapper", "timing", "workload",
     )  # fmt: skip
     model = ("encode", "fp_golden", "golden", "operands", "packing", "scratchpad", "streams")
     folder = here.parent / "rtl_gen"
@@ -184,6 +187,13 @@ def _run(
         netlist = synthesize.synthesize(folder, platform, STEP_TIMEOUT_S)
     with _timed(seconds, "placement"):
         placement = place(netlist, platform, utilization=point.utilization, seed=point.seed)
+    with _timed(seconds, "repair"):
+        layout = Layout(netlist, platform, placement)
+        buffers = repair_loads(layout)
+        tree = build_clock_tree(layout)
+        netlist = layout.netlist()
+        placement = legalize(netlist, platform, placement, layout.corners(), point.seed)
+        (folder / "netlist.v").write_text(verilog_text(netlist, platform), encoding="utf-8")
     with _timed(seconds, "parasitics"):
         wires = estimate_wires(netlist, platform, placement)
         write_spef(folder / "wires.spef", netlist, wires)
@@ -213,6 +223,8 @@ def _run(
         powered = power.analyse_power(folder, netlist, platform, switching_w, STEP_TIMEOUT_S)
     return {
         **_area_metrics(netlist, platform, placement.core_area_um2, wires),
+        "clock_buffers": tree.buffers,
+        "buffers": buffers,
         **_timing_metrics(point, timed),
         **_power_metrics(powered, window_s, work.size.macs),
         **_window_metrics(simulated, work.size.macs),
@@ -223,12 +235,20 @@ def _output_delay_ps(
     netlist: Netlist, platform: Platform, delays: Mapping[str, float]
 ) -> int | None:
     """From the clock edge to ``psum_out.valid``, where a flip-flop drives it directly."""
-    for net in netlist.nets:
-        if any(sink.cell < 0 and sink.name == "psum_out__valid" for sink in net.sinks):
-            driver = net.driver.cell
-            if driver >= 0 and platform.cells()[netlist.kinds[driver]].is_flop:
-                return round(delays[netlist.instances[driver]] * 1000)
-    return None
+    library = platform.cells()
+    before = {(sink.cell, sink.name): net.driver for net in netlist.nets for sink in net.sinks}
+    driver = before[-1, "psum_out__valid"].cell
+    if driver < 0 or not library[netlist.kinds[driver]].is_flop:
+        return None
+    # Through the clock tree, back to its root.
+    total, pin = 0.0, library[netlist.kinds[driver]].clocked_on
+    while driver >= 0:
+        total += delays[netlist.instances[driver]]
+        driver = before[driver, pin].cell
+        if driver >= 0:
+            kind = library[netlist.kinds[driver]]
+            pin = kind.clock_gate_pins[0] if kind.clock_gate else kind.inputs[0]
+    return round(total * 1000)
 
 
 def _area_metrics(
@@ -250,11 +270,7 @@ def _area_metrics(
         "latches": sum(n for kind, n in counts.items() if library[kind].is_latch),
         "macros": sum(n for kind, n in counts.items() if library[kind].is_macro),
         "clock_gates": sum(n for kind, n in counts.items() if library[kind].clock_gate),
-        "wirelength_um": sum(
-            wire.length_um
-            for net, wire in zip(netlist.nets, wires, strict=True)
-            if net.name != CLOCK
-        ),
+        "wirelength_um": sum(wire.length_um for wire in wires),
         "load_violations": load_violations,
     }
 
@@ -265,6 +281,8 @@ def _timing_metrics(point: Point, timed: TimingResult) -> dict[str, float]:
         "slack_ps": timed.slack_ps,
         "hold_slack_ps": timed.hold_slack_ps,
         "slew_violations": timed.slew_violations,
+        "clock_insertion_ps": timed.insertion_ps,
+        "clock_skew_ps": timed.skew_ps,
     }
 
 

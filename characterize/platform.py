@@ -32,7 +32,9 @@ _KEYS = {
 }
 
 _ROLES = {
-    "clock_gate": ("cell", "clock", "enable", "gated_clock"),
+    "clock_gate": ("cell", "clock", "enable", "gated_clock", "larger"),
+    "clock_buffer": ("cell", "input", "output"),
+    "buffer": ("cells", "input", "output"),
     "flop": ("cell", "clock", "data", "output"),
     "latch": ("cell", "gate", "data", "output"),
     "tie_high": ("cell", "pin"),
@@ -76,9 +78,10 @@ class Platform:
         name, corner: for the record.
         liberty, cell_lef: paths of the kit's files.
         hashes: SHA-256 of each file, and of the platform's own description, by name.
-        roles: the cells with a role: ``clock_gate``, ``flop``, ``latch``, ``tie_high``,
-            ``tie_low``, ``and2``, ``or2``, ``driver``, each with its cell under ``cell`` and its
-            pins.
+        roles: the cells with a role: ``clock_gate`` (with those of more drive under ``larger``),
+            ``clock_buffer``, ``buffer`` (all sizes under ``cells``, the weakest first), ``flop``,
+            ``latch``, ``tie_high``, ``tie_low``, ``and2``, ``or2``, ``driver``, each with its cell
+            under ``cell`` and its pins.
         voltage_v: supply.
         load_ff: capacitance on every output, fF.
         max_slew_ps: transition time limit, ps.

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from characterize.activity import Activity
+from characterize.clock_tree import CLOCK_BUFFER
 from characterize.liberty import LibraryCell
 from characterize.netlist import CLOCK, Net, Netlist, Pin
 from characterize.parasitics import Wire, net_lines, spef_header
@@ -29,8 +30,9 @@ from characterize.platform import Platform
 from characterize.process import StepError
 from characterize.timing import run_sta
 
-#: Groups that instances are summed up in: flip-flops and latches, clock gates, macros, the rest.
-GROUPS = ("register", "clock_gate", "memory", "logic")
+#: Groups that instances are summed up in: flip-flops and latches, clock gates, buffers of the clock
+#: tree, macros, the rest.
+GROUPS = ("register", "clock_gate", "clock_tree", "memory", "logic")
 
 #: OpenSTA's switching power may differ from C V^2 / 2 times the toggles by this much: it takes
 #: the larger of a pin's capacitances for rising and falling edges, and rounds.
@@ -42,10 +44,14 @@ read_liberty power_cells.lib
 {read_macros}read_verilog power.v
 link_design {top}
 create_clock -name clk -period {period_ns} [get_ports clk]
-set_clock_transition {slew_ns} [get_clocks clk]
+set_propagated_clock [get_clocks clk]
 set_input_transition {slew_ns} [get_ports clk]
 read_spef power.spef
-set_disable_timing -from {gate[clock]} -to {gate[gated_clock]} [get_lib_cells */{gate[cell]}]
+foreach gate {{{gates}}} {{
+  foreach cell [get_lib_cells -quiet */$gate] {{
+    set_disable_timing -from {gate[clock]} -to {gate[gated_clock]} $cell
+  }}
+}}
 proc gated {{pins}} {{
   foreach pin $pins {{ set_input_delay 0 -clock clk [get_pins $pin] }}
 }}
@@ -81,13 +87,15 @@ class PowerResult:
 
 def scripts(platform: Platform, period_ps: int) -> dict[str, str]:
     """``power.tcl``; it reads the files that ``write_power_inputs`` makes."""
+    gate = platform.roles["clock_gate"]
     return {
         "power.tcl": _SCRIPT.format(
             read_macros="read_liberty power_macros.lib\n" if platform.blocks else "",
             top=_TOP,
             period_ns=period_ps / 1000,
             slew_ns=platform.clock_slew_ps / 1000,
-            gate=platform.roles["clock_gate"],
+            gate=gate,
+            gates=" ".join((gate["cell"], *gate["larger"])),
         )
     }
 
@@ -149,8 +157,8 @@ def _spef(netlist: Netlist, platform: Platform, wires: list[Wire]) -> Iterator[s
     yield spef_header(_TOP)
     for index, (net, wire) in enumerate(zip(netlist.nets, wires, strict=True)):
         if net.name == CLOCK:
-            continue
-        if net.driver.cell < 0:
+            driver = f"*P {CLOCK} I"
+        elif net.driver.cell < 0:
             driver = f"*I driver{index}:{platform.roles['driver']['pin']} O"
         else:
             driver = f"*I {netlist.instances[net.driver.cell]}:{net.driver.name} O"
@@ -173,6 +181,7 @@ def _activity_lines(
     connected: set[tuple[int, str]] = set()
     seen_by_driver: dict[tuple[int, str], Activity] = {}
     gated: list[str] = []
+    driven = {net.driver.cell: net for net in netlist.nets if net.driver.cell >= 0}
     for net in netlist.nets:
         seen = activity[net.name]
         ends = [end for end in (net.driver, *net.sinks) if end.cell >= 0]
@@ -180,7 +189,7 @@ def _activity_lines(
         if net.driver.cell >= 0:
             seen_by_driver[net.driver.cell, net.driver.name] = seen
             if library[netlist.kinds[net.driver.cell]].clock_gate:
-                gated += _gated_outputs(net, netlist, platform)
+                gated += _gated_outputs(net, netlist, platform, driven)
         if net.name != CLOCK:
             yield _annotation([_pin(netlist, end) for end in ends], seen, cycles)
     # A flip-flop's unconnected output toggles with the connected one.
@@ -197,14 +206,22 @@ def _activity_lines(
     yield f"gated {{{' '.join(gated)}}}"
 
 
-def _gated_outputs(net: Net, netlist: Netlist, platform: Platform) -> list[str]:
-    """The output pins of the flip-flops and latches on a gated clock."""
-    return [
-        f"{netlist.instances[sink.cell]}/{output}"
-        for sink in net.sinks
-        if sink.cell >= 0
-        for output in platform.cells()[netlist.kinds[sink.cell]].outputs
-    ]
+def _gated_outputs(
+    net: Net, netlist: Netlist, platform: Platform, driven: Mapping[int, Net]
+) -> list[str]:
+    """The output pins of the buffers, flip-flops and latches on a gated clock.
+
+    Args:
+        driven: the net of each cell with one.
+    """
+    found = []
+    for sink in net.sinks:
+        instance = netlist.instances[sink.cell]
+        outputs = platform.cells()[netlist.kinds[sink.cell]].outputs
+        found += [f"{instance}/{output}" for output in outputs]
+        if instance.startswith(CLOCK_BUFFER):
+            found += _gated_outputs(driven[sink.cell], netlist, platform, driven)
+    return found
 
 
 def _pin(netlist: Netlist, end: Pin) -> str:
@@ -287,7 +304,7 @@ def parse_power(
     for instance, kind in zip(netlist.instances, netlist.kinds, strict=True):
         if instance not in rows:
             raise StepError(f"sta reported no power for instance {instance}")
-        dynamic[_group(library[kind])] += rows[instance][0] + rows[instance][1]
+        dynamic[_group(instance, library[kind])] += rows[instance][0] + rows[instance][1]
         switching += rows[instance][1]
         leakage += rows[instance][2]
     if not math.isclose(switching, expected_switching_w, rel_tol=_SWITCHING_TOLERANCE):
@@ -298,7 +315,9 @@ def parse_power(
     return PowerResult(dynamic_w=dynamic, leakage_w=leakage)
 
 
-def _group(cell: LibraryCell) -> str:
+def _group(instance: str, cell: LibraryCell) -> str:
+    if instance.startswith(CLOCK_BUFFER):
+        return "clock_tree"
     if cell.is_flop or cell.is_latch:
         return "register"
     return "clock_gate" if cell.clock_gate else "memory" if cell.is_macro else "logic"

@@ -23,7 +23,7 @@ from rtl_gen.streams import filter_words, ifmap_words, psum_words
 
 #: Delay of a cell model that is given none: no race is decided by order.
 CELL_DELAY_NS = 0.1
-#: Clock gates are quicker than flip-flops, so that gated and free flip-flops see one edge.
+#: The same of clock gates: quicker than flip-flops, so that gated and free ones see one edge.
 CLOCK_GATE_DELAY_NS = 0.01
 #: Simulated clock period: longer than any path, so that a missed period is a matter of timing
 #: analysis, not of the sums.
@@ -225,7 +225,8 @@ def cell_models(cells: Iterable[LibraryCell]) -> str:
 
 def _cell_model(cell: LibraryCell) -> str:
     outputs = list(cell.outputs)
-    parameter = "" if cell.clock_gate else f" #(parameter real DELAY_NS = {CELL_DELAY_NS})"
+    default = CLOCK_GATE_DELAY_NS if cell.clock_gate else CELL_DELAY_NS
+    parameter = f" #(parameter real DELAY_NS = {default})"
     if size := sram_size(cell.name):
         return sram_module(*size, parameters=parameter, delay="#DELAY_NS ")
     lines = [f"module {cell.name}{parameter}({', '.join([*cell.inputs, *outputs])});"]
@@ -236,7 +237,7 @@ def _cell_model(cell: LibraryCell) -> str:
         lines += [
             "  reg enabled;",
             f"  always @* if (!{clock}) enabled = {enable};",
-            f"  assign #{CLOCK_GATE_DELAY_NS} {outputs[0]} = {clock} & enabled;",
+            f"  assign #DELAY_NS {outputs[0]} = {clock} & enabled;",
         ]
     elif cell.is_flop:
         true, inverted = cell.state

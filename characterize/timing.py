@@ -26,6 +26,13 @@ read_liberty cells.lib
 link_design {top}
 read_sdc timing.sdc
 read_spef wires.spef
+set_propagated_clock [get_clocks clk]
+# The registers outside are as far from the root of the clock as those inside.
+with_output_to_variable skew {{ report_clock_skew -digits 5 }}
+puts "peforge skew_begins\n$skew\npeforge skew_ends"
+set late [set early 0]
+regexp {{\\^\\s+([0-9.]+)\\s+\\S+ \\^\\s+([0-9.]+)}} $skew all late early
+set_clock_latency [expr ($late + $early) / 2] [get_clocks io]
 set latches [all_registers -data_pins -level_sensitive]
 foreach pin $latches {{ set borrows([get_property $pin full_name]) 1 }}
 proc worst {{name args}} {{
@@ -54,7 +61,7 @@ write_sdf delays.sdf
 if {{[llength $latches]}} {{
   set period [get_property [get_clocks clk] period]
   create_clock -name clk -period $period -waveform {{0 0.001}} [get_ports clk]
-  set_clock_transition {slew} [get_clocks clk]
+  set_propagated_clock [get_clocks clk]
   set end [lindex [find_timing_paths -path_delay max -to $latches] 0]
   puts "peforge latch_slack_ns [expr $period - 2 * (0.001 - [get_property $end slack])]"
 }}
@@ -65,7 +72,7 @@ exit
 
 @dataclass(frozen=True, kw_only=True)
 class TimingResult:
-    """What OpenSTA found, at the period of the constraints and with an ideal clock.
+    """What OpenSTA found, at the period of the constraints, through the clock tree.
 
     Attributes:
         slack_ps: worst setup slack of all paths, those from inputs and to outputs included.
@@ -73,22 +80,25 @@ class TimingResult:
         register_slack_ps: worst setup slack between registers; the period less this is the least
             cycle time of the paths between them.
         slew_violations: pins above the platform's slew limit.
+        insertion_ps: from the clock port to the register that it reaches last, of the two registers
+            between which the skew is.
+        skew_ps: the largest difference between two registers with a path between them.
     """
 
     slack_ps: float
     hold_slack_ps: float
     register_slack_ps: float
     slew_violations: int
+    insertion_ps: float
+    skew_ps: float
 
 
 def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, str]:
     """``timing.sdc`` and ``timing.tcl``."""
     driver = platform.roles["driver"]
-    # No clock tree yet: the clock arrives everywhere at once, with the slew of a buffered one.
     slew = platform.clock_slew_ps / 1000
     inputs = port_patterns(design, "input")
     environment = (
-        f"set_clock_transition {slew} [get_clocks clk]\n"
         f"set_input_transition {slew} [get_ports clk]\n"
         f"set_driving_cell -lib_cell {driver['cell']} -pin {driver['pin']} "
         f"[get_ports {{{inputs}}}]\n"
@@ -96,7 +106,7 @@ def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, s
         f"set_max_transition {platform.max_slew_ps / 1000} [current_design]\n"
     )
     return {
-        "timing.sdc": sdc_text(design, period_ps) + environment,
+        "timing.sdc": sdc_text(design, period_ps, io_clock="io") + environment,
         "timing.tcl": script(platform, design.name),
     }
 
@@ -104,8 +114,7 @@ def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, s
 def script(platform: Platform, top: str) -> str:
     """``timing.tcl`` for any netlist; its constraints are in ``timing.sdc``."""
     read_macros = "read_liberty macros.lib\n" if platform.blocks else ""
-    slew = platform.clock_slew_ps / 1000
-    return _SCRIPT.format(top=top, read_macros=read_macros, slew=slew)
+    return _SCRIPT.format(top=top, read_macros=read_macros)
 
 
 def analyse_timing(folder: Path, timeout_s: float) -> TimingResult:
@@ -151,13 +160,28 @@ def parse_timing(report: str) -> TimingResult:
     names = ["setup_slack_ns", "hold_slack_ns", "register_slack_ns"]
     if "peforge latch_slack_ns" in report:
         names.append("latch_slack_ns")
+    latest, skew = _clock(report)
     setup, hold, *registers = (_number(report, name) * 1000 for name in names)
     return TimingResult(
         slack_ps=setup,
         hold_slack_ps=hold,
         register_slack_ps=min(registers),
         slew_violations=len(re.findall(r"\(VIOLATED\)\s*$", check[0], flags=re.M)),
+        insertion_ps=latest * 1000,
+        skew_ps=skew * 1000,
     )
+
+
+def _clock(report: str) -> tuple[float, float]:
+    """Latency of the later register and skew, in ns, of the report of OpenSTA."""
+    text = report.partition("peforge skew_begins")[2].partition("peforge skew_ends")[0]
+    number = r"([-+]?\d+\.\d+)"
+    found = re.search(
+        rf"\^\s+{number}\s+\S+ \^\s+{number}\s+{number}\s+{number}\s*$", text, flags=re.M
+    )
+    if found is None:
+        raise StepError("sta reported no clock skew")
+    return float(found[1]), float(found[4])
 
 
 def _number(report: str, name: str) -> float:

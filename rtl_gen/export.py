@@ -154,14 +154,21 @@ def port_patterns(design: PEDesign, direction: str) -> str:
     )
 
 
-def sdc_text(design: PEDesign, period_ps: int) -> str:
-    """Timing constraints: the clock, and a fifth of its period at inputs and at outputs (ns)."""
+def sdc_text(design: PEDesign, period_ps: int, *, io_clock: str = "clk") -> str:
+    """Timing constraints: the clock, and a fifth of its period at inputs and at outputs (ns).
+
+    Args:
+        io_clock: what clocks the registers outside; another than ``clk`` is a clock of the same
+            period without a port.
+    """
     delay = f"{period_ps * IO_SHARE / 1000:.4f}"
     inputs, outputs = (port_patterns(design, direction) for direction in ("input", "output"))
-    return (
-        f"create_clock -name clk -period {period_ps / 1000:.4f} [get_ports clk]\n"
-        f"set_input_delay {delay} -clock clk [get_ports {{{inputs}}}]\n"
-        f"set_output_delay {delay} -clock clk [get_ports {{{outputs}}}]\n"
+    clock = f"create_clock -name clk -period {period_ps / 1000:.4f} [get_ports clk]\n"
+    if io_clock != "clk":
+        clock += f"create_clock -name {io_clock} -period {period_ps / 1000:.4f}\n"
+    return clock + (
+        f"set_input_delay {delay} -clock {io_clock} [get_ports {{{inputs}}}]\n"
+        f"set_output_delay {delay} -clock {io_clock} [get_ports {{{outputs}}}]\n"
     )
 
 
