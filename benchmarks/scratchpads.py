@@ -23,9 +23,10 @@ from amaranth.lib.wiring import In, Out
 from characterize import power, power_library, synthesize, timing
 from characterize.activity import Activity, read_activity
 from characterize.delays import delayed_netlist, read_delays
-from characterize.netlist import Netlist
+from characterize.netlist import Netlist, verilog_text
 from characterize.parasitics import Wire, estimate_wires, write_spef
 from characterize.place import Placement, place
+from characterize.placed import repair
 from characterize.platform import Platform, load_platform
 from characterize.power import PowerResult
 from characterize.process import run_tool
@@ -42,7 +43,7 @@ CLOCK_NS = 40
 _INPUTS = ("write_enable", "read_enable", "write_address", "read_address", "write_data")
 _SDC = """\
 create_clock -name clk -period {period} [get_ports clk]
-set_clock_transition {slew} [get_clocks clk]
+create_clock -name io -period {period}
 set_input_transition {slew} [get_ports clk]
 set_load {load} [all_outputs]
 """
@@ -174,6 +175,9 @@ def build(folder: Path, *, depth: int, width: int, style: str) -> Bench:
     (folder / "cells.lib").symlink_to(platform.liberty)
     netlist = synthesize.synthesize(folder, platform, 600)
     placement = place(netlist, platform, utilization=0.5, seed=1)
+    repaired = repair(netlist, platform, placement, seed=1)
+    netlist, placement = repaired.netlist, repaired.placement
+    (folder / "netlist.v").write_text(verilog_text(netlist, platform))
     wires = estimate_wires(netlist, platform, placement)
     write_spef(folder / "wires.spef", netlist, wires)
     timed = timing.analyse_timing(folder, 600)

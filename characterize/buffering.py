@@ -22,9 +22,9 @@ def repair_loads(layout: Layout) -> int:
     """
     sizes = _sizes(layout.platform)
     before = len(layout.instances)
-    for net in range(len(layout.names)):
+    for net, load in enumerate(layout.loads_ff()):
         if layout.names[net] != CLOCK and not _is_clock(layout, net):
-            _repair(layout, net, sizes)
+            _repair(layout, net, load, sizes)
     return len(layout.instances) - before
 
 
@@ -33,9 +33,8 @@ def _is_clock(layout: Layout, net: int) -> bool:
     return cell is not None and cell.clock_gate
 
 
-def _repair(layout: Layout, net: int, sizes: dict[str, list[LibraryCell]]) -> None:
+def _repair(layout: Layout, net: int, load: float, sizes: dict[str, list[LibraryCell]]) -> None:
     driver = layout.drivers[net]
-    load = layout.load_ff(driver, layout.sinks[net])
     own = layout.cell(driver)
     port = layout.platform.roles["driver"]
     name = port["pin"] if own is None else driver.name

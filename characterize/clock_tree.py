@@ -8,8 +8,6 @@ everywhere, until one is left.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from characterize.layout import Layout, cluster
 from characterize.netlist import CLOCK, Pin
 
@@ -19,35 +17,20 @@ CLOCK_BUFFER = "ctb"
 CLOCK_SHARE = 0.3
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClockTree:
-    """What was added.
-
-    Attributes:
-        buffers: clock buffers.
-        levels: of buffers before the clock gates.
-    """
-
-    buffers: int
-    levels: int
-
-
-def build_clock_tree(layout: Layout) -> ClockTree:
-    """Add the tree to a placed netlist whose clock is one net."""
+def build_clock_tree(layout: Layout) -> int:
+    """Add the tree to a placed netlist whose clock is one net; returns the number of buffers."""
     before = len(layout.instances)
     for net in range(len(layout.names)):
         cell = layout.cell(layout.drivers[net])
         if cell is not None and cell.clock_gate:
             _drive_domain(layout, net)
-    levels = 0
     if CLOCK in layout.names:
         root = layout.names.index(CLOCK)
         gates = [pin for pin in layout.sinks[root] if _is_gate(layout, pin)]
         _add_level(layout, root, [pin for pin in layout.sinks[root] if pin not in gates])
         while len(layout.sinks[root]) > 1:
             _add_level(layout, root, list(layout.sinks[root]))
-            levels += 1
-    return ClockTree(buffers=len(layout.instances) - before, levels=levels)
+    return len(layout.instances) - before
 
 
 def _is_gate(layout: Layout, pin: Pin) -> bool:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from characterize.liberty import LibraryCell
 from characterize.netlist import Net, Netlist, Pin
-from characterize.parasitics import net_ff
+from characterize.parasitics import nets_ff
 from characterize.place import Placement
 from characterize.platform import Platform
 
@@ -66,9 +66,21 @@ class Layout:
 
     def load_ff(self, driver: Pin, sinks: Sequence[Pin]) -> float:
         """What a driver of these sinks would see: pins, and the wire of a Steiner tree."""
-        points = self.at([driver, *sinks])
-        wire = net_ff(points[:, 0], points[:, 1], self.platform)
+        x, y = self.at([driver, *sinks]).T
+        (wire,) = nets_ff([(x, y)], self.platform)
         return wire + sum(map(self.pin_ff, sinks))
+
+    def loads_ff(self) -> list[float]:
+        """``load_ff`` of every net as it is now, all at once."""
+        points = [
+            self.at([driver, *sinks]).T
+            for driver, sinks in zip(self.drivers, self.sinks, strict=True)
+        ]
+        wires = nets_ff([(x, y) for x, y in points], self.platform)
+        return [
+            wire + sum(map(self.pin_ff, sinks))
+            for wire, sinks in zip(wires, self.sinks, strict=True)
+        ]
 
     def buffer(
         self, net: int, sinks: Sequence[Pin], role: Mapping[str, Any], kind: str, name: str

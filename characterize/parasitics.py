@@ -68,11 +68,15 @@ def estimate_wires(netlist: Netlist, platform: Platform, placement: Placement) -
     ]
 
 
-def net_ff(x: NDArray[np.float64], y: NDArray[np.float64], platform: Platform) -> float:
-    """Wire capacitance of one net whose pins stand there, the driver first."""
-    (tree,) = steiner_trees([(x, y)])
+def nets_ff(
+    nets: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]], platform: Platform
+) -> list[float]:
+    """Wire capacitance of nets, each given as x and y of its pins, the driver first."""
     across, up = platform.horizontal.ff_per_um, platform.vertical.ff_per_um
-    return float(across * tree.horizontal.sum() + up * tree.vertical.sum())
+    return [
+        float(across * tree.horizontal.sum() + up * tree.vertical.sum())
+        for tree in steiner_trees(nets)
+    ]
 
 
 def _wire(tree: Tree, pins: int, platform: Platform) -> Wire:

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from characterize import power, sram, synthesize, timing
@@ -19,7 +20,7 @@ from characterize.layout import Layout
 from characterize.measurement import Measurement, Point
 from characterize.netlist import Netlist, verilog_text
 from characterize.parasitics import Wire, estimate_wires, write_spef
-from characterize.place import legalize, place
+from characterize.place import Placement, legalize, place
 from characterize.platform import Platform
 from characterize.power import PowerResult
 from characterize.process import StepError
@@ -188,11 +189,8 @@ def _run(
     with _timed(seconds, "placement"):
         placement = place(netlist, platform, utilization=point.utilization, seed=point.seed)
     with _timed(seconds, "repair"):
-        layout = Layout(netlist, platform, placement)
-        buffers = repair_loads(layout)
-        tree = build_clock_tree(layout)
-        netlist = layout.netlist()
-        placement = legalize(netlist, platform, placement, layout.corners(), point.seed)
+        repaired = repair(netlist, platform, placement, seed=point.seed)
+        netlist, placement = repaired.netlist, repaired.placement
         (folder / "netlist.v").write_text(verilog_text(netlist, platform), encoding="utf-8")
     with _timed(seconds, "parasitics"):
         wires = estimate_wires(netlist, platform, placement)
@@ -223,12 +221,46 @@ def _run(
         powered = power.analyse_power(folder, netlist, platform, switching_w, STEP_TIMEOUT_S)
     return {
         **_area_metrics(netlist, platform, placement.core_area_um2, wires),
-        "clock_buffers": tree.buffers,
-        "buffers": buffers,
+        "clock_buffers": repaired.clock_buffers,
+        "buffers": repaired.buffers,
         **_timing_metrics(point, timed),
         **_power_metrics(powered, window_s, work.size.macs),
         **_window_metrics(simulated, work.size.macs),
     }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repaired:
+    """A netlist whose drivers fit their loads, with a clock tree, placed again.
+
+    Attributes:
+        netlist, placement: the final ones.
+        buffers: added for loads.
+        clock_buffers: of the clock tree.
+    """
+
+    netlist: Netlist
+    placement: Placement
+    buffers: int
+    clock_buffers: int
+
+
+def repair(netlist: Netlist, platform: Platform, placement: Placement, *, seed: int) -> Repaired:
+    """Buffer and resize for the placed loads, build the clock tree, and place what is new.
+
+    Raises:
+        StepError: if the cells do not fit the core any more.
+    """
+    layout = Layout(netlist, platform, placement)
+    buffers = repair_loads(layout)
+    clock_buffers = build_clock_tree(layout)
+    final = layout.netlist()
+    return Repaired(
+        netlist=final,
+        placement=legalize(final, platform, placement, layout.corners(), seed),
+        buffers=buffers,
+        clock_buffers=clock_buffers,
+    )
 
 
 def _output_delay_ps(

@@ -76,39 +76,61 @@ def _grow(points: Floats) -> list[Tree]:
     at = np.zeros((count, 2, nodes))
     at[:, :, :pins] = points
     parent = np.full((count, nodes), -1)
-    # The edges so far, each named by its lower end; the first stands for the root alone.
+    every = np.arange(count)
+    # The edges so far, each named by its lower end; at first the root stands for one.
     edges = np.zeros((count, nodes), dtype=np.int64)
+    # For each pin how near the tree is, and by which edge.
+    distance = np.abs(points - points[:, :, :1]).sum(axis=1)
+    nearest = np.zeros((count, pins), dtype=np.int64)
     joined = np.zeros((count, pins), dtype=bool)
     joined[:, 0] = True
-    every = np.arange(count)
-    used, steiner = 1, pins
+    steiner = pins
     for step in range(pins - 1):
-        lower = edges[:, :used]
-        upper = np.where(parent[every[:, None], lower] < 0, lower, parent[every[:, None], lower])
-        ends = [np.take_along_axis(at, each[:, None, :], axis=2) for each in (lower, upper)]
-        low, high = np.minimum(*ends)[:, :, None], np.maximum(*ends)[:, :, None]
-        near = np.clip(points[..., None], low, high)  # [n, 2, pin, edge]
-        distance = np.abs(near - points[..., None]).sum(axis=1)
-        distance[joined] = np.inf
-        flat = distance.reshape(count, -1).argmin(axis=1)
-        pin, edge = np.divmod(flat, used)
-        child = lower[every, edge]
-        # The edge to `child` is cut at a new node, to which the pin goes.
-        new = np.full(count, steiner)
-        at[every, :, new] = near[every, :, pin, edge]
-        rooted = parent[every, child] < 0
-        # At the root alone there is no edge to cut: the pin goes to the root itself.
-        parent[every, new] = np.where(rooted, -1, parent[every, child])
-        parent[every, child] = np.where(rooted, parent[every, child], new)
-        parent[every, pin] = np.where(rooted, child, new)
+        pin = np.where(joined, np.inf, distance).argmin(axis=1)
+        edge = nearest[every, pin]
+        child = edges[every, edge]
         joined[every, pin] = True
         if step == 0:
+            parent[every, pin] = 0
             edges[:, 0] = pin
+            used = 1
         else:
-            edges[:, used], edges[:, used + 1] = new, pin
+            # The edge to `child` is cut at a new node, to which the pin goes.
+            low, high = _box(at, parent, every, child)
+            at[every, :, steiner] = np.clip(points[every, :, pin], low, high)
+            parent[every, steiner] = parent[every, child]
+            parent[every, child] = steiner
+            parent[every, pin] = steiner
+            edges[:, used], edges[:, used + 1] = steiner, pin
             used += 2
             steiner += 1
+            # A part of an edge is no nearer than the edge was: only the pin's own can be.
+            low, high = _box(at, parent, every, pin)
+            closer = _away(points, low[:, :, None], high[:, :, None])
+            found = closer < distance
+            distance[found] = closer[found]
+            nearest = np.where(found, used - 1, nearest)
+        # Those whose nearest edge was cut look at all edges again.
+        net, lost = np.nonzero((nearest == edge[:, None]) & ~joined)
+        low, high = _box(at, parent, net[:, None], edges[net, :used])
+        again = _away(
+            points[net, :, lost][:, :, None], np.moveaxis(low, -1, 1), np.moveaxis(high, -1, 1)
+        )
+        nearest[net, lost] = again.argmin(axis=1)
+        distance[net, lost] = again.min(axis=1)
     return [_tidy(at[net], parent[net], pins) for net in range(count)]
+
+
+def _box(at: Floats, parent: Ints, net: Ints, lower: Ints) -> tuple[Floats, Floats]:
+    """Lower left and upper right corners of edges; their last axis is x and y."""
+    first, second = at[net, :, lower], at[net, :, parent[net, lower]]
+    return np.minimum(first, second), np.maximum(first, second)
+
+
+def _away(points: Floats, low: Floats, high: Floats) -> Floats:
+    """Distance of points to boxes; x and y are on axis 1."""
+    distance: Floats = np.abs(np.clip(points, low, high) - points).sum(axis=1)
+    return distance
 
 
 def _tidy(at: Floats, parent: Ints, pins: int) -> Tree:

@@ -24,6 +24,13 @@ SDF = """
      (IOPATH A Z (0.030::0.030) (0.020::0.020)))
     (IOPATH B Z (0.050::0.060) (0.040::0.040))
    )))
+ (CELL
+  (CELLTYPE "CLKGATE_X1")
+  (INSTANCE g)
+  (DELAY
+   (ABSOLUTE
+    (IOPATH CK GCK (0.040::0.040) (0.020::0.020))
+   )))
 """
 NETLIST = Netlist(
     top="t", instances=("n7", "g"), kinds=("XOR2_X1", "CLKGATE_X1"), ports=(), nets=()
@@ -33,7 +40,8 @@ NETLIST = Netlist(
 def test_a_delay_is_the_mean_over_arcs_and_edges(tmp_path: Path) -> None:
     (tmp_path / "d.sdf").write_text(SDF)
     delays = read_delays(tmp_path / "d.sdf", NETLIST, load_platform())
-    assert delays == {"n7": pytest.approx((0.030 + 0.020 + 0.060 + 0.040) / 4, abs=6e-4)}
+    mean = (0.030 + 0.020 + 0.060 + 0.040) / 4
+    assert delays == {"n7": pytest.approx(mean, abs=6e-4), "g": pytest.approx(0.030)}
 
 
 def test_an_instance_without_a_delay_is_named(tmp_path: Path) -> None:

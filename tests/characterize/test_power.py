@@ -6,18 +6,17 @@ import json
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from characterize import power
 from characterize.activity import Activity
 from characterize.campaign import prepare_power_library
 from characterize.netlist import Netlist, read_netlist
-from characterize.parasitics import Wire
 from characterize.platform import Platform, load_platform
 from characterize.process import StepError
 from characterize.store import Store
 from characterize.toolchain import require_tools
+from tests.wires import star
 
 pytestmark = pytest.mark.tool
 
@@ -55,11 +54,7 @@ def run(folder: Path, activity: dict[str, Activity]) -> tuple[dict[str, tuple[fl
     """Energy of each instance in fJ a cycle (internal, switching), and the leakage in W."""
     platform = load_platform()
     netlist = small_netlist(folder, platform)
-    wires = [
-        Wire(length_um=0, cap_ff=1.0, sink_ohm=np.ones(len(net.sinks)),
-             sink_share=np.full(len(net.sinks), 1 / len(net.sinks)))
-        for net in netlist.nets
-    ]  # fmt: skip
+    wires = [star(len(net.sinks)) for net in netlist.nets]
     (folder / "power.tcl").write_text(power.scripts(platform, PERIOD_PS)["power.tcl"])
     library = prepare_power_library(Store(folder / "store"), platform, require_tools()["sta"])
     (folder / "power_cells.lib").symlink_to(library)
