@@ -60,9 +60,9 @@ module tb;
     $dumpfile("activity.vcd");
     $readmemh("inputs.hex", inputs);
     for (cycle = 0; cycle <= {last}; cycle = cycle + 1) begin
+      clk <= #{half} 0;
       #{behind} {{{names}}} = inputs[cycle];
-      #({half} - {behind}) clk = 0;
-      #{half} $display("%h", read_data);
+      #({period} - {behind}) $display("%h", read_data);
       if (cycle == {begin}) $dumpvars(1, dut);
       if (cycle == {end}) $dumpoff;
       clk = 1;
@@ -215,7 +215,9 @@ def simulate(
         connections=", ".join(f".{name}({name})" for name in bits),
         names=", ".join(bits),
         half=clock_ns / 2,
-        behind=clock_ns / 5,
+        period=clock_ns,
+        # Inputs change behind the edge as the registers see it, at the end of the clock tree.
+        behind=clock_ns / 5 + bench.timed.insertion_ps / 1000,
         begin=window[0],
         end=window[1],
     )

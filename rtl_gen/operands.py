@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from rtl_gen import fp_golden
 from rtl_gen.design import PEDesign
 from rtl_gen.encode import encode_weights
 from rtl_gen.errors import require_choice
-from rtl_gen.golden import Primitive, Words, convolve_row
+from rtl_gen.golden import Primitive, Words, convolve_row, wrap
 
 #: Ways to draw operands, and what they are.
 OPERANDS = {
@@ -18,6 +19,7 @@ OPERANDS = {
     "sparse": "as uniform, but every other activation on average is zero",
     "dnn": "rectified normal activations, normal weights (sigma: a third of the largest value)",
     "extremes": "the smallest and largest codes, and those next to zero",
+    "close": "as uniform, but incoming psums nearly cancel what is added to them",
 }
 #: ``fp`` has no uniform codes that make sense as numbers: fraction and sign are uniform, and so is
 #: the exponent, from 2**-8 to 2**7.
@@ -68,6 +70,9 @@ def draw(
         drawn = source.weights((size.filter_width, size.channels, size.filters))
         filters = _without_dropped_terms(design, size, drawn)
     psums = source.psums((size.outputs, size.sums)) if size.chain else None
+    if operands == "close" and size.chain:
+        alone = dataclasses.replace(size, chain=False)
+        psums = source.opposite(convolve_row(design, alone, ifmap, filters, None))
     expected = convolve_row(design, size, ifmap, filters, psums)
     return Workload(size=size, ifmap=ifmap, filters=filters, psums=psums, expected=expected)
 
@@ -123,6 +128,10 @@ class _IntegerDraw:
             return self._generator.choice(np.array([-2 * half, -1, 0, 2 * half - 1]), shape)
         return self._generator.integers(-half, half, shape)
 
+    def opposite(self, sums: Words) -> Words:
+        """The negative of sums, or a number next to it."""
+        return wrap(self._generator.integers(-2, 2, sums.shape) - sums, self._design.psum_bits)
+
 
 class _FpDraw:
     def __init__(
@@ -146,6 +155,19 @@ class _FpDraw:
 
     def psums(self, shape: tuple[int, ...]) -> Words:
         return self._bits(self._sum, shape)
+
+    def opposite(self, sums: Words) -> Words:
+        """The negative of sums, with other low bits, and every other one with another exponent."""
+        form, generator = self._sum, self._generator
+        changed = generator.integers(0, form.fraction_bits + 2, sums.shape)
+        fraction = (sums ^ generator.integers(0, 1 << changed)) & ((1 << form.fraction_bits) - 1)
+        reach = form.fraction_bits + 4
+        away = generator.integers(-reach, reach, sums.shape, endpoint=True)
+        away = np.where(generator.random(sums.shape) < _ZERO_SHARE, 0, away)
+        exponent = ((sums >> form.fraction_bits) & (2 * form.bias + 1)) + away
+        exponent = np.clip(exponent, 0, 2 * form.bias) << form.fraction_bits
+        bits: Words = ~sums & (1 << (form.bits - 1)) | exponent | fraction
+        return bits
 
     def _bits(self, form: fp_golden.FpFormat, shape: tuple[int, ...]) -> Words:
         """Bit patterns of ordinary numbers, or for ``extremes`` of all kinds of numbers."""

@@ -455,9 +455,10 @@ def _plan(design: PEDesign) -> list[tuple[Primitive, str]]:
     # Products alone, and one sum of each: nothing that is wrong can be rounded away.
     for chain in (False, True):
         single = room.primitive(
-            width=1, groups=1, filters=4, outputs=20 if design.family == "fp" else 5, chain=chain
+            width=1, groups=1, filters=4, outputs=60 if design.family == "fp" else 5, chain=chain
         )
         groups += [((single, "extremes"),), ((single, "uniform"),)]
+    groups.append(((single, "close"),))
     for mode in range(design.precision_modes):
         groups.append(((room.primitive(mode=mode, filters=1), "uniform"),))
         groups += [((room.primitive(mode=mode), operands),) for operands in OPERANDS]
