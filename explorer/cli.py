@@ -210,7 +210,9 @@ def characterize(
     seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
     operands: Annotated[
         str,
-        typer.Option("--operands", help="Of the measured row: uniform, sparse, dnn, extremes."),
+        typer.Option(
+            "--operands", help="Of the measured row: uniform, sparse, dnn, extremes, close."
+        ),
     ] = "uniform",
     mode: Annotated[
         int, typer.Option("--mode", help="Run-time precision of the measured row, 0 the full one.")
