@@ -160,8 +160,8 @@ def parse_timing(report: str) -> TimingResult:
     names = ["setup_slack_ns", "hold_slack_ns", "register_slack_ns"]
     if "peforge latch_slack_ns" in report:
         names.append("latch_slack_ns")
-    latest, skew = _clock(report)
     setup, hold, *registers = (_number(report, name) * 1000 for name in names)
+    latest, skew = _clock(report)
     return TimingResult(
         slack_ps=setup,
         hold_slack_ps=hold,

@@ -146,6 +146,8 @@ class _FpDraw:
         if self._operands == "dnn":
             drawn = np.maximum(self._generator.normal(0, 1, shape), 0)
             return fp_golden.encode(self._operand, drawn)
+        if self._operands == "close":
+            return self._at_the_ends(shape)
         return self._bits(self._operand, shape)
 
     def weights(self, shape: tuple[int, ...]) -> Words:
@@ -156,6 +158,19 @@ class _FpDraw:
     def psums(self, shape: tuple[int, ...]) -> Words:
         return self._bits(self._sum, shape)
 
+    def _at_the_ends(self, shape: tuple[int, ...]) -> Words:
+        """Numbers whose exponents are mostly near the smallest or the largest one."""
+        form, generator = self._operand, self._generator
+        reach = fp_golden.format_of_bits(32).fraction_bits + 8
+        low = generator.integers(1, reach, shape)
+        high = generator.integers(2 * form.bias - 3, 2 * form.bias, shape, endpoint=True)
+        anywhere = generator.integers(1, 2 * form.bias, shape, endpoint=True)
+        exponent = np.where(generator.random(shape) < _ZERO_SHARE, low, anywhere)
+        exponent = np.where(generator.random(shape) < _ZERO_SHARE / 2, high, exponent)
+        others = self._bits(form, shape) & ~((2 * form.bias + 1) << form.fraction_bits)
+        bits: Words = others | exponent << form.fraction_bits
+        return bits
+
     def opposite(self, sums: Words) -> Words:
         """The negative of sums, with other low bits, and every other one with another exponent."""
         form, generator = self._sum, self._generator
@@ -165,6 +180,8 @@ class _FpDraw:
         away = generator.integers(-reach, reach, sums.shape, endpoint=True)
         away = np.where(generator.random(sums.shape) < _ZERO_SHARE, 0, away)
         exponent = ((sums >> form.fraction_bits) & (2 * form.bias + 1)) + away
+        anywhere = generator.integers(0, 2 * form.bias, sums.shape, endpoint=True)
+        exponent = np.where(generator.random(sums.shape) < _ZERO_SHARE / 4, anywhere, exponent)
         exponent = np.clip(exponent, 0, 2 * form.bias) << form.fraction_bits
         bits: Words = ~sums & (1 << (form.bits - 1)) | exponent | fraction
         return bits

@@ -459,6 +459,10 @@ def _plan(design: PEDesign) -> list[tuple[Primitive, str]]:
         )
         groups += [((single, "extremes"),), ((single, "uniform"),)]
     groups.append(((single, "close"),))
+    if design.family == "fp":  # exponents at both ends, sums that cancel to all degrees
+        for stride in range(1, 13):  # which changes nothing here but the operands
+            longer = dataclasses.replace(single, outputs=70, stride=stride)
+            groups.append(((longer, "close"),))
     for mode in range(design.precision_modes):
         groups.append(((room.primitive(mode=mode, filters=1), "uniform"),))
         groups += [((room.primitive(mode=mode), operands),) for operands in OPERANDS]
