@@ -278,7 +278,8 @@ def test_the_text_depends_on_design_and_seed_alone() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_text_is_small_and_no_system_verilog(name: str) -> None:
     text = selftest.testbench_text(PEDesign.preset(name))
-    assert len(text) < 100_000
+    # Floating-point additions take many operands to try.
+    assert len(text) < (200_000 if name in ("BF16", "FP32") else 100_000)
     assert not re.search(r"\b(logic|always_ff|always_comb|int|bit|string)\b(?!.*//)", code(text))
     assert set(re.findall(r"\$\w+", code(text))) == {
         "$display", "$dumpfile", "$dumpvars", "$finish", "$finish_and_return", "$sformat", "$stop",
