@@ -85,7 +85,7 @@ class Platform:
         voltage_v: supply.
         load_ff: capacitance on every output, fF.
         max_slew_ps: transition time limit, ps.
-        clock_slew_ps: transition time of the clock at every register, ps.
+        clock_slew_ps: transition time of the clock at its port, ps.
         max_fanout: of a net after synthesis.
         horizontal, vertical: layers that placed nets are taken to run on.
         pin_ohm: of the vias from a pin to the vertical layer.
