@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from characterize.clock_tree import CLOCK_BUFFER
 from characterize.layout import Layout, cluster
 from characterize.liberty import LibraryCell
 from characterize.netlist import CLOCK
@@ -20,7 +21,7 @@ def repair_loads(layout: Layout) -> int:
     A driver gets the smallest size of its cell that carries its load. Where none does, sinks that
     stand close together get a buffer of their own, and so on up to the driver.
     """
-    sizes = _sizes(layout.platform)
+    sizes = sizes_of(layout.platform)
     before = len(layout.instances)
     for net, load in enumerate(layout.loads_ff()):
         if layout.names[net] != CLOCK and not _is_clock(layout, net):
@@ -29,8 +30,11 @@ def repair_loads(layout: Layout) -> int:
 
 
 def _is_clock(layout: Layout, net: int) -> bool:
-    cell = layout.cell(layout.drivers[net])
-    return cell is not None and cell.clock_gate
+    driver = layout.drivers[net]
+    cell = layout.cell(driver)
+    return cell is not None and (
+        cell.clock_gate or layout.instances[driver.cell].startswith(CLOCK_BUFFER)
+    )
 
 
 def _repair(layout: Layout, net: int, load: float, sizes: dict[str, list[LibraryCell]]) -> None:
@@ -77,7 +81,7 @@ def add_tree(layout: Layout, net: int, limit_ff: float) -> None:
             layout.kinds[layout.drivers[behind].cell] = (fits or buffers[-1:])[0].name
 
 
-def _sizes(platform: Platform) -> dict[str, list[LibraryCell]]:
+def sizes_of(platform: Platform) -> dict[str, list[LibraryCell]]:
     """For each cell with outputs, those of the same function and pins, the weakest first."""
     library = platform.cells().values()
     groups: dict[object, list[LibraryCell]] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.context
@@ -23,7 +24,7 @@ from characterize.process import die_with_parent
 from characterize.store import Store
 from characterize.toolchain import Tool, require_tools
 from rtl_gen.atomic import write_bytes
-from rtl_gen.export import rtlil_text
+from rtl_gen.export import rtlil_choices
 from rtl_gen.source import code_digest
 
 Outcome = Literal["done", "failed", "cached"]
@@ -113,7 +114,8 @@ class Campaign:
         ).hexdigest()
         digest = self.store.remembered_rtl(memo)
         if digest is None:
-            digest = hashlib.sha256(rtlil_text(point.design).encode()).hexdigest()
+            text = json.dumps(rtlil_choices(point.design))
+            digest = hashlib.sha256(text.encode()).hexdigest()
             self.store.remember_rtl(memo, digest)
         return content_key(point, digest, self.platform, self.tools)
 
@@ -151,8 +153,9 @@ class Campaign:
         ended = f"was killed by signal {-code}" if code and code < 0 else f"exited with {code}"
         reason = f"the process of this point {ended}"
         failure = record(
-            point, key, self.platform, self.tools, reason=reason, metrics={}, seconds={}
-        )
+            point, key, self.platform, self.tools,
+            reason=reason, metrics={}, seconds={}, choices={},
+        )  # fmt: skip
         self.store.put(failure, self.store.work_folder())
         return failure
 

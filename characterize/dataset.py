@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from characterize.measurement import METRICS, STEPS, Measurement, Point
+from characterize.measurement import CHOICES, METRICS, STEPS, Measurement, Point
 from rtl_gen.atomic import write_text
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
@@ -16,7 +16,8 @@ from rtl_gen.space import POINT_COLUMNS
 #: Columns in front of the metrics.
 _IDENTITY = ("name", "digest", *POINT_COLUMNS, "utilization", "seed", "operands", "mode",
              "run_terms", "flow", "platform", "corner",
-             "activity_model", "key", "status", "reason")  # fmt: skip
+             "activity_model", "key", "status", "reason",
+             *(f"chosen_{name}" for name in CHOICES))  # fmt: skip
 COLUMNS = (*_IDENTITY, *METRICS, *(f"seconds_{step}" for step in STEPS))
 
 
@@ -42,6 +43,7 @@ def dataset_table(points: Sequence[Point], measurements: Sequence[Measurement]) 
                 "key": measurement.key,
                 "status": measurement.status,
                 "reason": measurement.reason,
+                **{f"chosen_{name}": choice for name, choice in measurement.choices.items()},
                 **measurement.metrics,
                 **{f"seconds_{step}": s for step, s in measurement.seconds.items()},
             }

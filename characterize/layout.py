@@ -43,7 +43,8 @@ class Layout:
                 strict=True,
             )
         )
-        self._added = 0
+        # Names that are not taken, also if there have been changes before.
+        self._added = len(netlist.instances)
 
     def _size(self, kind: str) -> tuple[float, float]:
         outline = self.platform.macros()[kind]

@@ -69,9 +69,12 @@ METRICS = {
     "clock_gates": "clock-gating cells",
     "clock_buffers": "buffers of the clock tree",
     "buffers": "buffers that were added for the loads after placement",
+    "hold_buffers": "buffers that were added against changes that come too early",
     "critical_path_ps": "longest path between registers, setup and skew included",
     "slack_ps": "worst setup slack at the period, inputs and outputs included",
     "hold_slack_ps": "worst hold slack",
+    "least_period_ps": "smallest period without negative setup slack, by search",
+    "fmax_mhz": "the frequency of that period; 0 if hold, slew or load is violated at it",
     "clock_insertion_ps": "from the clock port to the later of the registers with the largest skew",
     "clock_skew_ps": "largest skew between registers with a path between them",
     "leakage_uw": "leakage power",
@@ -90,10 +93,12 @@ METRICS = {
     "row_cycles": "clock cycles of the whole primitive, as simulated",
 }
 
+#: What the flow may choose.
+CHOICES = ("multiplier", "effort")
+
 #: Steps of the flow that are timed.
 STEPS = (
-    "rtl", "synthesis", "placement", "repair", "parasitics", "timing", "simulation", "activity",
-    "power",
+    "rtl", "synthesis", "placement", "repair", "timing", "simulation", "activity", "power",
 )  # fmt: skip
 
 
@@ -112,6 +117,8 @@ class Measurement:
         status: ``ok``: the gate netlist reproduced the golden model bit for bit in the simulation
             that its power comes from; else ``failed``.
         reason: of a failure, else "".
+        choices: what the flow chose: architecture of the ``multiplier`` and ``effort`` of the
+            synthesis.
         metrics: every one of ``METRICS``, finite; empty if failed.
         seconds: run time of each step that ran.
     """
@@ -130,6 +137,7 @@ class Measurement:
     tools: Mapping[str, str]
     status: Literal["ok", "failed"]
     reason: str
+    choices: Mapping[str, str]
     metrics: Mapping[str, float]
     seconds: Mapping[str, float]
 

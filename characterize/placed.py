@@ -8,10 +8,10 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from characterize import power, sram, synthesize, timing
+from characterize import power, sram, synthesize, timing, timing_repair
 from characterize.activity import read_activity
 from characterize.buffering import repair_loads
 from characterize.clock_tree import build_clock_tree
@@ -27,7 +27,7 @@ from characterize.process import StepError
 from characterize.simulate import ACTIVITY_MODEL, SimulationResult, cell_models, simulate
 from characterize.timing import TimingResult
 from characterize.toolchain import Tool
-from rtl_gen.export import rtlil_text
+from rtl_gen.export import rtlil_choices
 from rtl_gen.operands import draw
 from rtl_gen.source import code_digest
 
@@ -36,10 +36,12 @@ STEP_TIMEOUT_S = 900.0
 
 #: Left in a point's folder: enough to simulate, time and power its netlist again.
 KEPT = (
-    "abc.constr", "abc.script", "activity.tcl", "branch.v", "cells.v", "delayed.v", "gated_reset.v",
+    "abc.constr", "abc_quick.script", "abc_quickest.script", "abc_small.script", "activity.tcl",
+    "branch.v", "cells.v", "delayed.v", "gated_reset.v",
     "helpers.v", "job.json", "macros.lef", "macros.lib", "netlist.v", "power.log", "power.spef",
     "power.tcl", "power.v", "power_macros.lib", "reset.v", "result.json", "rtl.il", "synth.log",
-    "synth.ys", "tb.v", "timing.log", "timing.sdc", "timing.tcl", "wires.spef",
+    "synth_quick.ys", "synth_quickest.ys", "synth_small.ys", "tb.v", "timing.log", "timing.sdc",
+    "timing.tcl", "timing_repair.log", "timing_repair.tcl", "wires.spef",
 )  # fmt: skip
 
 
@@ -49,6 +51,7 @@ def scripts(point: Point, platform: Platform) -> dict[str, str]:
     return {
         **synthesize.scripts(platform, point.design.name, point.period_ps),
         **timing.scripts(platform, point.design, point.period_ps),
+        **timing_repair.scripts(platform, point.design.name),
         **power.scripts(platform, point.period_ps),
     }
 
@@ -83,7 +86,7 @@ def flow_digest() -> str:
     names = (
         "activity", "buffering", "clock_tree", "delays", "layout", "lef", "liberty", "netlist",
         "parasitics", "place", "placed", "power", "power_library", "simulate", "steiner",
-        "synthesize", "testbench", "testbench_wrapper", "timing", "workload",
+        "synthesize", "testbench", "testbench_wrapper", "timing", "timing_repair", "workload",
     )  # fmt: skip
     model = ("encode", "fp_golden", "golden", "operands", "packing", "scratchpad", "streams")
     folder = here.parent / "rtl_gen"
@@ -111,14 +114,18 @@ def measure(
     seconds: dict[str, float] = {}
     reason = ""
     metrics: dict[str, float] = {}
+    choices: dict[str, str] = {}
     try:
         version = tools["sta"].version
-        metrics = _run(point, platform, version, power_library, folder, seconds)
+        metrics = _run(point, platform, version, power_library, folder, seconds, choices)
     except StepError as error:
         reason = str(error)
     except Exception as error:  # a defect of one point must not end a campaign: it is its reason
         reason = f"{type(error).__name__}: {error}"
-    return record(point, key, platform, tools, reason=reason, metrics=metrics, seconds=seconds)
+    return record(
+        point, key, platform, tools,
+        reason=reason, metrics=metrics, seconds=seconds, choices=choices,
+    )  # fmt: skip
 
 
 def record(
@@ -130,6 +137,7 @@ def record(
     reason: str,
     metrics: Mapping[str, float],
     seconds: Mapping[str, float],
+    choices: Mapping[str, str],
 ) -> Measurement:
     """The measurement of a point by this flow; failed if there is a reason."""
     return Measurement(
@@ -151,6 +159,7 @@ def record(
         tools={name: tool.identity for name, tool in tools.items()},
         status="failed" if reason else "ok",
         reason=reason,
+        choices=choices,
         metrics=metrics,
         seconds=seconds,
     )
@@ -172,12 +181,13 @@ def _run(
     power_library: Path,
     folder: Path,
     seconds: dict[str, float],
+    choices: dict[str, str],
 ) -> dict[str, float]:
-    """The steps, in order; returns the metrics."""
+    """The steps, in order; returns the metrics, and tells what it chose and how long it took."""
     design = point.design
     platform = sram.for_design(platform, design)
     with _timed(seconds, "rtl"):
-        (folder / "rtl.il").write_text(rtlil_text(design), encoding="utf-8")
+        texts = rtlil_choices(design)
         for name, text in scripts(point, platform).items():
             (folder / name).write_text(text, encoding="utf-8")
         (folder / "cells.lib").symlink_to(platform.liberty)
@@ -185,18 +195,17 @@ def _run(
         if platform.blocks and not sta_version.startswith("2.0."):
             shutil.copyfile(folder / "macros.lib", folder / "power_macros.lib")
     with _timed(seconds, "synthesis"):
-        netlist = synthesize.synthesize(folder, platform, STEP_TIMEOUT_S)
+        choice = synthesize.synthesize_smallest(
+            folder, texts, platform, point.period_ps, STEP_TIMEOUT_S
+        )
+        choices.update(multiplier=choice.architecture, effort=choice.effort)
     with _timed(seconds, "placement"):
-        placement = place(netlist, platform, utilization=point.utilization, seed=point.seed)
+        placement = place(choice.netlist, platform, utilization=point.utilization, seed=point.seed)
     with _timed(seconds, "repair"):
-        repaired = repair(netlist, platform, placement, seed=point.seed)
-        netlist, placement = repaired.netlist, repaired.placement
-        (folder / "netlist.v").write_text(verilog_text(netlist, platform), encoding="utf-8")
-    with _timed(seconds, "parasitics"):
-        wires = estimate_wires(netlist, platform, placement)
-        write_spef(folder / "wires.spef", netlist, wires)
+        repaired = repair(choice.netlist, platform, placement, seed=point.seed)
     with _timed(seconds, "timing"):
-        timed = timing.analyse_timing(folder, STEP_TIMEOUT_S)
+        repaired, timed, wires = close_timing(folder, platform, repaired, point)
+        netlist, placement = repaired.netlist, repaired.placement
     with _timed(seconds, "simulation"):
         models = cell_models(platform.cells()[kind] for kind in sorted(netlist.cell_counts()))
         (folder / "cells.v").write_text(models, encoding="utf-8")
@@ -219,11 +228,14 @@ def _run(
         if sta_version == "unknown":
             raise StepError("sta does not tell its version: its power cannot be trusted")
         powered = power.analyse_power(folder, netlist, platform, switching_w, STEP_TIMEOUT_S)
+    areas = _area_metrics(netlist, platform, placement.core_area_um2, wires)
     return {
-        **_area_metrics(netlist, platform, placement.core_area_um2, wires),
+        **areas,
         "clock_buffers": repaired.clock_buffers,
         "buffers": repaired.buffers,
+        "hold_buffers": repaired.hold_buffers,
         **_timing_metrics(point, timed),
+        "fmax_mhz": fmax_mhz(timed, areas["load_violations"]),
         **_power_metrics(powered, window_s, work.size.macs),
         **_window_metrics(simulated, work.size.macs),
     }
@@ -237,12 +249,14 @@ class Repaired:
         netlist, placement: the final ones.
         buffers: added for loads.
         clock_buffers: of the clock tree.
+        hold_buffers: added against changes that come too early.
     """
 
     netlist: Netlist
     placement: Placement
     buffers: int
     clock_buffers: int
+    hold_buffers: int = 0
 
 
 def repair(netlist: Netlist, platform: Platform, placement: Placement, *, seed: int) -> Repaired:
@@ -260,6 +274,53 @@ def repair(netlist: Netlist, platform: Platform, placement: Placement, *, seed: 
         placement=legalize(final, platform, placement, layout.corners(), seed),
         buffers=buffers,
         clock_buffers=clock_buffers,
+    )
+
+
+def close_timing(
+    folder: Path, platform: Platform, repaired: Repaired, point: Point
+) -> tuple[Repaired, TimingResult, list[Wire]]:
+    """Time a placed netlist, and repair it as long as that helps; the best is left in ``folder``.
+
+    Returns:
+        The netlist, its timing and its wires.
+
+    Raises:
+        StepError: if OpenSTA fails, or the repaired cells do not fit the core.
+    """
+
+    def timing_of(candidate: Repaired) -> tuple[Repaired, TimingResult, list[Wire]]:
+        text = verilog_text(candidate.netlist, platform)
+        (folder / "netlist.v").write_text(text, encoding="utf-8")
+        wires = estimate_wires(candidate.netlist, platform, candidate.placement)
+        write_spef(folder / "wires.spef", candidate.netlist, wires)
+        return candidate, timing.analyse_timing(folder, point.period_ps, STEP_TIMEOUT_S), wires
+
+    best = last = timing_of(repaired)
+    for _ in range(timing_repair.ROUNDS):
+        if timing_repair.shortfall_ps(last[1]) == 0:
+            break
+        proposal = timing_repair.propose(folder, STEP_TIMEOUT_S)
+        if proposal.empty:
+            break
+        last = timing_of(_with(last[0], proposal, platform, point.seed))
+        if timing_repair.shortfall_ps(last[1]) < timing_repair.shortfall_ps(best[1]):
+            best = last
+    return best if best is last else timing_of(best[0])
+
+
+def _with(
+    repaired: Repaired, proposal: timing_repair.Proposal, platform: Platform, seed: int
+) -> Repaired:
+    """The netlist changed as proposed, and placed again."""
+    layout = Layout(repaired.netlist, platform, repaired.placement)
+    added = timing_repair.apply(layout, proposal)
+    final = layout.netlist()
+    return replace(
+        repaired,
+        netlist=final,
+        placement=legalize(final, platform, repaired.placement, layout.corners(), seed),
+        hold_buffers=repaired.hold_buffers + added,
     )
 
 
@@ -307,8 +368,15 @@ def _area_metrics(
     }
 
 
+def fmax_mhz(timed: TimingResult, load_violations: float) -> float:
+    """Frequency of the least period; 0 if hold, slew or load is violated at it."""
+    early = min(timed.hold_slack_ps, timed.least_period_hold_slack_ps) < 0
+    return 0.0 if early or timed.slew_violations or load_violations else 1e6 / timed.least_period_ps
+
+
 def _timing_metrics(point: Point, timed: TimingResult) -> dict[str, float]:
     return {
+        "least_period_ps": timed.least_period_ps,
         "critical_path_ps": point.period_ps - timed.register_slack_ps,
         "slack_ps": timed.slack_ps,
         "hold_slack_ps": timed.hold_slack_ps,

@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from characterize.liberty import LibraryCell
 from characterize.netlist import Netlist, read_netlist
 from characterize.platform import Platform
-from characterize.process import run_tool
+from characterize.process import StepError, run_tool
 
 #: Enable nets with fewer flip-flops than this are not worth a clock gate.
 MIN_GATED_FLOPS = 4
 #: The same for registers with a reset: small ones are counters, which are clocked most of the time.
 MIN_GATED_RESET_FLOPS = 8
 
-# `&nf` maps for area under delay; the rest buffers to the fan-out limit, then sizes each gate
-# for its load (without it address nets have a fan-out of thousands).
+#: Of the period, in ps: what flip-flops take at both ends of a path.
+_FLOP_PS = 150
+#: Share of the rest that logic gets before its wires are known; the rest is theirs, and the skew's.
+_LOGIC_SHARE = 0.85
+
+#: Ways through ABC, the one for the smallest netlist first. `if -g` balances for depth over cuts of
+#: six inputs; what follows it wins area back, leaves it, or goes on for depth. `map -D` maps for
+#: the smallest area that is quick enough, or for delay where nothing is. INT8 with Booth's
+#: multiplier comes to 5,500-5,740 um2 and 910-1,400 ps, 5,610-6,180 and 710-1,270, 6,120-6,240 and
+#: 660-780, each over periods of 0.8-2 ns.
+EFFORTS = {
+    "small": "if -g -K 6 -C 8\nstrash\ndc2\ndch -f\nmap -D {budget_ps}",
+    "quick": "if -g -K 6 -C 8\nstrash\ndch -f\nmap -D {budget_ps}",
+    "quickest": "if -g -K 6 -C 8\nstrash\nif -g -K 6 -C 8\nstrash\ndch -f\n"
+    "map -B 0.9 -D {budget_ps}",
+}
+
+# Mapped, nets are buffered to the fan-out limit (without it address nets have a fan-out of
+# thousands), and gates sized up for speed, then down where that costs none. `stime` prints what
+# came of it.
 _ABC_SCRIPT = """\
 strash
 &get -n
@@ -25,15 +46,13 @@ strash
 &put
 scorr
 dc2
-dch -f
-strash
-&get -n
-&nf
-&put
+{mapping}
+topo
 buffer -c -p -N {max_fanout}
 topo
-upsize -c
-dnsize -c
+upsize -c -D {budget_ps}
+dnsize -c -D {budget_ps}
+stime
 """
 
 # Synchronous resets become gates of the library before ABC sees the logic. ABC would mix them into
@@ -137,7 +156,7 @@ dfflegalize -cell $_DFF_P_ x -cell $_SDFF_PP0_ x -cell $_SDFF_PP1_ x
 techmap -map reset.v
 dfflibmap -liberty cells.lib
 techmap -map branch.v
-abc -liberty cells.lib -constr abc.constr -script abc.script -D {period_ps}
+abc -liberty cells.lib -constr abc.constr -script abc_{effort}.script
 setundef -zero
 hilomap -singleton -hicell {high} -locell {low}
 splitnets
@@ -156,21 +175,26 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
     roles = platform.roles
     blocks = platform.blocks
     macros = blocks.cells.values() if blocks else ()
+    names = {
+        "top": top,
+        "min_gated_flops": MIN_GATED_FLOPS,
+        "min_gated_reset_flops": MIN_GATED_RESET_FLOPS,
+        "gateable": " ".join(f"-cell {cell} x" for cell in _GATEABLE),
+        "high": f"{roles['tie_high']['cell']} {roles['tie_high']['pin']}",
+        "low": f"{roles['tie_low']['cell']} {roles['tie_low']['pin']}",
+    }
     return {
-        "synth.ys": _YOSYS_SCRIPT.format(
-            top=top,
-            min_gated_flops=MIN_GATED_FLOPS,
-            min_gated_reset_flops=MIN_GATED_RESET_FLOPS,
-            gateable=" ".join(f"-cell {cell} x" for cell in _GATEABLE),
-            period_ps=period_ps,
-            high=f"{roles['tie_high']['cell']} {roles['tie_high']['pin']}",
-            low=f"{roles['tie_low']['cell']} {roles['tie_low']['pin']}",
-        ),
+        **{
+            f"synth_{effort}.ys": _YOSYS_SCRIPT.format(effort=effort, **names) for effort in EFFORTS
+        },
         "helpers.v": _HELPERS.format(**roles) + "".join(map(_blackbox, macros)),
         "branch.v": _BRANCH_MAP,
         "gated_reset.v": _GATED_RESET_MAP.format(and2=roles["and2"], or2=roles["or2"]),
         "reset.v": _RESET_MAP.format(and2=roles["and2"], or2=roles["or2"]),
-        "abc.script": _ABC_SCRIPT.format(max_fanout=platform.max_fanout),
+        **{
+            f"abc_{effort}.script": _abc_script(effort, platform, logic_budget_ps(period_ps))
+            for effort in EFFORTS
+        },
         "abc.constr": (
             f"set_driving_cell {roles['driver']['cell']}\nset_load {platform.load_ff}\n"
         ),
@@ -178,19 +202,34 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
     }
 
 
+def _abc_script(effort: str, platform: Platform, budget_ps: int) -> str:
+    mapping = EFFORTS[effort].format(budget_ps=budget_ps)
+    return _ABC_SCRIPT.format(mapping=mapping, max_fanout=platform.max_fanout, budget_ps=budget_ps)
+
+
 def _blackbox(cell: LibraryCell) -> str:
     inputs, outputs = (", ".join(pins) for pins in (cell.inputs, cell.outputs))
     return f"(* blackbox *)\nmodule {cell.name} (input {inputs}, output {outputs});\nendmodule\n"
 
 
-def synthesize(folder: Path, platform: Platform, timeout_s: float) -> Netlist:
+def logic_budget_ps(period_ps: int) -> int:
+    """What the logic between registers may take before placement."""
+    return max(1, round((period_ps - _FLOP_PS) * _LOGIC_SHARE))
+
+
+def synthesize(
+    folder: Path, platform: Platform, timeout_s: float, effort: str = "small"
+) -> Netlist:
     """Run the scripts in ``folder``; leaves ``netlist.v``, ``netlist.json`` and ``synth.log``.
+
+    Args:
+        effort: one of ``EFFORTS``.
 
     Raises:
         StepError: if Yosys fails or the netlist holds a cell that is not of the library.
     """
     run_tool(
-        [sys.executable, "-m", "rtl_gen.run_yosys", "synth.ys"],
+        [sys.executable, "-m", "rtl_gen.run_yosys", f"synth_{effort}.ys"],
         folder=folder,
         log="synth.log",
         timeout_s=timeout_s,
@@ -200,3 +239,84 @@ def synthesize(folder: Path, platform: Platform, timeout_s: float) -> Netlist:
     text = verilog.read_text(encoding="utf-8")
     verilog.write_text(re.sub(r"^  (input|output|wire) signed ", r"  \1 ", text, flags=re.M))
     return read_netlist(folder / "netlist.json", platform)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A netlist out of several.
+
+    Attributes:
+        architecture: name of the description that it was made from.
+        effort: of ``EFFORTS``.
+        late_ps: what its logic takes more than ``logic_budget_ps``, before placement.
+        area_um2: of its cells.
+    """
+
+    netlist: Netlist
+    architecture: str
+    effort: str
+    late_ps: float
+    area_um2: float
+
+
+def synthesize_smallest(
+    folder: Path,
+    texts: Mapping[str, str],
+    platform: Platform,
+    period_ps: int,
+    timeout_s: float,
+) -> Choice:
+    """Synthesize several descriptions of the same behaviour and keep the smallest that is in time.
+
+    In time is what meets ``logic_budget_ps`` before placement. Only if nothing does, the next of
+    ``EFFORTS`` is tried; if nothing does in the end, the quickest is kept.
+
+    Args:
+        folder: has the scripts; gets ``rtl.il`` and what ``synthesize`` leaves, of the kept one.
+        texts: RTLIL by name, in the order of preference among equals.
+
+    Raises:
+        StepError: as ``synthesize``.
+    """
+    inputs = [path for path in folder.iterdir() if path.is_file()]
+    found: list[Choice] = []
+    for effort in EFFORTS:
+        for name, text in texts.items():
+            place = _attempt(folder, name, effort)
+            place.mkdir()
+            for path in inputs:
+                (place / path.name).symlink_to(path.resolve())
+            (place / "rtl.il").write_text(text, encoding="utf-8")
+            netlist = synthesize(place, platform, timeout_s, effort)
+            late = max(0.0, logic_delay_ps(place) - logic_budget_ps(period_ps))
+            area = sum(platform.cells()[kind].area_um2 for kind in netlist.kinds)
+            found.append(
+                Choice(
+                    netlist=netlist, architecture=name, effort=effort, late_ps=late, area_um2=area
+                )
+            )
+        if any(choice.late_ps == 0 for choice in found):
+            break
+    best = min(found, key=lambda choice: (choice.late_ps, choice.area_um2))
+    for name in ("rtl.il", "netlist.v", "netlist.json", "synth.log"):
+        (_attempt(folder, best.architecture, best.effort) / name).rename(folder / name)
+    for choice in found:
+        shutil.rmtree(_attempt(folder, choice.architecture, choice.effort))
+    return best
+
+
+def _attempt(folder: Path, architecture: str, effort: str) -> Path:
+    return folder / f"rtl_{architecture}_{effort}"
+
+
+def logic_delay_ps(folder: Path) -> float:
+    """The longest path through the logic as ABC sees it: cells and their pins, without wires.
+
+    Raises:
+        StepError: if the log of the synthesis does not tell it.
+    """
+    log = (folder / "synth.log").read_text(encoding="utf-8", errors="replace")
+    told = re.findall(r"^ABC: .*\bDelay = +([0-9.]+) ps", log, flags=re.M)
+    if not told:
+        raise StepError("abc reported no delay")
+    return float(told[-1])

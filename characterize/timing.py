@@ -19,38 +19,43 @@ from characterize.process import StepError, run_tool
 from rtl_gen.design import PEDesign
 from rtl_gen.export import port_patterns, sdc_text
 
-# Keywords differ between OpenSTA versions: the newer spelling of the slew check first.
-_SCRIPT = """\
+# Reads the netlist with its wires and gives the registers outside the mean latency of those inside.
+SETUP = """\
 read_liberty cells.lib
 {read_macros}read_verilog netlist.v
 link_design {top}
 read_sdc timing.sdc
 read_spef wires.spef
 set_propagated_clock [get_clocks clk]
-# The registers outside are as far from the root of the clock as those inside.
 with_output_to_variable skew {{ report_clock_skew -digits 5 }}
-puts "peforge skew_begins\n$skew\npeforge skew_ends"
 set late [set early 0]
 regexp {{\\^\\s+([0-9.]+)\\s+\\S+ \\^\\s+([0-9.]+)}} $skew all late early
-set_clock_latency [expr ($late + $early) / 2] [get_clocks io]
+set outside [expr ($late + $early) / 2]
+set_clock_latency $outside [get_clocks io]
 set latches [all_registers -data_pins -level_sensitive]
 foreach pin $latches {{ set borrows([get_property $pin full_name]) 1 }}
-proc worst {{name args}} {{
+proc worst_path {{args}} {{
   global latches borrows
   foreach end [find_timing_paths -group_count [expr 1 + [llength $latches]] {{*}}$args] {{
-    set slack [get_property $end slack]
     set pin [get_property [get_property $end endpoint] full_name]
-    if {{$slack < 0 || ![info exists borrows($pin)]}} {{
-      puts "peforge $name $slack"
-      return
-    }}
+    if {{[get_property $end slack] < 0 || ![info exists borrows($pin)]}} {{ return $end }}
   }}
-  error "no timing path for $name"
+  error "no timing path"
 }}
-worst setup_slack_ns -path_delay max
-worst hold_slack_ns -path_delay min
-worst register_slack_ns -path_delay max \\
-  -from [concat [all_registers -clock_pins] $latches] -to [all_registers -data_pins]
+proc worst {{args}} {{ get_property [worst_path {{*}}$args] slack }}
+"""
+
+# The least period: setup slack grows with the period by at most as much as it (delays at ports are
+# shares of it), so a step by the slack never leaves the side that it comes from.
+# Keywords differ between OpenSTA versions: the newer spelling of the slew check first.
+_SCRIPT = (
+    SETUP
+    + """\
+puts "peforge skew_begins\n$skew\npeforge skew_ends"
+puts "peforge setup_slack_ns [worst -path_delay max]"
+puts "peforge hold_slack_ns [worst -path_delay min]"
+puts "peforge register_slack_ns [worst -path_delay max \\
+  -from [concat [all_registers -clock_pins] $latches] -to [all_registers -data_pins]]"
 puts "peforge slew_check_begins"
 if {{[catch {{report_check_types -max_slew -violators}}]}} {{
   report_check_types -max_transition -all_violators
@@ -58,8 +63,31 @@ if {{[catch {{report_check_types -max_slew -violators}}]}} {{
 puts "peforge slew_check_ends"
 report_checks -path_delay max -format full
 write_sdf delays.sdf
+set file [open timing.sdc]
+set constraints [split [read $file] \\n]
+close $file
+set number {{^(create_clock .*-period |set_(?:in|out)put_delay )([0-9.]+)(.*)$}}
+proc at_period {{ns}} {{
+  global constraints number period outside
+  foreach line $constraints {{
+    if {{[regexp $number $line all before value after]}} {{
+      eval "$before[expr $value * $ns / $period]$after"
+    }}
+  }}
+  set_propagated_clock [get_clocks clk]
+  set_clock_latency $outside [get_clocks io]
+}}
+set period [get_property [get_clocks clk] period]
+set least $period
+for {{set step 0}} {{$step < {steps}}} {{incr step}} {{
+  set slack [worst -path_delay max]
+  set least [expr $least - $slack]
+  if {{abs($slack) < 0.0001}} break
+  at_period $least
+}}
+puts "peforge least_period_ns $least"
+puts "peforge least_period_hold_slack_ns [worst -path_delay min]"
 if {{[llength $latches]}} {{
-  set period [get_property [get_clocks clk] period]
   create_clock -name clk -period $period -waveform {{0 0.001}} [get_ports clk]
   set_propagated_clock [get_clocks clk]
   set end [lindex [find_timing_paths -path_delay max -to $latches] 0]
@@ -68,6 +96,9 @@ if {{[llength $latches]}} {{
 puts "peforge timing_done"
 exit
 """
+)
+#: Of the search for the least period; the one that must be found is at most 0.1 ps away after it.
+_STEPS = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +114,9 @@ class TimingResult:
         insertion_ps: from the clock port to the register that it reaches last, of the two registers
             between which the skew is.
         skew_ps: the largest difference between two registers with a path between them.
+        least_period_ps: the smallest period without negative setup slack, delays at inputs and
+            outputs being the same shares of it.
+        least_period_hold_slack_ps: worst hold slack at that period.
     """
 
     slack_ps: float
@@ -91,6 +125,8 @@ class TimingResult:
     slew_violations: int
     insertion_ps: float
     skew_ps: float
+    least_period_ps: float
+    least_period_hold_slack_ps: float
 
 
 def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, str]:
@@ -113,17 +149,21 @@ def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, s
 
 def script(platform: Platform, top: str) -> str:
     """``timing.tcl`` for any netlist; its constraints are in ``timing.sdc``."""
-    read_macros = "read_liberty macros.lib\n" if platform.blocks else ""
-    return _SCRIPT.format(top=top, read_macros=read_macros)
+    return _SCRIPT.format(top=top, read_macros=read_macros(platform), steps=_STEPS)
 
 
-def analyse_timing(folder: Path, timeout_s: float) -> TimingResult:
-    """Run ``timing.tcl`` in ``folder``; leaves ``timing.log``.
+def read_macros(platform: Platform) -> str:
+    """The line of a script that reads the timing of macros, if there are any."""
+    return "read_liberty macros.lib\n" if platform.blocks else ""
+
+
+def analyse_timing(folder: Path, period_ps: float, timeout_s: float) -> TimingResult:
+    """Run ``timing.tcl`` in ``folder``, its constraints of this period; leaves ``timing.log``.
 
     Raises:
         StepError: if OpenSTA fails, or its report is not complete.
     """
-    return parse_timing(run_sta("timing", folder, timeout_s))
+    return parse_timing(run_sta("timing", folder, timeout_s), period_ps)
 
 
 def run_sta(name: str, folder: Path, timeout_s: float) -> str:
@@ -148,8 +188,8 @@ def run_sta(name: str, folder: Path, timeout_s: float) -> str:
     return text
 
 
-def parse_timing(report: str) -> TimingResult:
-    """Read the report of ``timing.tcl``.
+def parse_timing(report: str, period_ps: float) -> TimingResult:
+    """Read the report of ``timing.tcl``, whose constraints were of this period.
 
     Raises:
         StepError: if a number is missing or not finite.
@@ -162,6 +202,9 @@ def parse_timing(report: str) -> TimingResult:
         names.append("latch_slack_ns")
     setup, hold, *registers = (_number(report, name) * 1000 for name in names)
     latest, skew = _clock(report)
+    least = _number(report, "least_period_ns") * 1000
+    if len(registers) > 1:  # the latches need their half of the cycle
+        least = max(least, period_ps - registers[1])
     return TimingResult(
         slack_ps=setup,
         hold_slack_ps=hold,
@@ -169,6 +212,8 @@ def parse_timing(report: str) -> TimingResult:
         slew_violations=len(re.findall(r"\(VIOLATED\)\s*$", check[0], flags=re.M)),
         insertion_ps=latest * 1000,
         skew_ps=skew * 1000,
+        least_period_ps=least,
+        least_period_hold_slack_ps=_number(report, "least_period_hold_slack_ns") * 1000,
     )
 
 

@@ -19,6 +19,7 @@ from rtl_gen.errors import InputError
 from rtl_gen.fusesoc import core_text
 from rtl_gen.interface import ports, stream_widths
 from rtl_gen.manifest import file_names, manifest
+from rtl_gen.multiplier import ARCHITECTURES
 from rtl_gen.pe import PE
 from rtl_gen.scratchpad import helper_modules
 from rtl_gen.selftest import testbench_text
@@ -87,6 +88,19 @@ _LINT = "".join(f"/* verilator lint_off {rule} */ // {why}\n" for rule, why in W
 def rtlil_text(design: PEDesign) -> str:
     """The PE as RTLIL, without source locations: the same text for the same design anywhere."""
     return component_rtlil(PE(design), design.name)
+
+
+def rtlil_choices(design: PEDesign) -> dict[str, str]:
+    """RTLIL by architecture of the multiplier: all of them if the design leaves it open.
+
+    They behave the same in every cycle, and their top modules have the same name.
+    """
+    if design.multiplier != "synth":
+        return {design.multiplier: rtlil_text(design)}
+    choices = {
+        name: PEDesign.from_dict({**design.to_dict(), "multiplier": name}) for name in ARCHITECTURES
+    }
+    return {name: component_rtlil(PE(choice), design.name) for name, choice in choices.items()}
 
 
 def verilog_text(design: PEDesign) -> str:
