@@ -180,7 +180,7 @@ def build(folder: Path, *, depth: int, width: int, style: str) -> Bench:
     (folder / "netlist.v").write_text(verilog_text(netlist, platform))
     wires = estimate_wires(netlist, platform, placement)
     write_spef(folder / "wires.spef", netlist, wires)
-    timed = timing.analyse_timing(folder, 600)
+    timed = timing.analyse_timing(folder, PERIOD_PS, 600)
     delays = read_delays(folder / "delays.sdf", netlist, platform)
     models = cell_models(platform.cells()[kind] for kind in sorted(netlist.cell_counts()))
     (folder / "cells.v").write_text(models)

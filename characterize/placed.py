@@ -204,7 +204,9 @@ def _run(
     with _timed(seconds, "repair"):
         repaired = repair(choice.netlist, platform, placement, seed=point.seed)
     with _timed(seconds, "timing"):
-        repaired, timed, wires = close_timing(folder, platform, repaired, point)
+        repaired, timed, wires = close_timing(
+            folder, platform, repaired, point.period_ps, point.seed
+        )
         netlist, placement = repaired.netlist, repaired.placement
     with _timed(seconds, "simulation"):
         models = cell_models(platform.cells()[kind] for kind in sorted(netlist.cell_counts()))
@@ -278,7 +280,7 @@ def repair(netlist: Netlist, platform: Platform, placement: Placement, *, seed: 
 
 
 def close_timing(
-    folder: Path, platform: Platform, repaired: Repaired, point: Point
+    folder: Path, platform: Platform, repaired: Repaired, period_ps: int, seed: int
 ) -> tuple[Repaired, TimingResult, list[Wire]]:
     """Time a placed netlist, and repair it as long as that helps; the best is left in ``folder``.
 
@@ -294,7 +296,7 @@ def close_timing(
         (folder / "netlist.v").write_text(text, encoding="utf-8")
         wires = estimate_wires(candidate.netlist, platform, candidate.placement)
         write_spef(folder / "wires.spef", candidate.netlist, wires)
-        return candidate, timing.analyse_timing(folder, point.period_ps, STEP_TIMEOUT_S), wires
+        return candidate, timing.analyse_timing(folder, period_ps, STEP_TIMEOUT_S), wires
 
     best = last = timing_of(repaired)
     for _ in range(timing_repair.ROUNDS):
@@ -303,7 +305,7 @@ def close_timing(
         proposal = timing_repair.propose(folder, STEP_TIMEOUT_S)
         if proposal.empty:
             break
-        last = timing_of(_with(last[0], proposal, platform, point.seed))
+        last = timing_of(_with(last[0], proposal, platform, seed))
         if timing_repair.shortfall_ps(last[1]) < timing_repair.shortfall_ps(best[1]):
             best = last
     return best if best is last else timing_of(best[0])

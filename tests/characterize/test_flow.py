@@ -24,6 +24,9 @@ pytestmark = pytest.mark.tool
 DESIGN = PEDesign.preset("INT4", ifmap_depth=3, filter_depth=6, psum_depth=2)
 
 
+WIDER = PEDesign.preset("INT8", ifmap_depth=3, filter_depth=6, psum_depth=2)
+
+
 def measure(root: Path, *points: Point) -> list[Measurement]:
     campaign = Campaign(points=points, platform=load_platform(), store=Store(root), jobs=2)
     return campaign.run(lambda *_: None)
@@ -114,16 +117,64 @@ def test_delays_and_unknown_starts_are_in_the_simulation(
     assert "initial" not in (folder / "netlist.v").read_text()
 
 
-def test_a_period_at_the_critical_path_is_met_and_one_below_is_not(
-    measured: tuple[Measurement, Path], tmp_path: Path
+@pytest.fixture(scope="module")
+def periods(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Measurement], Path]:
+    """The same PE for a period that cannot be met, a tight one, and a relaxed one."""
+    root = tmp_path_factory.mktemp("periods")
+    wanted = {"impossible": 400, "tight": 900, "relaxed": 4000}
+    points = [Point(design=WIDER, period_ps=period) for period in wanted.values()]
+    return dict(zip(wanted, measure(root, *points), strict=True)), root
+
+
+def test_the_period_shapes_the_netlist(periods: tuple[dict[str, Measurement], Path]) -> None:
+    metrics = {name: result.metrics for name, result in periods[0].items()}
+    impossible, tight, relaxed = (metrics[name] for name in ("impossible", "tight", "relaxed"))
+    assert impossible["slack_ps"] < 0 < min(tight["slack_ps"], relaxed["slack_ps"])
+    assert relaxed["area_um2"] < 0.97 * tight["area_um2"]
+    assert relaxed["least_period_ps"] > 1.2 * tight["least_period_ps"]
+    assert periods[0]["relaxed"].choices["effort"] == "small"
+    assert periods[0]["impossible"].choices["effort"] == "quickest"
+    assert {r.choices["multiplier"] for r in periods[0].values()} <= {"synth", "booth", "array"}
+
+
+@pytest.mark.parametrize("name", ["impossible", "tight", "relaxed"])
+def test_the_least_period_is_met_and_a_little_less_is_not(
+    periods: tuple[dict[str, Measurement], Path], name: str
 ) -> None:
-    critical = measured[0].metrics["critical_path_ps"]
-    met, missed = measure(
-        tmp_path,
-        Point(design=DESIGN, period_ps=int(critical * 1.6)),  # inputs and outputs take 20 % each
-        Point(design=DESIGN, period_ps=int(critical) - 20),
+    """Held against OpenSTA with constraints of its own, written for those periods."""
+    result, root = periods[0][name], periods[1]
+    folder = root / result.key[:2] / result.key
+    text = (folder / "timing.sdc").read_text()
+    rest = "".join(
+        line for line in text.splitlines(keepends=True) if re.match("set_(input_tr|dri|load)", line)
     )
-    assert met.metrics["slack_ps"] > 0 > missed.metrics["slack_ps"]
+    least = result.metrics["least_period_ps"]
+    assert result.metrics["fmax_mhz"] == pytest.approx(1e6 / least)
+    latency = result.metrics["clock_insertion_ps"] - result.metrics["clock_skew_ps"] / 2
+    slacks = []
+    for period in (least + 0.2, least - 1):
+        script = (
+            f"read_liberty cells.lib\nread_verilog netlist.v\nlink_design {WIDER.name}\n"
+            f"create_clock -name clk -period {period / 1000} [get_ports clk]\n"
+            f"create_clock -name io -period {period / 1000}\n"
+            "set others [list]\nforeach port [all_inputs] {\n"
+            '  if {[get_property $port full_name] ne "clk"} { lappend others $port }\n}\n'
+            f"set_input_delay {period / 5000} -clock io $others\n"
+            f"set_output_delay {period / 5000} -clock io [all_outputs]\n{rest}\n"
+            "set_propagated_clock [get_clocks clk]\n"
+            f"set_clock_latency {latency / 1000} [get_clocks io]\nread_spef wires.spef\n"
+            "set path [lindex [find_timing_paths -path_delay max] 0]\n"
+            'puts "slack [get_property $path slack]"\nexit\n'
+        )
+        (folder / "again.tcl").write_text(script)
+        run = subprocess.run(
+            ["sta", "-no_splash", "-exit", "again.tcl"], cwd=folder, capture_output=True,
+            text=True, check=True,
+        )  # fmt: skip
+        found = re.search(r"^slack (\S+)", run.stdout, re.M)
+        assert found is not None, run.stdout
+        slacks.append(float(found[1]) * 1000)
+    assert slacks[0] >= 0 > slacks[1] >= -1.01
 
 
 def test_the_same_point_in_another_store_gives_the_same_numbers(

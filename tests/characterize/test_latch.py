@@ -138,7 +138,7 @@ def time_chain(folder: Path, length: int) -> tuple[timing.TimingResult, str]:
     (folder / "wires.spef").write_text('*SPEF "IEEE 1481-1998"\n*DESIGN "top"\n')
     (folder / "timing.tcl").write_text(timing.script(platform, "top"))
     (folder / "cells.lib").symlink_to(platform.liberty)
-    result = timing.analyse_timing(folder, 60)
+    result = timing.analyse_timing(folder, PERIOD_PS, 60)
     return result, (folder / "timing.log").read_text()
 
 
@@ -188,21 +188,27 @@ def test_the_smaller_of_the_slacks_between_registers_counts() -> None:
             "peforge skew_begins", "a/CK ^", "0.25298", "b/CK ^", "0.17343   0.00000    0.07955",
             "peforge skew_ends", "peforge setup_slack_ns 0.5", "peforge hold_slack_ns 0.1",
             "peforge register_slack_ns 0.6", "peforge slew_check_begins",
-            "peforge slew_check_ends",
+            "peforge slew_check_ends", "peforge least_period_ns 1.5",
+            "peforge least_period_hold_slack_ns -0.01",
         ]
     )  # fmt: skip
-    assert timing.parse_timing(report).register_slack_ps == 600
-    assert timing.parse_timing(report).insertion_ps == pytest.approx(252.98)
-    assert timing.parse_timing(report).skew_ps == pytest.approx(79.55)
+    result = timing.parse_timing(report, 2000)
+    assert (result.register_slack_ps, result.least_period_ps) == (600, 1500)
+    assert result.insertion_ps == pytest.approx(252.98)
+    assert result.skew_ps == pytest.approx(79.55)
+    assert result.least_period_hold_slack_ps == -10
     latch = "\npeforge latch_slack_ns "
-    assert timing.parse_timing(report + latch + "0.4").register_slack_ps == 400
-    assert timing.parse_timing(report + latch + "0.7").register_slack_ps == 600
-    with pytest.raises(StepError) as error:
-        timing.parse_timing(report + latch + "inf")
-    assert str(error.value) == "sta reported no latch_slack_ns"
-    with pytest.raises(StepError) as error:
-        timing.parse_timing(report.replace("0.25298", ""))
-    assert str(error.value) == "sta reported no clock skew"
+    latched = timing.parse_timing(report + latch + "0.4", 2000)
+    assert (latched.register_slack_ps, latched.least_period_ps) == (400, 1600)
+    assert timing.parse_timing(report + latch + "0.7", 2000).register_slack_ps == 600
+    for damaged, reason in (
+        (report + latch + "inf", "sta reported no latch_slack_ns"),
+        (report.replace("0.25298", ""), "sta reported no clock skew"),
+        (report.replace("period_ns 1.5", "period_ns"), "sta reported no least_period_ns"),
+    ):
+        with pytest.raises(StepError) as error:
+            timing.parse_timing(damaged, 2000)
+        assert str(error.value) == reason
 
 
 def energies(folder: Path, power_cells: Path, activity: dict[str, Activity]) -> dict[str, float]:
