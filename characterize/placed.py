@@ -166,12 +166,95 @@ def record(
 
 
 @contextmanager
-def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+def timed_step(seconds: dict[str, float], step: str) -> Iterator[None]:
+    """Write down the seconds that a step takes."""
     begin = time.perf_counter()
     try:
         yield
     finally:
         seconds[step] = round(time.perf_counter() - begin, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Built:
+    """A point's final netlist, placed and timed, with what simulation and power need of it.
+
+    Attributes:
+        folder: its files: ``cells.v`` and ``delayed.v`` to simulate it, among others.
+        platform: the kit, with the macros of the design.
+        netlist, wires: the final ones.
+        placement: where its cells are.
+        repaired: what was added after the first placement.
+        timed: of OpenSTA.
+        delays: in ns, of each instance.
+    """
+
+    folder: Path
+    platform: Platform
+    netlist: Netlist
+    wires: list[Wire]
+    placement: Placement
+    repaired: Repaired
+    timed: TimingResult
+    delays: Mapping[str, float]
+
+    @property
+    def output_delay_ps(self) -> int | None:
+        """From the clock edge to ``psum_out.valid``, where a flip-flop drives it directly."""
+        return _output_delay_ps(self.netlist, self.platform, self.delays)
+
+
+def build(
+    point: Point,
+    platform: Platform,
+    sta_version: str,
+    power_library: Path,
+    folder: Path,
+    seconds: dict[str, float],
+    choices: dict[str, str],
+) -> Built:
+    """The steps from RTL to timing, in order; leaves all files that simulation and power read.
+
+    Args:
+        seconds: gets the time of each step.
+        choices: gets what was chosen, of ``characterize.measurement.CHOICES``.
+
+    Raises:
+        StepError: if a step fails.
+    """
+    design = point.design
+    platform = sram.for_design(platform, design)
+    with timed_step(seconds, "rtl"):
+        texts = rtlil_choices(design)
+        for name, text in scripts(point, platform).items():
+            (folder / name).write_text(text, encoding="utf-8")
+        (folder / "cells.lib").symlink_to(platform.liberty)
+        (folder / "power_cells.lib").symlink_to(power_library)
+        if platform.blocks and not sta_version.startswith("2.0."):
+            shutil.copyfile(folder / "macros.lib", folder / "power_macros.lib")
+    with timed_step(seconds, "synthesis"):
+        choice = synthesize.synthesize_smallest(
+            folder, texts, platform, point.period_ps, STEP_TIMEOUT_S
+        )
+        choices.update(multiplier=choice.architecture, effort=choice.effort)
+    with timed_step(seconds, "placement"):
+        placement = place(choice.netlist, platform, utilization=point.utilization, seed=point.seed)
+    with timed_step(seconds, "repair"):
+        repaired = repair(choice.netlist, platform, placement, seed=point.seed)
+    with timed_step(seconds, "timing"):
+        repaired, timed, wires = close_timing(
+            folder, platform, repaired, point.period_ps, point.seed
+        )
+        netlist, placement = repaired.netlist, repaired.placement
+        models = cell_models(platform.cells()[kind] for kind in sorted(netlist.cell_counts()))
+        (folder / "cells.v").write_text(models, encoding="utf-8")
+        delays = read_delays(folder / "delays.sdf", netlist, platform)
+        verilog = (folder / "netlist.v").read_text(encoding="utf-8")
+        (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")
+    return Built(
+        folder=folder, platform=platform, netlist=netlist, wires=wires, placement=placement,
+        repaired=repaired, timed=timed, delays=delays,
+    )  # fmt: skip
 
 
 def _run(
@@ -184,60 +267,33 @@ def _run(
     choices: dict[str, str],
 ) -> dict[str, float]:
     """The steps, in order; returns the metrics, and tells what it chose and how long it took."""
-    design = point.design
-    platform = sram.for_design(platform, design)
-    with _timed(seconds, "rtl"):
-        texts = rtlil_choices(design)
-        for name, text in scripts(point, platform).items():
-            (folder / name).write_text(text, encoding="utf-8")
-        (folder / "cells.lib").symlink_to(platform.liberty)
-        (folder / "power_cells.lib").symlink_to(power_library)
-        if platform.blocks and not sta_version.startswith("2.0."):
-            shutil.copyfile(folder / "macros.lib", folder / "power_macros.lib")
-    with _timed(seconds, "synthesis"):
-        choice = synthesize.synthesize_smallest(
-            folder, texts, platform, point.period_ps, STEP_TIMEOUT_S
-        )
-        choices.update(multiplier=choice.architecture, effort=choice.effort)
-    with _timed(seconds, "placement"):
-        placement = place(choice.netlist, platform, utilization=point.utilization, seed=point.seed)
-    with _timed(seconds, "repair"):
-        repaired = repair(choice.netlist, platform, placement, seed=point.seed)
-    with _timed(seconds, "timing"):
-        repaired, timed, wires = close_timing(
-            folder, platform, repaired, point.period_ps, point.seed
-        )
-        netlist, placement = repaired.netlist, repaired.placement
-    with _timed(seconds, "simulation"):
-        models = cell_models(platform.cells()[kind] for kind in sorted(netlist.cell_counts()))
-        (folder / "cells.v").write_text(models, encoding="utf-8")
-        work = draw(design, point.primitive(), point.seed, point.operands)
-        delays = read_delays(folder / "delays.sdf", netlist, platform)
-        verilog = (folder / "netlist.v").read_text(encoding="utf-8")
-        (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")
+    built = build(point, platform, sta_version, power_library, folder, seconds, choices)
+    netlist, platform, wires = built.netlist, built.platform, built.wires
+    with timed_step(seconds, "simulation"):
+        work = draw(point.design, point.primitive(), point.seed, point.operands)
         simulated = simulate(
-            folder, design, [work], ["cells.v", "delayed.v"],
+            folder, point.design, [work], ["cells.v", "delayed.v"],
             gates=True, timeout_s=STEP_TIMEOUT_S, dump=True,
-            output_delay_ps=_output_delay_ps(netlist, platform, delays),
+            output_delay_ps=built.output_delay_ps,
         )  # fmt: skip
-    with _timed(seconds, "activity"):
+    with timed_step(seconds, "activity"):
         activity = read_activity(folder / "activity.vcd")
         cycles = simulated.window_cycles
         power.write_power_inputs(folder, netlist, platform, wires, activity, cycles)
         window_s = cycles * point.period_ps * 1e-12
         switching_w = power.switching_w(netlist, platform, wires, activity, window_s)
-    with _timed(seconds, "power"):
+    with timed_step(seconds, "power"):
         if sta_version == "unknown":
             raise StepError("sta does not tell its version: its power cannot be trusted")
         powered = power.analyse_power(folder, netlist, platform, switching_w, STEP_TIMEOUT_S)
-    areas = _area_metrics(netlist, platform, placement.core_area_um2, wires)
+    areas = _area_metrics(netlist, platform, built.placement.core_area_um2, wires)
     return {
         **areas,
-        "clock_buffers": repaired.clock_buffers,
-        "buffers": repaired.buffers,
-        "hold_buffers": repaired.hold_buffers,
-        **_timing_metrics(point, timed),
-        "fmax_mhz": fmax_mhz(timed, areas["load_violations"]),
+        "clock_buffers": built.repaired.clock_buffers,
+        "buffers": built.repaired.buffers,
+        "hold_buffers": built.repaired.hold_buffers,
+        **_timing_metrics(point, built.timed),
+        "fmax_mhz": fmax_mhz(built.timed, areas["load_violations"]),
         **_power_metrics(powered, window_s, work.size.macs),
         **_window_metrics(simulated, work.size.macs),
     }
