@@ -1,7 +1,8 @@
 """What misses its time after placement: cells on late paths are resized, early ones get buffers.
 
 OpenSTA proposes, with the wires of the placement: along the worst path, each cell is tried in its
-next larger size, the slowest stage first, and stays so if the worst slack grows. Ends that change
+next larger size, the slowest stage first, and stays so if this end gains and no other comes to be
+worse. Ends that change
 too early for the hold time are listed with what they lack. The netlist changes here, and is placed
 and timed anew by the caller: the proposal is greedy, the timing after it is what counts.
 """
@@ -55,24 +56,29 @@ set path [worst_path -path_delay max]
 set slack [get_property $path slack]
 while {{$slack < {margin} && $trials < {trials}}} {{
   set gained 0
+  set end [get_property [get_property $path endpoint] full_name]
+  set here $slack
   foreach stage [slower_first $path] {{
     set cell [lindex [split [lindex $stage 1] /] 0]
     if {{[catch {{get_property [get_cells $cell] ref_name}} kind]}} continue
     if {{![info exists larger($kind)]}} continue
     incr trials
     replace_cell $cell $larger($kind)
-    set now [worst -path_delay max]
-    if {{$now > $slack + {gain}}} {{
-      set slack $now
+    set worst [worst -path_delay max]
+    set there [get_property [lindex [find_timing_paths -path_delay max -to $end] 0] slack]
+    if {{$there > $here + {gain} && $worst > $slack - 0.00001}} {{
+      set slack $worst
+      set here $there
       set resized($cell) $larger($kind)
       set gained 1
     }} else {{
       replace_cell $cell $kind
     }}
-    if {{$slack >= {margin} || $trials >= {trials}}} break
+    if {{$here >= {margin} || $trials >= {trials}}} break
   }}
   if {{!$gained}} break
   set path [worst_path -path_delay max]
+  set slack [get_property $path slack]
 }}
 foreach cell [lsort [array names resized]] {{ puts "peforge resize $cell $resized($cell)" }}
 foreach end [find_timing_paths -path_delay min -group_count {ends}] {{

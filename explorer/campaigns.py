@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from rich.table import Table
 
 from characterize import campaign
 from characterize.dataset import dataset_table, write_dataset
-from characterize.measurement import Measurement, Point
+from characterize.fmax import FmaxResult, search_fmax
+from characterize.measurement import CHOICES, Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Store
 from rtl_gen.atomic import check_target, make_folder
@@ -96,9 +97,7 @@ def plan_points(
     """
     if (design is None) == (space is None):
         raise InputError("give either --space FILE or a design (--preset NAME or --family ...)")
-    if not 0.05 <= utilization <= 1:
-        raise InputError(f"utilization must be a number from 0.05 to 1, not {utilization}")
-    require_int("seed", seed, 0, 2**31 - 1)
+    _check_point(utilization, seed)
     require_choice("operands", operands, OPERANDS)
     row: dict[str, Any] = {"operands": operands, "mode": mode, "run_terms": run_terms}
     if space is not None and period_ps is not None:
@@ -129,6 +128,84 @@ def plan_points(
         )
         for row in wanted.table().to_dict("records")
     ]
+
+
+def _check_point(utilization: float, seed: int) -> None:
+    if not 0.05 <= utilization <= 1:
+        raise InputError(f"utilization must be a number from 0.05 to 1, not {utilization}")
+    require_int("seed", seed, 0, 2**31 - 1)
+
+
+def find_fmax(
+    design: PEDesign, *, store: Path, platform: str, utilization: float, seed: int, quiet: bool
+) -> FmaxResult:
+    """Search for the highest clock of a design, with a line on stderr for each period tried.
+
+    Raises:
+        InputError: as ``measure_points``.
+    """
+    _check_point(utilization, seed)
+    plan = campaign.Campaign(
+        points=[], platform=load_platform(platform), store=Store(store), jobs=1
+    )
+    console = Console(stderr=True, quiet=quiet)
+
+    def measure(period_ps: int) -> Measurement:
+        point = Point(design=design, period_ps=period_ps, utilization=utilization, seed=seed)
+        begin = time.monotonic()
+        (measurement,) = replace(plan, points=[point]).run(lambda *_: None)
+        found = measurement.metrics.get("least_period_ps")
+        said = f"least period {found:,.0f} ps" if found else f"failed: {measurement.reason}"
+        console.print(
+            f"aiming at {period_ps:,} ps: {said}, {time.monotonic() - begin:.0f} s",
+            highlight=False, markup=False, soft_wrap=True,
+        )  # fmt: skip
+        return measurement
+
+    return search_fmax(measure)
+
+
+def fmax_as_dict(result: FmaxResult) -> dict[str, Any]:
+    """For ``--json``."""
+    return {
+        "fmax_mhz": result.fmax_mhz,
+        "least_period_ps": result.period_ps,
+        "aimed_at_ps": result.best[0] if result.best else None,
+        "trials": [
+            {"aimed_at_ps": period, **measurement.to_dict()}
+            for period, measurement in result.trials
+        ],
+    }
+
+
+_FMAX_COLUMNS = {
+    "least_period_ps": "least period [ps]",
+    "area_um2": "area [um2]",
+    "energy_per_mac_pj": "energy [pJ/MAC]",
+    "hold_slack_ps": "hold slack [ps]",
+}
+
+
+def print_fmax(result: FmaxResult, console: Console) -> None:
+    """The periods that were tried, the longest first, and the answer."""
+    table = Table("aimed at [ps]", *_FMAX_COLUMNS.values(), *CHOICES)
+    for period, measurement in sorted(result.trials, key=lambda trial: -trial[0]):
+        if measurement.status == "failed":
+            table.add_row(f"{period:,}", "failed")
+            continue
+        numbers = [f"{measurement.metrics[name]:,.4g}" for name in _FMAX_COLUMNS]
+        table.add_row(f"{period:,}", *numbers, *(measurement.choices[name] for name in CHOICES))
+    console.print(table)
+    if result.best:
+        console.print(
+            f"fmax {result.fmax_mhz:,.0f} MHz: {result.period_ps:,.0f} ps, from the netlist that "
+            f"aims at {result.best[0]:,} ps",
+            highlight=False,
+        )  # fmt: skip
+        return
+    reasons = [m.reason for _, m in result.trials if m.status == "failed"]
+    why = reasons[0] if reasons else "hold, slew or load is violated in every one"
+    console.print(f"no period can be met: {why}", highlight=False, markup=False, soft_wrap=True)
 
 
 def measure_points(

@@ -251,6 +251,38 @@ def characterize(
 
 
 @app.command()
+@with_design
+def fmax(
+    design: PEDesign | None,
+    store: StorePath = STORE,
+    platform: PlatformName = "freepdk45",
+    utilization: Annotated[
+        float, typer.Option("--utilization", help="Cell area over core area.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Search for the highest clock of a design that meets setup, hold, slew and load.
+
+    Each period that synthesis is made to aim at is measured to the end and kept in the store.
+    Exit code 1 if no period can be met.
+
+    Examples: `peforge fmax --preset INT8`, `peforge fmax --preset INT8 --multiplier booth --json`
+    """
+    from explorer.campaigns import find_fmax, fmax_as_dict, print_fmax
+
+    result = find_fmax(
+        require_design(design), store=store, platform=platform, utilization=utilization,
+        seed=seed, quiet=as_json,
+    )  # fmt: skip
+    if as_json:
+        print_json(fmax_as_dict(result))
+    else:
+        print_fmax(result, out)
+    raise typer.Exit(0 if result.best else 1)
+
+
+@app.command()
 def train(
     dataset: DatasetPath = DATASET,
     model: ModelPath = MODEL,

@@ -31,6 +31,7 @@ def measurement(**changes: object) -> Measurement:
         "tools": {"sta": "2.0"},
         "status": "ok",
         "reason": "",
+        "choices": {"multiplier": "booth", "effort": "small"},
         "metrics": dict.fromkeys(METRICS, 1.0),
         "seconds": {"rtl": 0.1},
         **changes,

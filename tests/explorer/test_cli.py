@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-VERBS = ("doctor", "rtl", "verify", "characterize", "train", "evaluate", "query", "explore")
+VERBS = ("doctor", "rtl", "verify", "characterize", "fmax", "train", "evaluate", "query", "explore")
 
 
 def peforge(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
