@@ -29,6 +29,7 @@ _KEYS = {
     "max_fanout",
     "layers",
     "signal_layers",
+    "tracks_per_um",
 }
 
 _ROLES = {
@@ -90,6 +91,8 @@ class Platform:
         horizontal, vertical: layers that placed nets are taken to run on.
         pin_ohm: of the vias from a pin to the vertical layer.
         bend_ohm: of the vias between the vertical and the horizontal layer.
+        tracks_per_um: routing tracks that nets may use, of all layers together, in ``horizontal``
+            and in ``vertical`` direction, per um across it.
         blocks: macros beside the kit's cells, if any.
     """
 
@@ -108,6 +111,7 @@ class Platform:
     vertical: Layer
     pin_ohm: float
     bend_ohm: float
+    tracks_per_um: Mapping[str, float]
     blocks: Blocks | None = None
 
     def cells(self) -> dict[str, LibraryCell]:
@@ -222,6 +226,10 @@ def _build(path: Path, document: dict[str, Any]) -> Platform:
         vertical=layers[signal["vertical"]],
         pin_ohm=float(signal["pin_ohm"]),
         bend_ohm=float(signal["bend_ohm"]),
+        tracks_per_um={
+            direction: float(document["tracks_per_um"][direction])
+            for direction in ("horizontal", "vertical")
+        },
     )
 
 
