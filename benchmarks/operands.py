@@ -57,14 +57,14 @@ def statistics(design: PEDesign, kind: str, draws: int = DRAWS) -> Statistics:
     works = [draw(design, size, seed, kind) for seed in range(draws)]
     values = np.stack([_values(design, work.ifmap) for work in works])
     weights = np.stack([decode_weights(design, work.filters) for work in works])
-    pairs = np.stack([values[:, 1:].ravel(), values[:, :-1].ravel()])
+    correlation = np.corrcoef(values[:, 1:].ravel(), values[:, :-1].ravel())
     toggles = [toggle_share(work.ifmap, design.act_bits) for work in works]
     # Filter words come column by column, channel by channel, filter by filter.
     weight_toggles = [toggle_share(work.filters.ravel(), design.weight_bits) for work in works]
     return Statistics(
         zeros=float((values == 0).mean()),
         toggles=float(np.mean(toggles)),
-        correlation=float(np.corrcoef(pairs)[0, 1]),
+        correlation=float(np.asarray(correlation)[0, 1]),
         weight_zeros=float((weights == 0).mean()),
         weight_toggles=float(np.mean(weight_toggles)),
     )
