@@ -178,16 +178,22 @@ def _aladdin(energy_pj: float, area_um2: float) -> Published:
     return Published(source="Aladdin", energy_pj=energy_pj, area_um2=area_um2)
 
 
+_MULTIPLY_32 = (_horowitz(3.1, 3495), _aladdin(8.625, 4595))
+#: Multipliers are signed and the synthesizer's own unless they say otherwise.
 UNITS = {
     "add 8": _adder(8, _horowitz(0.03, 36)),
     "add 16": _adder(16),
     "add 32": _adder(32, _horowitz(0.1, 137), _aladdin(0.0857, 179.4)),
     "multiply 8": _multiplier(8, _horowitz(0.2, 282)),
-    "multiply 8, array": _multiplier(
+    "multiply 8, booth": _multiplier(8, _horowitz(0.2, 282), architecture="booth"),
+    "multiply 8, array": _multiplier(8, _horowitz(0.2, 282), architecture="array"),
+    "multiply 8, unsigned": _multiplier(
         8, Published(source="EvoApprox", area_um2=709.6), architecture="array", sign=False
     ),
     "multiply 16": _multiplier(16),
-    "multiply 32": _multiplier(32, _horowitz(3.1, 3495), _aladdin(8.625, 4595)),
+    "multiply 16, booth": _multiplier(16, architecture="booth"),
+    "multiply 32": _multiplier(32, *_MULTIPLY_32),
+    "multiply 32, booth": _multiplier(32, *_MULTIPLY_32, architecture="booth"),
     # The source has no multiply-add: the sum of its multiplier and its 32-bit adder.
     "multiply-add 8, 32": _multiply_add(8, 32, _horowitz(0.2 + 0.1, 282 + 137)),
     "multiply-add 16, 40": _multiply_add(16, 40),

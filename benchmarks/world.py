@@ -3,7 +3,7 @@
 Each unit stands between registers and goes through synthesis, placement, repair, clock tree, wires
 and timing. Its gates are simulated with their delays at random operands, a new pair every cycle,
 and checked against exact results; area and energy are those of the unit without the registers.
-Run: ``python -m benchmarks.world`` (some 3 minutes), or with names of units, or ``memories``.
+Run: ``python -m benchmarks.world`` (some 4 minutes), or with names of units, or ``memories``.
 Where the published figures are from: ``docs/world.md``.
 """
 

@@ -20,7 +20,7 @@ def test_integer_units_expect_exact_results() -> None:
     assert units.UNITS["add 8"].expect([255, 255]) == 510
     assert units.UNITS["multiply 8"].expect([0x80, 0x80]) == 0x4000
     assert units.UNITS["multiply 8"].expect([0xFF, 1]) == 0xFFFF
-    assert units.UNITS["multiply 8, array"].expect([0xFF, 0xFF]) == 0xFE01
+    assert units.UNITS["multiply 8, unsigned"].expect([0xFF, 0xFF]) == 0xFE01
     assert units.UNITS["multiply-add 8, 32"].expect([0xFF, 1, 1]) == 0
     assert units.UNITS["multiply-add 8, 32"].expect([2, 3, 0xFFFFFFFF]) == 5
 
