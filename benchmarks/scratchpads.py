@@ -120,12 +120,9 @@ class Registered(wiring.Component):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bench:
-    """One scratchpad, synthesized, placed and timed."""
+class Built:
+    """A component, synthesized, placed and timed."""
 
-    depth: int
-    width: int
-    style: str
     platform: Platform
     folder: Path
     netlist: Netlist
@@ -136,9 +133,23 @@ class Bench:
 
     @property
     def area_um2(self) -> float:
-        """Of all cells, registers around the scratchpad included."""
+        """Of all cells, registers around the component included."""
         library = self.platform.cells()
         return sum(library[kind].area_um2 for kind in self.netlist.kinds)
+
+    @property
+    def path_ps(self) -> float:
+        """The longest path between registers."""
+        return PERIOD_PS - self.timed.register_slack_ps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench(Built):
+    """One scratchpad."""
+
+    depth: int
+    width: int
+    style: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,6 +171,12 @@ def build(folder: Path, *, depth: int, width: int, style: str) -> Bench:
     if style == "sram":
         platform = with_macros(platform, [(depth, width)])
     top = Registered(depth=depth, width=width, style=style)
+    built = build_component(folder, top, platform)
+    return Bench(depth=depth, width=width, style=style, **vars(built))
+
+
+def build_component(folder: Path, top: wiring.Component, platform: Platform) -> Built:
+    """Take a component with registers around it through synthesis to timing."""
     (folder / "rtl.il").write_text(rtlil.convert(top, name="top", emit_src=False))
     sdc = _SDC.format(
         period=PERIOD_PS / 1000, slew=platform.clock_slew_ps / 1000, load=platform.load_ff
@@ -186,8 +203,8 @@ def build(folder: Path, *, depth: int, width: int, style: str) -> Bench:
     (folder / "cells.v").write_text(models)
     verilog = (folder / "netlist.v").read_text()
     (folder / "delayed.v").write_text(delayed_netlist(verilog, delays))
-    return Bench(
-        depth=depth, width=width, style=style, platform=platform, folder=folder, netlist=netlist,
+    return Built(
+        platform=platform, folder=folder, netlist=netlist,
         placement=placement, wires=wires, timed=timed, delays=delays,
     )  # fmt: skip
 
@@ -259,14 +276,20 @@ def run(bench: Bench, library: Path, accesses: Sequence[Access], window: tuple[i
         library: Liberty file for power.
     """
     read, activity = simulate(bench, accesses, window)
+    powered = take_power(bench, library, activity, window[1] - window[0])
+    return Run(read=read, activity=activity, powered=powered)
+
+
+def take_power(
+    bench: Built, library: Path, activity: Mapping[str, Activity], cycles: int
+) -> PowerResult:
+    """Power at an activity that was counted over some cycles."""
     (bench.folder / "power_cells.lib").unlink(missing_ok=True)
     (bench.folder / "power_cells.lib").symlink_to(library)
-    cycles = window[1] - window[0]
     parts = (bench.netlist, bench.platform, bench.wires, activity)
     power.write_power_inputs(bench.folder, *parts, cycles)
     switching_w = power.switching_w(*parts, cycles * PERIOD_PS * 1e-12)
-    powered = power.analyse_power(bench.folder, bench.netlist, bench.platform, switching_w, 600)
-    return Run(read=read, activity=activity, powered=powered)
+    return power.analyse_power(bench.folder, bench.netlist, bench.platform, switching_w, 600)
 
 
 def fill(bench: Bench, rng: random.Random) -> list[Access]:
@@ -312,10 +335,9 @@ def main() -> None:
                     assert result.read == expected(bench, everything)
                     energies.append(result.energy_fj() / 1000)
                     leakage_uw = result.powered.leakage_w * 1e6
-                path_ps = PERIOD_PS - bench.timed.register_slack_ps
                 print(
-                    f"{size:8} {style:6} {bench.area_um2:9.0f} {path_ps:9.0f} {leakage_uw:12.0f}"
-                    f"{energies[0]:18.3f} {energies[1]:6.3f} {energies[2]:6.3f}",
+                    f"{size:8} {style:6} {bench.area_um2:9.0f} {bench.path_ps:9.0f}"
+                    f" {leakage_uw:12.0f}{energies[0]:18.3f} {energies[1]:6.3f} {energies[2]:6.3f}",
                     flush=True,
                 )
 

@@ -88,7 +88,9 @@ def flow_digest() -> str:
         "parasitics", "place", "placed", "power", "power_library", "simulate", "steiner",
         "synthesize", "testbench", "testbench_wrapper", "timing", "timing_repair", "workload",
     )  # fmt: skip
-    model = ("encode", "fp_golden", "golden", "operands", "packing", "scratchpad", "streams")
+    model = (
+        "encode", "fp_golden", "golden", "operands", "packing", "scratchpad", "streams", "traces",
+    )  # fmt: skip
     folder = here.parent / "rtl_gen"
     return code_digest(
         *(folder / f"{name}.py" for name in model), *(here / f"{name}.py" for name in names)

@@ -12,12 +12,13 @@ from rtl_gen.design import PEDesign
 from rtl_gen.encode import encode_weights
 from rtl_gen.errors import require_choice
 from rtl_gen.golden import Primitive, Words, convolve_row, wrap
+from rtl_gen.traces import Floats, Window
 
 #: Ways to draw operands, and what they are.
 OPERANDS = {
     "uniform": "uniform over all activation and weight codes; incoming psums over half their range",
     "sparse": "as uniform, but every other activation on average is zero",
-    "dnn": "rectified normal activations, normal weights (sigma: a third of the largest value)",
+    "dnn": "windows of the activations, weights and sums of a small CNN on Fashion-MNIST",
     "extremes": "the smallest and largest codes, and those next to zero",
     "close": "as uniform, but incoming psums nearly cancel what is added to them",
 }
@@ -61,6 +62,8 @@ def draw(
     require_choice("operands", operands, OPERANDS)
     size.check(design)
     generator = np.random.default_rng(seed)
+    if operands == "dnn":
+        return _draw_dnn(design, size, generator, filters)
     make = _FpDraw if design.family == "fp" else _IntegerDraw
     source = make(design, size, operands, generator)
     ifmap = source.activations((size.ifmap_columns, size.channels))
@@ -75,6 +78,50 @@ def draw(
         psums = source.opposite(convolve_row(design, alone, ifmap, filters, None))
     expected = convolve_row(design, size, ifmap, filters, psums)
     return Workload(size=size, ifmap=ifmap, filters=filters, psums=psums, expected=expected)
+
+
+def _draw_dnn(
+    design: PEDesign, size: Primitive, generator: np.random.Generator, filters: Words | None
+) -> Workload:
+    """Operands of a recorded network; incoming psums are the sums of other rows of its layer."""
+    window = Window(size.channels, generator)
+
+    def ifmap() -> Words:
+        return _activation_codes(design, size, window, window.activations(size.ifmap_columns))
+
+    def weights() -> Words:
+        real = window.weights(size.filter_width, size.filters)
+        return _weight_codes(design, size, window, real)
+
+    above = None
+    if size.chain:
+        alone = dataclasses.replace(size, chain=False)
+        above = convolve_row(design, alone, ifmap(), weights(), None)
+    acts, codes = ifmap(), weights() if filters is None else filters
+    expected = convolve_row(design, size, acts, codes, above)
+    return Workload(size=size, ifmap=acts, filters=codes, psums=above, expected=expected)
+
+
+def _activation_codes(
+    design: PEDesign, size: Primitive, window: Window, fractions: Floats
+) -> Words:
+    """Quantized with the scale of the layer: 1 is the largest code of the precision."""
+    if design.family == "fp":
+        form = fp_golden.format_of_bits(design.act_bits)
+        return fp_golden.encode(form, fractions * window.layer.scale)
+    top = (1 << (size.precision(design).act_bits - design.act_signed)) - 1
+    return np.rint(fractions * top).astype(np.int64)
+
+
+def _weight_codes(design: PEDesign, size: Primitive, window: Window, weights: Floats) -> Words:
+    """Quantized with one scale for the whole layer, that of the least squared error."""
+    if design.family == "fp":
+        return encode_weights(design, weights).codes
+    scale = encode_weights(design, window.layer.weights, scale="mse", mode=size.mode).scales
+    terms = size.terms_of_filters(design) if design.serial_terms else None
+    return encode_weights(
+        design, weights, scale=scale.item(), axis=-1, terms=terms, mode=size.mode
+    ).codes
 
 
 def _without_dropped_terms(design: PEDesign, size: Primitive, codes: Words) -> Words:
@@ -101,9 +148,6 @@ class _IntegerDraw:
         self._psum_half = 1 << (design.psum_bits - 2)
 
     def activations(self, shape: tuple[int, ...]) -> Words:
-        if self._operands == "dnn":
-            drawn = self._generator.normal(0, self._high / 3, shape)
-            return np.clip(np.rint(drawn), 0, self._high).astype(np.int64)
         if self._operands == "extremes":
             near = [value for value in (-1, 0, 1) if value >= self._low]
             return self._generator.choice(np.array([self._low, *near, self._high]), shape)
@@ -111,12 +155,6 @@ class _IntegerDraw:
 
     def weights(self, shape: tuple[int, ...]) -> Words:
         codes = 1 << self._weight_bits
-        if self._operands == "dnn":
-            drawn = self._generator.normal(0, 1 / 3, shape)
-            if self._design.terms:
-                return encode_weights(self._design, drawn).codes
-            top = codes // 2 - 1
-            return np.clip(np.rint(drawn * top), -top, top).astype(np.int64) % codes
         if self._operands == "extremes":
             ends = np.array([0, 1, codes // 2 - 1, codes // 2, codes - 1])
             return self._generator.choice(ends, shape)
@@ -143,16 +181,11 @@ class _FpDraw:
         self._generator = generator
 
     def activations(self, shape: tuple[int, ...]) -> Words:
-        if self._operands == "dnn":
-            drawn = np.maximum(self._generator.normal(0, 1, shape), 0)
-            return fp_golden.encode(self._operand, drawn)
         if self._operands == "close":
             return self._at_the_ends(shape)
         return self._bits(self._operand, shape)
 
     def weights(self, shape: tuple[int, ...]) -> Words:
-        if self._operands == "dnn":
-            return fp_golden.encode(self._operand, self._generator.normal(0, 1 / 3, shape))
         return self._bits(self._operand, shape)
 
     def psums(self, shape: tuple[int, ...]) -> Words:
