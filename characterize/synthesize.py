@@ -236,7 +236,10 @@ def synthesize(
     )
     # Structural Verilog readers such as OpenSTA's take no `signed`, which means nothing here.
     verilog = folder / "netlist.v"
-    text = verilog.read_text(encoding="utf-8")
+    try:
+        text = verilog.read_text(encoding="utf-8")
+    except OSError:
+        raise StepError("yosys wrote no netlist") from None
     verilog.write_text(re.sub(r"^  (input|output|wire) signed ", r"  \1 ", text, flags=re.M))
     return read_netlist(folder / "netlist.json", platform)
 

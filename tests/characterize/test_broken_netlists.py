@@ -106,7 +106,9 @@ def test_a_damaged_netlist_is_a_failed_row(
     if expected:
         assert result.reason == expected
     else:
-        assert re.match(r"psum \d+ is|the primitive took|\d+ psums|the PE did not", result.reason)
+        assert re.match(
+            r"psum \d+ is|the (simulation|primitive)|\d+ psums|the PE did not", result.reason
+        )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_a_damaged_netlist_is_a_failed_row(
             "import os; os.kill(os.getpid(), 9)",
             "python was killed by signal 9: no output",
         ),
-        ("print('garbage')", "the netlist cannot be read: [Errno 2] No such file or directory"),
+        ("print('garbage')", "yosys wrote no netlist"),
         (
             "open('netlist.json', 'w').write('{\"modules\": {}}');open('netlist.v', 'w')",
             "the netlist cannot be read: not enough values to unpack (expected at least 1, got 0)",
