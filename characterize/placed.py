@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from characterize import power, sram, synthesize, timing
-from characterize.activity import read_activity
+from characterize.activity import Activities
 from characterize.buffering import repair_loads
 from characterize.clock_tree import build_clock_tree
 from characterize.delays import delayed_netlist, read_delays
@@ -24,6 +27,7 @@ from characterize.place import Placement, legalize, place
 from characterize.platform import Platform
 from characterize.power import PowerResult
 from characterize.process import StepError
+from characterize.schedule import compute_window, interval_pct, window_cycles
 from characterize.simulate import ACTIVITY_MODEL, SimulationResult, cell_models, simulate
 from characterize.timing import TimingResult
 from characterize.toolchain import Tool
@@ -82,8 +86,8 @@ def flow_digest() -> str:
     here = Path(__file__).parent
     names = (
         "activity", "buffering", "clock_tree", "delays", "layout", "lef", "liberty", "netlist",
-        "parasitics", "place", "placed", "power", "power_library", "simulate", "steiner",
-        "synthesize", "testbench", "testbench_wrapper", "timing", "workload",
+        "parasitics", "place", "placed", "power", "power_library", "schedule", "simulate",
+        "steiner", "synthesize", "testbench", "testbench_wrapper", "timing", "workload",
     )  # fmt: skip
     model = ("encode", "fp_golden", "golden", "operands", "packing", "scratchpad", "streams")
     folder = here.parent / "rtl_gen"
@@ -257,12 +261,15 @@ def _run(
         work = draw(point.design, point.primitive(), point.seed, point.operands)
         simulated = simulate(
             folder, point.design, [work], ["cells.v", "delayed.v"],
-            gates=True, timeout_s=STEP_TIMEOUT_S, dump=True,
+            gates=True, timeout_s=STEP_TIMEOUT_S,
+            schedule=compute_window(point.design, work.size),
             output_delay_ps=built.output_delay_ps,
         )  # fmt: skip
+        activities = simulated.activities
+        assert activities is not None
     with timed_step(seconds, "activity"):
-        activity = read_activity(folder / "activity.vcd")
-        cycles = simulated.window_cycles
+        activity = activities.window(range(len(activities.span_ps)))
+        cycles = window_cycles(point.design, work.size)
         power.write_power_inputs(folder, netlist, platform, wires, activity, cycles)
         window_s = cycles * point.period_ps * 1e-12
         switching_w = power.switching_w(netlist, platform, wires, activity, window_s)
@@ -276,8 +283,18 @@ def _run(
         "buffers": built.repaired.buffers,
         **_timing_metrics(point, built.timed),
         **_power_metrics(powered, window_s, work.size.macs),
-        **_window_metrics(simulated, work.size.macs),
+        **_window_metrics(simulated, cycles, work.size.macs),
+        "energy_ci_pct": interval_pct(batch_powers(built, activities)),
     }
+
+
+def batch_powers(built: Built, activities: Activities) -> NDArray[np.float64]:
+    """Switching power of each phase, in W at the simulated clock: to tell how much it varies."""
+    charge = power.net_loads_ff(built.netlist, built.platform, built.wires)
+    loads = np.array([charge.pop(name, 0.0) for name in activities.names])
+    energy_fj = 0.5 * built.platform.voltage_v**2 * (activities.toggles @ loads)
+    powers: NDArray[np.float64] = energy_fj * 1e-15 / (activities.span_ps * 1e-12)
+    return powers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -379,10 +396,10 @@ def _power_metrics(powered: PowerResult, window_s: float, macs: int) -> dict[str
     }
 
 
-def _window_metrics(simulated: SimulationResult, macs: int) -> dict[str, float]:
+def _window_metrics(simulated: SimulationResult, cycles: int, macs: int) -> dict[str, float]:
     return {
         "window_macs": macs,
-        "window_cycles": simulated.window_cycles,
+        "window_cycles": cycles,
         "row_cycles": simulated.cycles,
     }
 
