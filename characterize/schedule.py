@@ -38,8 +38,8 @@ class Schedule:
         cycles: from the first configuration to the last sum; the sums are checked, and so is this.
         holds: spans of cycles, their ends not included, in which a stream offers no new word
             (``psum_out``: is not ready).
-        clock_stops: (cycle, periods): the clock stays low for so long behind that cycle's falling
-            edge.
+        clock_stops: (cycle, periods, phase): the clock stays low for so long behind that cycle's
+            falling edge, and this is a phase of its own.
         last_cycle: the simulation goes on until this one at least.
     """
 
@@ -47,7 +47,7 @@ class Schedule:
     changes: Sequence[tuple[int, int | None]]
     cycles: int
     holds: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
-    clock_stops: Sequence[tuple[int, int]] = ()
+    clock_stops: Sequence[tuple[int, int, int]] = ()
     last_cycle: int = 0
 
 
@@ -61,18 +61,25 @@ def compute_window(design: PEDesign, size: Primitive) -> Schedule:
 
     Each is as many whole output columns as the others, or one less.
     """
-    loading = _loading(design, size)
-    column = (
-        size.steps(design) + design.pipeline_stages - 1 + size.sums
-        + size.slide * size.groups(design)
-    )  # fmt: skip
     batches = min(BATCHES, size.outputs)
     first = [batch * size.outputs // batches for batch in range(batches)]
     return Schedule(
         phases=batches,
-        changes=[(loading + 1 + x * column, batch) for batch, x in enumerate(first)],
+        changes=[(first_mac(design, size, x), batch) for batch, x in enumerate(first)],
         cycles=row_cycles(design, size),
     )
+
+
+def first_mac(design: PEDesign, size: Primitive, column: int) -> int:
+    """Cycle in which an output column's multiply-accumulates begin, if no stream waits.
+
+    Cycle 0 takes the configuration; then the filters and the first window are loaded.
+    """
+    every = (
+        size.steps(design) + design.pipeline_stages - 1 + size.sums
+        + size.slide * size.groups(design)
+    )  # fmt: skip
+    return _loading(design, size) + 1 + column * every
 
 
 def _loading(design: PEDesign, size: Primitive) -> int:

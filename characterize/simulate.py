@@ -88,7 +88,7 @@ def write_job(
             (cycle, 0 if phase is None else phase + 1) for cycle, phase in plan.changes
         ],
         "holds": {name: list(spans) for name, spans in plan.holds.items()},
-        "clock_stops": list(plan.clock_stops),
+        "clock_stops": [(cycle, n, phase + 1) for cycle, n, phase in plan.clock_stops],
         "last_cycle": plan.last_cycle,
     }  # fmt: skip
     path.write_text(json.dumps(job), encoding="utf-8")

@@ -75,7 +75,7 @@ async def run_primitives(dut: Any) -> None:
     out_holds = holds.get("psum_out", [])
     expected = job["expected"]
     phases = dict(job["phases"])
-    stops = dict(job["clock_stops"])
+    stops = {cycle: rest for cycle, *rest in job["clock_stops"]}
     clock = Clock(dut.clk, period_ns, "ns")
     clock.start()
     await reset(dut, period_ns)
@@ -102,7 +102,7 @@ async def run_primitives(dut: Any) -> None:
             await begin_phase(dut, period_ns, phases[cycle])
         await FallingEdge(dut.clk)  # everything has settled
         if cycle in stops:
-            await stop_clock(dut, clock, period_ns, stops[cycle])
+            await stop_clock(dut, clock, period_ns, *stops[cycle])
         taken = {name: source.settled() for name, source in sources.items()}
         if taken["config"] and sources["config"].sent == 1:
             started = cycle
@@ -141,14 +141,15 @@ async def begin_phase(dut: Any, period_ns: float, phase: int) -> None:
         dut.dump.value = 1
 
 
-async def stop_clock(dut: Any, clock: Clock, period_ns: float, periods: int) -> None:
-    """Behind the falling edge, leave the clock low for so many periods."""
+async def stop_clock(dut: Any, clock: Clock, period_ns: float, periods: int, phase: int) -> None:
+    """Behind the falling edge, leave the clock low for so many periods: a phase of its own."""
     await Timer(period_ns / 4, "ns")
     clock.stop()
+    before = dut.phase.value
+    dut.phase.value = phase
     await Timer(periods * period_ns, "ns")
-    dut.clk.value = 0
-    await Timer(period_ns / 4, "ns")
-    clock.start()
+    dut.phase.value = before
+    clock.start(start_high=False)
 
 
 async def reset(dut: Any, period_ns: float) -> None:
