@@ -21,7 +21,9 @@ CYCLES = {
     "filter_step": "the second half of a filter word is counted, where a word has two",
     "ifmap_write": "an ifmap word is written",
     "mac": "multiply-accumulate: read a filter word, multiply, add, write a psum; operands at rest",
-    "mac_skipped": "a zero activation that moves nothing (zero gating)",
+    "mac_zero": "the same with a zero activation; with zero gating, nothing moves",
+    "mac_mode1": "as mac, two products (run-time precision)",
+    "mac_mode2": "as mac, four products",
     "drain": "the pipeline runs empty before sums are passed on",
     "psum_pass": "a sum is read and goes to psum_out",
 }
@@ -39,10 +41,17 @@ BITS = {
     "weight_select_bit": "the same, times the levels of the read multiplexer that move",
     "activation_bit": "of the ifmap word that is read and multiplied with",
     "partial_bit": "of the partial products or shifted terms",
+    "carry_bit": "that a carry behind a negative row of Booth's recoding runs through",
     "product_bit": "of the product",
+    "product_sign": "changes of the product's sign, which all high bits of the adder follow",
+    "summand_bit": "at the adder's first input: products and incoming sums",
+    "addend_bit": "at the adder's second input: stored sums",
     "total_bit": "of the sum register",
     "total_select_bit": "the same, times the levels of the read multiplexer that move",
     "stored_bit": "of a stored sum, from the one it replaces",
+    "aligned_bit": "of the smaller significand in a floating-point adder, aligned",
+    "subtract": "floating-point additions of numbers of different signs",
+    "swap": "changes of which input of the floating-point adder is the larger one",
     "psum_in_bit": "of psum_in",
     "psum_out_bit": "of psum_out",
 }
@@ -62,7 +71,7 @@ DESCRIPTIONS = {**CYCLES, **ACCESSES, **BITS, **WAITING}
 def cycle_counts(design: PEDesign, size: Primitive) -> dict[str, int]:
     """How many cycles of each kind a primitive takes; together its ``row_cycles``.
 
-    ``mac`` counts all multiply-accumulate cycles here, skipped ones included.
+    ``mac`` counts all multiply-accumulate cycles here, of any mode and operands.
 
     Raises:
         InputError: if ``design`` cannot run the primitive.
@@ -106,31 +115,39 @@ def action_counts(
         InputError: if ``design`` cannot run the primitive.
     """
     cycles = cycle_counts(design, size)
-    issued = cycles["mac"]
-    macs = issued * (1 - statistics.skipped)
-    reads = size.outputs * size.window_words(design)
+    issued = cycles.pop("mac")
+    zeros = issued * statistics.zero
+    macs = issued - zeros if design.zero_gating else issued
     used = macs / issued
+    reads = used * size.outputs * size.window_words(design)
     sums = size.outputs * size.sums
-    added = size.outputs * size.filter_width * size.groups(design) * size.filters
+    added = used * size.outputs * size.filter_width * size.groups(design) * size.filters
     weight_bits, total_bits = macs * statistics.weight, macs * statistics.total
     counts: dict[str, float] = dict.fromkeys(DESCRIPTIONS, 0.0)
     counts.update(cycles)
+    counts["mac" if size.mode == 0 else f"mac_mode{size.mode}"] = issued - zeros
     counts.update(
-        mac=macs,
-        mac_skipped=issued - macs,
-        ifmap_read=reads * used,
-        psum_read=(added - sums) * used if size.sums > 1 else 0.0,
+        mac_zero=zeros,
+        ifmap_read=reads,
+        psum_read=max(0.0, added - sums) if size.sums > 1 else 0.0,
         psum_add=sums if size.chain else 0.0,
         filter_in_bit=cycles["filter_write"] * statistics.filter_word,
         ifmap_in_bit=cycles["ifmap_write"] * statistics.ifmap_word,
         weight_bit=weight_bits,
         weight_select_bit=weight_bits * _levels(size.filter_words(design)),
-        activation_bit=reads * used * statistics.activation,
+        activation_bit=reads * statistics.activation,
         partial_bit=macs * statistics.partial,
+        carry_bit=macs * statistics.carry,
         product_bit=macs * statistics.product,
+        product_sign=macs * statistics.sign,
+        summand_bit=(macs + sums) * statistics.summand,
+        addend_bit=(macs + sums) * statistics.addend,
         total_bit=total_bits,
         total_select_bit=total_bits * _levels(size.sums),
         stored_bit=macs * statistics.stored,
+        aligned_bit=(macs + sums) * statistics.aligned,
+        subtract=(macs + sums) * statistics.subtract,
+        swap=(macs + sums) * statistics.swap,
         psum_in_bit=sums * statistics.psum_in if size.chain else 0.0,
         psum_out_bit=sums * statistics.psum_out,
     )

@@ -25,7 +25,9 @@ KINDS = ("uniform", "dnn", "sparse")
 NARROW_BITS = (2, 4, 8)
 #: Cycles of a pause, and of a primitive (about).
 PAUSE_CYCLES = 40
-_TARGET_CYCLES = 150
+_TARGET_CYCLES = 120
+#: Primitives of any shape.
+MIXTURE = 40
 _WAITING_STREAMS = ("filter", "ifmap", "psum_in", "psum_out")
 
 
@@ -151,6 +153,7 @@ def directed_steps(design: PEDesign, seed: int) -> list[Directed]:
     seeds = itertools.count(seed * 1000)
     steps = fill(design, next(seeds))
     steps += [Directed(name=name, work=work) for name, work in _shapes(design, seeds)]
+    steps += [Directed(name=name, work=work) for name, work in _mixture(design, seeds)]
     steps += [Directed(name=name, work=work) for name, work in _operand_kinds(design, seeds)]
     pausing = _middle(design, chain=True)
     for stream in _WAITING_STREAMS:
@@ -198,7 +201,6 @@ def _shapes(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workl
     """Shapes in which each cycle and access takes another share of the time."""
     sizes = {
         "large": _largest(design),
-        "large chained": _largest(design, chain=True),
         "one filter": _sized(design, 3, design.ifmap_depth, 1),
         "one filter, strided": _sized(design, 3, 2, 1, stride=3, chain=True),
         "one product": _sized(design, 1, 1, 1),
@@ -219,8 +221,32 @@ def _shapes(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workl
         for kind in ("uniform", "dnn"):
             work = draw(design, size, next(seeds), kind)
             yield f"{name}, {kind}", work
-        again = replace(size, keep_filter=True)
-        yield f"{name}, kept", draw(design, again, next(seeds), "dnn", filters=work.filters)
+    for mode in range(1, design.precision_modes):
+        products = design.modes[mode].products
+        for filters in (1, 2, 4):
+            size = _sized(design, 3, 2 * products, filters, mode=mode)
+            for kind in ("uniform", "dnn"):
+                yield (
+                    f"mode {mode}, {filters} filters, {kind}",
+                    draw(design, size, next(seeds), kind),
+                )
+
+
+def _mixture(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workload]]:
+    """Shapes and operands by chance: other weights in each, for energies depend on their order."""
+    generator = np.random.default_rng(next(seeds))
+    for index, kind in zip(range(MIXTURE), itertools.cycle(("uniform", "dnn", "sparse"))):
+        width, channels, filters, stride = (int(generator.integers(1, n)) for n in (6, 7, 9, 4))
+        size = _sized(
+            design, width, channels, filters, stride=stride,
+            depthwise=bool(generator.random() < 0.15), chain=bool(generator.random() < 0.5),
+        )  # fmt: skip
+        work = draw(design, size, next(seeds), kind)
+        if index % 4 == 3:
+            again = replace(size, keep_filter=True)
+            yield f"mixture {index}, {kind}", work
+            work = draw(design, again, next(seeds), kind, filters=work.filters)
+        yield f"mixture {index}{', kept' if index % 4 == 3 else ''}, {kind}", work
 
 
 def _operand_kinds(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workload]]:

@@ -32,22 +32,28 @@ class Statistics:
     """Mean numbers of bits that change, and shares, of the operands of a primitive.
 
     Attributes:
-        skipped: share of multiply-accumulate cycles with a zero activation (only with
-            ``zero_gating``, where nothing moves in them).
+        zero: share of multiply-accumulate cycles with a zero activation. With ``zero_gating``
+            nothing moves in them, and the other statistics leave them out.
         filter_word: bits from one word of the ``filter`` stream to the next.
         ifmap_word: the same of ``ifmap``.
         psum_in, psum_out: the same of these.
         weight: bits from one multiply-accumulate's weight word to the next one's.
         activation: bits from one activation word read to the next.
-        partial: changes in the matrix of partial products, of which each is one bit of the
-            activation and one of the weight; shift families: bits of the shifted terms. A
-            multiply-accumulate's to the next one's.
-        product: bits of the product, likewise.
-        total: bits of the sum register, likewise.
+        partial: bits of the partial products, from a multiply-accumulate to the next: rows of
+            Booth's recoding, or pairs of bits of an array; shift families: shifted terms.
+        carry: bits that the carries behind negative rows of Booth's recoding run through.
+        product: bits of the product, as ``partial``.
+        sign: share of multiply-accumulates whose product has another sign than the one before.
+        summand, addend: bits at the adder's first input (product, or incoming sum) and at its
+            second (stored sum), from each cycle of the adder to the next.
+        total: bits of the sum register, from one multiply-accumulate to the next.
         stored: bits by which a stored sum differs from what it replaces.
+        aligned: ``fp``: bits of the adder's smaller significand after alignment.
+        subtract: ``fp``: share of the adder's cycles that subtract.
+        swap: ``fp``: share of the adder's cycles whose other input is the larger one.
     """
 
-    skipped: float
+    zero: float
     filter_word: float
     ifmap_word: float
     psum_in: float
@@ -55,9 +61,16 @@ class Statistics:
     weight: float
     activation: float
     partial: float
+    carry: float
     product: float
+    sign: float
+    summand: float
+    addend: float
     total: float
     stored: float
+    aligned: float
+    subtract: float
+    swap: float
 
     @classmethod
     def mean(cls, statistics: Mapping[Statistics, float]) -> Statistics:
@@ -78,26 +91,36 @@ def measure_statistics(design: PEDesign, work: Workload) -> Statistics:
     size = work.size
     size.check(design)
     acts, weights = _operands(design, work)
-    moves = acts != 0 if design.zero_gating else np.ones_like(acts, dtype=bool)
-    first = _first(design, size)
-    valid = moves | first
-    products = _products(design, size, acts, weights)
-    sums, stored = _sums(design, size, products, valid)
+    zero = acts == 0
+    moves = ~zero if design.zero_gating else np.ones_like(zero)
+    valid = moves | _first(design, size)
+    products = np.where(moves, _products(design, size, acts, weights), 0)
+    sums, before, stored = _sums(design, size, products, valid)
+    summand, addend = _adder(design, work, products, before, sums, valid)
+    partial, carry = _partial(design, size, acts[moves], weights[moves])
     width = design.weight_word_bits
     reads = acts.reshape(size.outputs, size.window_words(design), -1)[:, :, 0].ravel()
     loaded = [] if size.keep_filter else filter_words(design, size, work.filters)
+    aligned, subtract, swap = _alignment(design, summand, addend)
     return Statistics(
-        skipped=float(1 - moves.mean()),
+        zero=float(zero.mean()),
         filter_word=_mean_change(np.array(loaded, dtype=np.int64), width),
         ifmap_word=_mean_change(np.array(ifmap_words(design, size, work.ifmap)), 63),
         psum_in=0.0 if work.psums is None else _mean_change(_bits(design, work.psums), 64),
         psum_out=_mean_change(_bits(design, work.expected), 64),
         weight=_mean_change(weights[moves], width),
         activation=_mean_change(reads[reads != 0] if design.zero_gating else reads, 63),
-        partial=_partial(design, size, acts[moves], weights[moves]),
+        partial=partial,
+        carry=carry,
         product=_mean_change(products[moves], design.product_bits),
+        sign=_mean_change(products[moves] >> (design.product_bits - 1), 1),
+        summand=_mean_change(summand, design.psum_bits),
+        addend=_mean_change(addend, design.psum_bits),
         total=_mean_change(sums[valid], design.psum_bits),
         stored=stored,
+        aligned=aligned,
+        subtract=subtract,
+        swap=swap,
     )
 
 
@@ -164,45 +187,126 @@ def _terms(design: PEDesign, weights: Words) -> Words:
 
 def _sums(
     design: PEDesign, size: Primitive, products: Words, valid: NDArray[np.bool_]
-) -> tuple[Words, float]:
-    """The sum register after each cycle, ``[F, steps]``, and mean changes of a stored sum."""
+) -> tuple[Words, Words, float]:
+    """The sum register after each cycle and the sum before it, ``[F, steps]``.
+
+    And the mean number of bits that a stored sum changes by.
+    """
     of_step = _sum_of_step(design, size)
-    sums = np.zeros_like(products)
+    sums, before = np.zeros_like(products), np.zeros_like(products)
     changes = count = 0
     for index in range(size.sums):
         steps = np.flatnonzero(of_step == index)
-        taken = products[:, steps]
-        if design.family == "fp":
-            form = fp_golden.format_of_bits(design.psum_bits)
-            total = np.zeros(size.outputs, dtype=np.int64)
-            for place, step in enumerate(steps):
-                total = fp_golden.add(form, total, taken[:, place])
-                sums[:, step] = total
-        else:
-            sums[:, steps] = np.cumsum(taken, axis=1)
+        sums[:, steps] = _running_sums(design, products[:, steps])
+        before[:, steps[1:]] = sums[:, steps[:-1]]
         written = sums[:, steps][valid[:, steps]]
         changes += int(_changes(written, design.psum_bits).sum())
         count += max(1, len(written) - 1)
-    return sums, changes / count
+    return sums, before, changes / count
 
 
-def _partial(design: PEDesign, size: Primitive, acts: Words, weights: Words) -> float:
-    """Mean changes in the matrix of partial products, or of shifted terms."""
+def _running_sums(design: PEDesign, products: Words) -> Words:
+    """Along the last axis."""
+    if design.family != "fp":
+        return np.cumsum(products, axis=1)
+    form = fp_golden.format_of_bits(design.psum_bits)
+    sums = np.zeros_like(products)
+    total = np.zeros(len(products), dtype=np.int64)
+    for step in range(products.shape[1]):
+        sums[:, step] = total = fp_golden.add(form, total, products[:, step])
+    return sums
+
+
+def _adder(
+    design: PEDesign,
+    work: Workload,
+    products: Words,
+    before: Words,
+    sums: Words,
+    valid: NDArray[np.bool_],
+) -> tuple[Words, Words]:
+    """Both inputs of the adder in its cycles: a column's products, then its sums as they leave."""
+    of_step = _sum_of_step(design, work.size)
+    last = [int(np.flatnonzero(of_step == index)[-1]) for index in range(work.size.sums)]
+    final = sums[:, last]
+    incoming = np.zeros_like(final) if work.psums is None else work.psums
+    counts = np.concatenate([valid, np.ones_like(final, dtype=bool)], axis=1)
+    return (
+        np.concatenate([products, incoming], axis=1)[counts],
+        np.concatenate([before, final], axis=1)[counts],
+    )
+
+
+def _alignment(design: PEDesign, a: Words, b: Words) -> tuple[float, float, float]:
+    """Of a floating-point adder: changes of the aligned significand, subtractions, swaps."""
+    if design.family != "fp":
+        return 0.0, 0.0, 0.0
+    form = fp_golden.format_of_bits(design.psum_bits)
+    magnitude = (np.int64(1) << (form.bits - 1)) - 1
+    swap = (a & magnitude) < (b & magnitude)
+    large, small = np.where(swap, b, a), np.where(swap, a, b)
+    exponents = [(x & magnitude) >> form.fraction_bits for x in (large, small)]
+    # Three more places: guard, round and sticky bit.
+    distance = np.minimum(exponents[0] - exponents[1], form.fraction_bits + 3)
+    aligned = (_significands(form, small) << 3) >> distance
+    return (
+        _mean_change(aligned, form.fraction_bits + 4),
+        float((((a ^ b) >> (form.bits - 1)) & 1).mean()),
+        _mean_change(swap.astype(np.int64), 1),
+    )
+
+
+def _partial(design: PEDesign, size: Primitive, acts: Words, weights: Words) -> tuple[float, float]:
+    """Mean changes of the partial products, or shifted terms, and mean length of carries."""
     if design.terms:
         (factors, _), terms = _lanes(design, size, acts, weights), _terms(design, weights)
         shifted = factors * terms
-        return sum(
-            _mean_change(shifted[:, term], design.product_bits) for term in range(terms.shape[-1])
-        )
+        changes = (_mean_change(row, design.product_bits) for row in shifted.T)
+        return sum(changes), 0.0
     if design.family == "fp":
         form = fp_golden.format_of_bits(design.act_bits)
-        pairs = [(_significands(form, acts), _significands(form, weights))]
+        bits = form.fraction_bits + 1
+        lanes = [(_significands(form, acts), _significands(form, weights), bits + 1, bits + 1)]
     else:
         mode = size.precision(design)
-        a = unpack(acts, mode.act_bits, mode.products, signed=False)
-        w = unpack(weights, mode.weight_bits, mode.products, signed=False)
-        pairs = [(a[:, lane], w[:, lane]) for lane in range(mode.products)]
-    return sum(_matrix_changes(a, w) for a, w in pairs)
+        a, w = _lanes(design, size, acts, weights)
+        act_bits = mode.act_bits + (not design.act_signed)
+        lanes = [(a[:, k], w[:, k], act_bits, mode.weight_bits) for k in range(mode.products)]
+    if design.multiplier == "array":
+        return sum(_matrix_changes(*lane) for lane in lanes), 0.0
+    rows = [_booth(*lane) for lane in lanes]
+    return sum(changes for changes, _ in rows), sum(carries for _, carries in rows)
+
+
+def _matrix_changes(a: Words, w: Words, a_bits: int, w_bits: int) -> float:
+    """Mean number of entries that change in the AND matrix of two numbers."""
+    if len(a) < 2:
+        return 0.0
+    a, w = a & ((1 << a_bits) - 1), w & ((1 << w_bits) - 1)
+    size = np.bitwise_count(a).astype(float) * np.bitwise_count(w)
+    same = np.bitwise_count(a[1:] & a[:-1]).astype(float) * np.bitwise_count(w[1:] & w[:-1])
+    return float((size[1:] + size[:-1] - 2 * same).mean())
+
+
+def _booth(a: Words, w: Words, a_bits: int, w_bits: int) -> tuple[float, float]:
+    """Radix-4 recoding of the second of two signed numbers: row k is the first times -2 .. 2.
+
+    A negative row is the inverse of a positive one, and a one is added at its end: the carry of
+    that runs through all its low zeros.
+    """
+    changes = carries = 0.0
+    bits = np.stack([np.zeros_like(w), *((w >> place) & 1 for place in range(w_bits + 1))])
+    for row in range((w_bits + 1) // 2):
+        low, middle, high = bits[2 * row : 2 * row + 3]
+        digit = low + middle - 2 * high
+        positive = np.abs(digit) * a
+        negative = digit < 0
+        changes += _mean_change(np.where(negative, ~positive, positive), a_bits + 1)
+        changes += _mean_change(negative.astype(np.int64), 1)
+        mask = (1 << (a_bits + w_bits - 2 * row)) - 1
+        run = np.bitwise_count((~positive ^ -positive) & mask)
+        carries += float(np.where(negative, run, 0).mean()) if len(run) else 0.0
+    return changes, carries
 
 
 def _significands(form: fp_golden.FpFormat, numbers: Words) -> Words:
@@ -211,15 +315,6 @@ def _significands(form: fp_golden.FpFormat, numbers: Words) -> Words:
     exponents = (numbers >> form.fraction_bits) & (2 * form.bias + 1)
     significands: Words = (numbers & (hidden - 1)) | np.where(exponents > 0, hidden, 0)
     return significands
-
-
-def _matrix_changes(a: Words, w: Words) -> float:
-    """Mean number of entries that change in the AND matrix of two numbers."""
-    if len(a) < 2:
-        return 0.0
-    size = np.bitwise_count(a).astype(float) * np.bitwise_count(w)
-    same = np.bitwise_count(a[1:] & a[:-1]).astype(float) * np.bitwise_count(w[1:] & w[:-1])
-    return float((size[1:] + size[:-1] - 2 * same).mean())
 
 
 def _bits(design: PEDesign, psums: Words) -> Words:
