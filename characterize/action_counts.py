@@ -46,8 +46,9 @@ BITS = {
     "product_sign": "changes of the product's sign, which all high bits of the adder follow",
     "summand_bit": "at the adder's first input: products and incoming sums",
     "addend_bit": "at the adder's second input: stored sums",
+    "read_bit": "at the read port of the psum scratchpad",
+    "read_select_bit": "the same, times the levels of the read multiplexer that move",
     "total_bit": "of the sum register",
-    "total_select_bit": "the same, times the levels of the read multiplexer that move",
     "stored_bit": "of a stored sum, from the one it replaces",
     "aligned_bit": "of the smaller significand in a floating-point adder, aligned",
     "subtract": "floating-point additions of numbers of different signs",
@@ -122,7 +123,7 @@ def action_counts(
     reads = used * size.outputs * size.window_words(design)
     sums = size.outputs * size.sums
     added = used * size.outputs * size.filter_width * size.groups(design) * size.filters
-    weight_bits, total_bits = macs * statistics.weight, macs * statistics.total
+    weight_bits, read_bits = macs * statistics.weight, (macs + sums) * statistics.read
     counts: dict[str, float] = dict.fromkeys(DESCRIPTIONS, 0.0)
     counts.update(cycles)
     counts["mac" if size.mode == 0 else f"mac_mode{size.mode}"] = issued - zeros
@@ -142,8 +143,9 @@ def action_counts(
         product_sign=macs * statistics.sign,
         summand_bit=(macs + sums) * statistics.summand,
         addend_bit=(macs + sums) * statistics.addend,
-        total_bit=total_bits,
-        total_select_bit=total_bits * _levels(size.sums),
+        read_bit=read_bits,
+        read_select_bit=read_bits * _levels(size.sums),
+        total_bit=macs * statistics.total,
         stored_bit=macs * statistics.stored,
         aligned_bit=(macs + sums) * statistics.aligned,
         subtract=(macs + sums) * statistics.subtract,

@@ -26,8 +26,9 @@ NARROW_BITS = (2, 4, 8)
 #: Cycles of a pause, and of a primitive (about).
 PAUSE_CYCLES = 40
 _TARGET_CYCLES = 120
-#: Primitives of any shape.
-MIXTURE = 40
+#: Cycles (about) of primitives of any shape: what is once in each must not be taken for what is in
+#: each cycle.
+MIXTURE_CYCLES = (60, 120, 360) * 11
 _WAITING_STREAMS = ("filter", "ifmap", "psum_in", "psum_out")
 
 
@@ -144,6 +145,11 @@ def fill(design: PEDesign, seed: int) -> list[Directed]:
     ]
 
 
+def fill_count(_design: PEDesign) -> int:
+    """How many primitives ``fill`` gives."""
+    return 2
+
+
 def directed_steps(design: PEDesign, seed: int) -> list[Directed]:
     """The plan of the primitives that the energies of actions are taken from.
 
@@ -170,22 +176,30 @@ def _room(design: PEDesign) -> int:
     return design.filter_depth * design.weights_per_word // terms
 
 
-def _sized(design: PEDesign, width: int, channels: int, filters: int, **options: Any) -> Primitive:
+def _sized(
+    design: PEDesign,
+    width: int,
+    channels: int,
+    filters: int,
+    cycles: int = _TARGET_CYCLES,
+    **options: Any,
+) -> Primitive:
     """As large as the scratchpads allow, up to these; as many outputs as take some time."""
-    room = _room(design)
+    products = design.modes[options.get("mode", 0)].products
+    room = _room(design) if products < 4 else design.filter_depth
     width = max(1, min(width, design.ifmap_depth, room))
-    channels = max(1, min(channels, design.ifmap_depth // width, room // width))
+    channels = max(1, min(channels // products, design.ifmap_depth // width, room // width))
     most = design.psum_depth
     if options.get("depthwise"):
         channels = min(channels, most)
         most //= channels
     filters = max(1, min(filters, most, room // (width * channels)))
     size = Primitive(
-        filter_width=width, channels=channels, filters=filters, outputs=2,
+        filter_width=width, channels=channels * products, filters=filters, outputs=2,
         **{"chain": False, **options},
     )  # fmt: skip
     column = row_cycles(design, replace(size, outputs=3)) - row_cycles(design, size)
-    return replace(size, outputs=max(2, round(_TARGET_CYCLES / column)))
+    return replace(size, outputs=max(2, round(cycles / column)))
 
 
 def _largest(design: PEDesign, **options: Any) -> Primitive:
@@ -235,12 +249,9 @@ def _shapes(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workl
 def _mixture(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workload]]:
     """Shapes and operands by chance: other weights in each, for energies depend on their order."""
     generator = np.random.default_rng(next(seeds))
-    for index, kind in zip(range(MIXTURE), itertools.cycle(("uniform", "dnn", "sparse"))):
-        width, channels, filters, stride = (int(generator.integers(1, n)) for n in (6, 7, 9, 4))
-        size = _sized(
-            design, width, channels, filters, stride=stride,
-            depthwise=bool(generator.random() < 0.15), chain=bool(generator.random() < 0.5),
-        )  # fmt: skip
+    kinds = itertools.cycle(("uniform", "dnn", "sparse", "dnn"))
+    for index, (cycles, kind) in enumerate(zip(MIXTURE_CYCLES, kinds, strict=False)):
+        size = random_size(design, generator, cycles)
         work = draw(design, size, next(seeds), kind)
         if index % 4 == 3:
             again = replace(size, keep_filter=True)
@@ -249,9 +260,22 @@ def _mixture(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Work
         yield f"mixture {index}{', kept' if index % 4 == 3 else ''}, {kind}", work
 
 
+def random_size(design: PEDesign, generator: np.random.Generator, cycles: int) -> Primitive:
+    """Any shape that the scratchpads allow, of about so many cycles."""
+    width, filters, stride = (int(generator.integers(1, n)) for n in (6, 9, 4))
+    mode = int(generator.integers(design.precision_modes))
+    products = design.modes[mode].products
+    channels = int(generator.integers(1, 7)) * products
+    depthwise = bool(generator.random() < 0.15) and products == 1
+    return _sized(
+        design, width, channels, filters, cycles,
+        stride=stride, depthwise=depthwise, chain=bool(generator.random() < 0.5), mode=mode,
+    )  # fmt: skip
+
+
 def _operand_kinds(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workload]]:
     """Operands of all kinds, in one shape."""
-    size = _middle(design)
+    size = _sized(design, 3, 4, 4, 2 * _TARGET_CYCLES)
     for kind in KINDS:
         yield f"mac {kind}", draw(design, size, next(seeds), kind)
     for name in ("zero", "zero activations", "zero weights", "still"):

@@ -46,6 +46,8 @@ class Statistics:
         sign: share of multiply-accumulates whose product has another sign than the one before.
         summand, addend: bits at the adder's first input (product, or incoming sum) and at its
             second (stored sum), from each cycle of the adder to the next.
+        read: bits at the read port of the psum scratchpad, likewise; it is read for a sum that
+            begins, too.
         total: bits of the sum register, from one multiply-accumulate to the next.
         stored: bits by which a stored sum differs from what it replaces.
         aligned: ``fp``: bits of the adder's smaller significand after alignment.
@@ -66,6 +68,7 @@ class Statistics:
     sign: float
     summand: float
     addend: float
+    read: float
     total: float
     stored: float
     aligned: float
@@ -93,10 +96,11 @@ def measure_statistics(design: PEDesign, work: Workload) -> Statistics:
     acts, weights = _operands(design, work)
     zero = acts == 0
     moves = ~zero if design.zero_gating else np.ones_like(zero)
-    valid = moves | _first(design, size)
+    first = _first(design, size)
+    valid = moves | first
     products = np.where(moves, _products(design, size, acts, weights), 0)
     sums, before, stored = _sums(design, size, products, valid)
-    summand, addend = _adder(design, work, products, before, sums, valid)
+    summand, addend, read = _adder(design, work, products, before, sums, valid, first)
     partial, carry = _partial(design, size, acts[moves], weights[moves])
     width = design.weight_word_bits
     reads = acts.reshape(size.outputs, size.window_words(design), -1)[:, :, 0].ravel()
@@ -116,6 +120,7 @@ def measure_statistics(design: PEDesign, work: Workload) -> Statistics:
         sign=_mean_change(products[moves] >> (design.product_bits - 1), 1),
         summand=_mean_change(summand, design.psum_bits),
         addend=_mean_change(addend, design.psum_bits),
+        read=_mean_change(read, design.psum_bits),
         total=_mean_change(sums[valid], design.psum_bits),
         stored=stored,
         aligned=aligned,
@@ -188,7 +193,7 @@ def _terms(design: PEDesign, weights: Words) -> Words:
 def _sums(
     design: PEDesign, size: Primitive, products: Words, valid: NDArray[np.bool_]
 ) -> tuple[Words, Words, float]:
-    """The sum register after each cycle and the sum before it, ``[F, steps]``.
+    """The sum register after each cycle and what was stored before it, ``[F, steps]``.
 
     And the mean number of bits that a stored sum changes by.
     """
@@ -199,6 +204,7 @@ def _sums(
         steps = np.flatnonzero(of_step == index)
         sums[:, steps] = _running_sums(design, products[:, steps])
         before[:, steps[1:]] = sums[:, steps[:-1]]
+        before[:, steps[0]] = np.roll(sums[:, steps[-1]], 1)  # of the column before
         written = sums[:, steps][valid[:, steps]]
         changes += int(_changes(written, design.psum_bits).sum())
         count += max(1, len(written) - 1)
@@ -224,8 +230,12 @@ def _adder(
     before: Words,
     sums: Words,
     valid: NDArray[np.bool_],
-) -> tuple[Words, Words]:
-    """Both inputs of the adder in its cycles: a column's products, then its sums as they leave."""
+    first: NDArray[np.bool_],
+) -> tuple[Words, Words, Words]:
+    """Both inputs of the adder in its cycles: a column's products, then its sums as they leave.
+
+    And what the psum scratchpad reads meanwhile.
+    """
     of_step = _sum_of_step(design, work.size)
     last = [int(np.flatnonzero(of_step == index)[-1]) for index in range(work.size.sums)]
     final = sums[:, last]
@@ -233,6 +243,7 @@ def _adder(
     counts = np.concatenate([valid, np.ones_like(final, dtype=bool)], axis=1)
     return (
         np.concatenate([products, incoming], axis=1)[counts],
+        np.concatenate([np.where(first, 0, before), final], axis=1)[counts],
         np.concatenate([before, final], axis=1)[counts],
     )
 

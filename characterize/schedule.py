@@ -11,18 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from rtl_gen.design import PEDesign
 from rtl_gen.golden import Primitive, row_cycles
 
 #: Parts of the compute window whose energies tell how far the mean may be off.
 BATCHES = 20
-
-#: 97.5 % quantile of Student's t distribution for 1, 2, ... degrees of freedom.
-_STUDENT_T = (
-    12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
-    2.145, 2.131, 2.120, 2.110, 2.101, 2.093,
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,5 +90,5 @@ def interval_pct(means: NDArray[np.float64]) -> float:
     count = len(means)
     if count < 2:
         return float("inf")
-    quantile = _STUDENT_T[min(count - 1, len(_STUDENT_T)) - 1]
+    quantile = stdtrit(count - 1, 0.975)  # of Student's t distribution
     return float(100 * quantile * means.std(ddof=1) / np.sqrt(count) / means.mean())
