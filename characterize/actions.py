@@ -28,6 +28,7 @@ from characterize.directed import (
     Directed,
     Plan,
     directed_steps,
+    effort_for,
     fill,
     fill_count,
     plan,
@@ -149,7 +150,8 @@ def measure_actions(
         StepError: if a step fails.
     """
     design = point.design
-    run = _simulate(built, point, directed_steps(design, point.seed), seconds, report)
+    steps = directed_steps(design, point.seed, effort_for(len(built.netlist.instances)))
+    run = _simulate(built, point, steps, seconds, report)
     works = run.works
     totals = run.energies([(run.plan.macs[i], run.plan.others[i]) for i in run.measured])
     names = [step.name for step in run.plan.steps]

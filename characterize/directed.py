@@ -29,6 +29,8 @@ _TARGET_CYCLES = 120
 #: Cycles (about) of primitives of any shape: what is once in each must not be taken for what is in
 #: each cycle.
 MIXTURE_CYCLES = (60, 120, 360) * 11
+MIXTURE_LEAST = 15
+_EASY_CELLS = 3000
 _WAITING_STREAMS = ("filter", "ifmap", "psum_in", "psum_out")
 
 
@@ -150,17 +152,30 @@ def fill_count(_design: PEDesign) -> int:
     return 2
 
 
-def directed_steps(design: PEDesign, seed: int) -> list[Directed]:
+def effort_for(cells: int) -> float:
+    """How much is simulated of a netlist of so many cells, from 0.25 to 1 for the smallest.
+
+    A large PE takes longer for each cycle, and its energies depend less on single operands.
+    """
+    return min(1.0, max(0.25, _EASY_CELLS / cells))
+
+
+def directed_steps(design: PEDesign, seed: int, effort: float = 1.0) -> list[Directed]:
     """The plan of the primitives that the energies of actions are taken from.
+
+    Args:
+        effort: what share is simulated of what there would be (``effort_for``).
 
     Raises:
         InputError: if the scratchpads are too small for any primitive.
     """
     seeds = itertools.count(seed * 1000)
     steps = fill(design, next(seeds))
-    steps += [Directed(name=name, work=work) for name, work in _shapes(design, seeds)]
-    steps += [Directed(name=name, work=work) for name, work in _mixture(design, seeds)]
-    steps += [Directed(name=name, work=work) for name, work in _operand_kinds(design, seeds)]
+    steps += [Directed(name=name, work=work) for name, work in _shapes(design, seeds, effort)]
+    steps += [Directed(name=name, work=work) for name, work in _mixture(design, seeds, effort)]
+    steps += [
+        Directed(name=name, work=work) for name, work in _operand_kinds(design, seeds, effort)
+    ]
     pausing = _middle(design, chain=True)
     for stream in _WAITING_STREAMS:
         steps.append(
@@ -211,7 +226,9 @@ def _middle(design: PEDesign, **options: Any) -> Primitive:
     return _sized(design, 3, 4, 2, **options)
 
 
-def _shapes(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workload]]:
+def _shapes(
+    design: PEDesign, seeds: Iterator[int], effort: float
+) -> Iterator[tuple[str, Workload]]:
     """Shapes in which each cycle and access takes another share of the time."""
     sizes = {
         "large": _largest(design),
@@ -231,8 +248,9 @@ def _shapes(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workl
         "shortest": Primitive(filter_width=1, channels=1, filters=1, outputs=1, chain=False),
         "shortest, chained": replace(_sized(design, 1, 2, 1), outputs=1, chain=True),
     }
-    for name, size in sizes.items():
-        for kind in ("uniform", "dnn"):
+    kinds = ("uniform", "dnn")
+    for index, (name, size) in enumerate(sizes.items()):
+        for kind in kinds if effort > 0.5 or index == 0 else (kinds[index % 2],):
             work = draw(design, size, next(seeds), kind)
             yield f"{name}, {kind}", work
     for mode in range(1, design.precision_modes):
@@ -246,11 +264,14 @@ def _shapes(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workl
                 )
 
 
-def _mixture(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workload]]:
+def _mixture(
+    design: PEDesign, seeds: Iterator[int], effort: float
+) -> Iterator[tuple[str, Workload]]:
     """Shapes and operands by chance: other weights in each, for energies depend on their order."""
     generator = np.random.default_rng(next(seeds))
     kinds = itertools.cycle(("uniform", "dnn", "sparse", "dnn"))
-    for index, (cycles, kind) in enumerate(zip(MIXTURE_CYCLES, kinds, strict=False)):
+    lengths = MIXTURE_CYCLES[: max(MIXTURE_LEAST, round(effort * len(MIXTURE_CYCLES)))]
+    for index, (cycles, kind) in enumerate(zip(lengths, kinds, strict=False)):
         size = random_size(design, generator, cycles)
         work = draw(design, size, next(seeds), kind)
         if index % 4 == 3:
@@ -273,9 +294,12 @@ def random_size(design: PEDesign, generator: np.random.Generator, cycles: int) -
     )  # fmt: skip
 
 
-def _operand_kinds(design: PEDesign, seeds: Iterator[int]) -> Iterator[tuple[str, Workload]]:
+def _operand_kinds(
+    design: PEDesign, seeds: Iterator[int], effort: float
+) -> Iterator[tuple[str, Workload]]:
     """Operands of all kinds, in one shape."""
-    size = _sized(design, 3, 4, 4, 2 * _TARGET_CYCLES)
+    most = 4 if effort > 0.5 else 2
+    size = _sized(design, 3, 4, most, round(effort * 2 * _TARGET_CYCLES))
     for kind in KINDS:
         yield f"mac {kind}", draw(design, size, next(seeds), kind)
     for name in ("zero", "zero activations", "zero weights", "still"):
