@@ -153,14 +153,16 @@ def measure_actions(
     steps = directed_steps(design, point.seed, effort_for(len(built.netlist.instances)))
     run = _simulate(built, point, steps, seconds, report)
     works = run.works
-    totals = run.energies([(run.plan.macs[i], run.plan.others[i]) for i in run.measured])
     names = [step.name for step in run.plan.steps]
     kinds = [i for i in run.measured if names[i].startswith("mac ")]
     pauses = {name: phase for name, phase in run.plan.pauses.items() if name != "clock_gated"}
-    alone = run.energies([(run.plan.macs[i],) for i in kinds] + [(p,) for p in pauses.values()])
+    whole = [(run.plan.macs[i], run.plan.others[i]) for i in run.measured]
+    parts = [(run.plan.macs[i],) for i in kinds] + [(phase,) for phase in pauses.values()]
+    totals, macs, paused = np.split(
+        run.energies([*whole, *parts]), [len(whole), len(whole) + len(kinds)]
+    )
     waiting = {
-        name: float(energy) / PAUSE_CYCLES
-        for name, energy in zip(pauses, alone[len(kinds) :], strict=True)
+        name: float(energy) / PAUSE_CYCLES for name, energy in zip(pauses, paused, strict=True)
     }
     if run.toggles(run.plan.pauses["clock_gated"]):
         raise StepError("nets toggle while the clock is stopped")
@@ -173,7 +175,7 @@ def measure_actions(
         leakage_uw=run.leakage_w * 1e6,
         macs_pj={
             names[i].removeprefix("mac "): float(energy) / run.plan.steps[i].work.size.macs
-            for i, energy in zip(kinds, alone, strict=False)
+            for i, energy in zip(kinds, macs, strict=True)
         },
         accesses_pj={},
         fit_mean_pct=0.0,
@@ -273,7 +275,15 @@ def access_energies(
         "multiply": (macs, ("partial_bit", "carry_bit", "product_bit")),
         "add": (
             macs + sums,
-            ("product_sign", "summand_bit", "addend_bit", "aligned_bit", "subtract", "swap"),
+            (
+                "product_sign",
+                "summand_bit",
+                "addend_bit",
+                "aligned_bit",
+                "distance_bit",
+                "subtract",
+                "swap",
+            ),
         ),
         "psum read": (macs + sums, ("psum_read", "read_bit", "read_select_bit")),
         "psum write": (macs, ("total_bit", "stored_bit")),
@@ -351,7 +361,7 @@ class _Run:
             for window in windows
         ]
         built = self._built
-        with placed.timed_step(self._seconds, f"power of {len(windows)} windows"):
+        with placed.timed_step(self._seconds, "power"):
             powers = power.analyse_phases(
                 built.folder, built.netlist, built.platform, built.wires,
                 [(self._activities.window(w), n) for w, n in zip(windows, cycles, strict=True)],

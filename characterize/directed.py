@@ -30,7 +30,7 @@ _TARGET_CYCLES = 120
 #: each cycle.
 MIXTURE_CYCLES = (60, 120, 360) * 11
 MIXTURE_LEAST = 15
-_EASY_CELLS = 3000
+_EASY_CELLS = 4500
 _WAITING_STREAMS = ("filter", "ifmap", "psum_in", "psum_out")
 
 

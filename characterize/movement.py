@@ -50,7 +50,9 @@ class Statistics:
             begins, too.
         total: bits of the sum register, from one multiply-accumulate to the next.
         stored: bits by which a stored sum differs from what it replaces.
-        aligned: ``fp``: bits of the adder's smaller significand after alignment.
+        aligned: ``fp``: bits of the adder's smaller significand, aligned, and inverted where the
+            adder subtracts.
+        distance: ``fp``: bits of the difference of the adder's exponents.
         subtract: ``fp``: share of the adder's cycles that subtract.
         swap: ``fp``: share of the adder's cycles whose other input is the larger one.
     """
@@ -72,6 +74,7 @@ class Statistics:
     total: float
     stored: float
     aligned: float
+    distance: float
     subtract: float
     swap: float
 
@@ -105,7 +108,7 @@ def measure_statistics(design: PEDesign, work: Workload) -> Statistics:
     width = design.weight_word_bits
     reads = acts.reshape(size.outputs, size.window_words(design), -1)[:, :, 0].ravel()
     loaded = [] if size.keep_filter else filter_words(design, size, work.filters)
-    aligned, subtract, swap = _alignment(design, summand, addend)
+    aligned, distance, subtract, swap = _alignment(design, summand, addend)
     return Statistics(
         zero=float(zero.mean()),
         filter_word=_mean_change(np.array(loaded, dtype=np.int64), width),
@@ -124,6 +127,7 @@ def measure_statistics(design: PEDesign, work: Workload) -> Statistics:
         total=_mean_change(sums[valid], design.psum_bits),
         stored=stored,
         aligned=aligned,
+        distance=distance,
         subtract=subtract,
         swap=swap,
     )
@@ -248,21 +252,25 @@ def _adder(
     )
 
 
-def _alignment(design: PEDesign, a: Words, b: Words) -> tuple[float, float, float]:
-    """Of a floating-point adder: changes of the aligned significand, subtractions, swaps."""
+def _alignment(design: PEDesign, a: Words, b: Words) -> tuple[float, float, float, float]:
+    """Of a floating-point adder, as ``Statistics`` has them: aligned, distance, subtract, swap."""
     if design.family != "fp":
-        return 0.0, 0.0, 0.0
+        return 0.0, 0.0, 0.0, 0.0
     form = fp_golden.format_of_bits(design.psum_bits)
     magnitude = (np.int64(1) << (form.bits - 1)) - 1
     swap = (a & magnitude) < (b & magnitude)
     large, small = np.where(swap, b, a), np.where(swap, a, b)
-    exponents = [(x & magnitude) >> form.fraction_bits for x in (large, small)]
+    subtract = ((a ^ b) >> (form.bits - 1)) & 1
+    of_a, of_b, largest, smallest = (
+        (x & magnitude) >> form.fraction_bits for x in (a, b, large, small)
+    )
     # Three more places: guard, round and sticky bit.
-    distance = np.minimum(exponents[0] - exponents[1], form.fraction_bits + 3)
-    aligned = (_significands(form, small) << 3) >> distance
+    shift = np.minimum(largest - smallest, form.fraction_bits + 3)
+    aligned = (_significands(form, small) << 3) >> shift
     return (
-        _mean_change(aligned, form.fraction_bits + 4),
-        float((((a ^ b) >> (form.bits - 1)) & 1).mean()),
+        _mean_change(aligned ^ -subtract, form.fraction_bits + 5),
+        _mean_change(of_a - of_b, form.exponent_bits + 1),
+        float(subtract.mean()),
         _mean_change(swap.astype(np.int64), 1),
     )
 
