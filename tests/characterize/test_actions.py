@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -254,6 +255,33 @@ def test_power_of_phases_is_that_of_a_run_of_its_own(built: tuple[Point, Built])
         alone = power.analyse_power(*common[:3], expected, 120)
         assert phase.dynamic_w == pytest.approx(sum(alone.dynamic_w.values()), rel=1e-5)
         assert phase.leakage_w == pytest.approx(alone.leakage_w, rel=1e-5)
+
+
+@pytest.mark.tool
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("printf '$enddef' > activity.vcd; exit 1", "vvp exited with 1: no output"),
+        ("printf '$enddef' > activity.vcd; kill -9 $$", "vvp was killed by signal 9: no output"),
+        ("true", "the simulation ended without a result"),
+    ],
+)
+def test_a_simulator_that_dies_half_way_is_a_failed_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "vvp").write_text(f"#!/bin/sh\n{script}\n")
+    (tools / "vvp").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    size = Primitive(filter_width=2, channels=2, filters=2, outputs=4)
+    (tmp_path / "pe.v").write_text(verilog_text(TINY))
+    with pytest.raises(StepError) as error:
+        simulate(
+            tmp_path, TINY, [draw(TINY, size, 1)], ["pe.v"], gates=False, timeout_s=60,
+            schedule=compute_window(TINY, size),
+        )  # fmt: skip
+    assert str(error.value) == reason
 
 
 def test_a_report_without_a_phase_or_with_wrong_power_is_refused() -> None:
