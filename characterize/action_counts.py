@@ -57,8 +57,8 @@ BITS = {
     "psum_in_bit": "of psum_in",
     "psum_out_bit": "of psum_out",
 }
-#: What is no part of a primitive: a cycle without one, one in which a stream waits, and one whose
-#: clock is stopped outside the PE.
+#: What is no part of a primitive: a cycle without one, one in which a stream waits (measured where
+#: the scratchpads hold more than one word), and one whose clock is stopped outside the PE.
 WAITING = {
     "idle": "no primitive, the clock runs",
     "stall_filter": "waits for a filter word",

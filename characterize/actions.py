@@ -31,6 +31,7 @@ from characterize.directed import (
     effort_for,
     fill,
     fill_count,
+    narrow_workload,
     plan,
     random_size,
 )
@@ -301,16 +302,22 @@ def access_energies(
 def _others(design: PEDesign, number: int, seed: int) -> Iterator[Directed]:
     """Primitives of any shape, of some hundred cycles each, the last one idle behind it."""
     generator = np.random.default_rng(seed)
-    kinds = ("uniform", "dnn", "sparse")
+    kinds = ("uniform", "dnn", "sparse", "extremes", "narrow")
     filters: Workload | None = None
     for index in range(number):
         kind = kinds[index % len(kinds)]
-        if filters is not None and index % 5 == 4:  # the same filters again
+        size = random_size(design, generator, int(generator.integers(300, 900)))
+        if index % 7 == 6 and filters is not None:  # the same filters again
             size = replace(filters.size, keep_filter=True)
-            work = draw(design, size, seed + index, kind, filters=filters.filters)
+            work = draw(design, size, seed + index, "dnn", filters=filters.filters)
+            kind = "dnn"
+        elif kind == "narrow":
+            size = replace(size, chain=False)
+            bits = max(2, design.act_bits // 2), max(2, design.weight_bits // 2)
+            work = narrow_workload(design, size, *bits, generator)
         else:
-            size = random_size(design, generator, int(generator.integers(300, 900)))
-            filters = work = draw(design, size, seed + index, kind)
+            work = draw(design, size, seed + index, kind)
+        filters = work
         name = (
             f"{kind} S{size.filter_width} q{size.channels} p{size.filters} F{size.outputs} "
             f"U{size.stride}{' depthwise' * size.depthwise}{' chained' * size.chain}"

@@ -28,10 +28,9 @@ PAUSE_CYCLES = 40
 _TARGET_CYCLES = 120
 #: Cycles (about) of primitives of any shape: what is once in each must not be taken for what is in
 #: each cycle.
-MIXTURE_CYCLES = (60, 120, 360) * 11
+MIXTURE_CYCLES = (60, 120, 360) * 16
 MIXTURE_LEAST = 15
 _EASY_CELLS = 4500
-_WAITING_STREAMS = ("filter", "ifmap", "psum_in", "psum_out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +55,7 @@ class Plan:
     """All primitives of a simulation, and where its phases are.
 
     Attributes:
-        steps: the primitives, in order; the first fills the scratchpads and is not measured.
+        steps: the primitives, in order; the first ``fill_count`` are not measured.
         schedule: of the simulation.
         macs, others: phase of the multiply-accumulate cycles, and of the other cycles, of each.
         pauses: phase of each kind of waiting of ``action_counts.WAITING``.
@@ -177,12 +176,23 @@ def directed_steps(design: PEDesign, seed: int, effort: float = 1.0) -> list[Dir
         Directed(name=name, work=work) for name, work in _operand_kinds(design, seeds, effort)
     ]
     pausing = _middle(design, chain=True)
-    for stream in _WAITING_STREAMS:
+    for stream in _streams_that_can_wait(design, pausing):
         steps.append(
             Directed(name=f"stall {stream}", work=draw(design, pausing, next(seeds)), stall=stream)
         )
     steps[-1] = replace(steps[-1], idle=PAUSE_CYCLES)
     return steps
+
+
+def _streams_that_can_wait(design: PEDesign, size: Primitive) -> list[str]:
+    """Those with a second word to wait for, in a primitive of this size."""
+    words = {
+        "filter": size.filter_words(design),
+        "ifmap": size.window_words(design),
+        "psum_in": size.sums,
+        "psum_out": size.sums,
+    }
+    return [stream for stream, count in words.items() if count > 1]
 
 
 def _room(design: PEDesign) -> int:
@@ -269,7 +279,7 @@ def _mixture(
 ) -> Iterator[tuple[str, Workload]]:
     """Shapes and operands by chance: other weights in each, for energies depend on their order."""
     generator = np.random.default_rng(next(seeds))
-    kinds = itertools.cycle(("uniform", "dnn", "sparse", "dnn"))
+    kinds = itertools.cycle(("uniform", "dnn", "sparse", "dnn", "extremes"))
     lengths = MIXTURE_CYCLES[: max(MIXTURE_LEAST, round(effort * len(MIXTURE_CYCLES)))]
     for index, (cycles, kind) in enumerate(zip(lengths, kinds, strict=False)):
         size = random_size(design, generator, cycles)
@@ -367,5 +377,8 @@ def narrow_workload(
         else:
             codes = np.arange(1 << design.weight_bits)
             values = decode_weights(design, codes)
-            filters = generator.choice(codes[(-half <= values) & (values < half)], weight_shape)
+            fitting = codes[(-half <= values) & (values < half)]
+            # In a mode of fewer bits, the sign is that of these.
+            filters = generator.choice(fitting, weight_shape)
+            filters %= 1 << size.precision(design).weight_bits
     return workload(design, size, ifmap, filters)

@@ -96,6 +96,33 @@ def test_counts_are_those_that_the_ports_of_the_rtl_show(
     assert run.toggles[made.pauses["clock_gated"]].sum() == 0
 
 
+@pytest.mark.tool
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"ifmap_depth": 1, "filter_depth": 1, "psum_depth": 1},
+        {"ifmap_depth": 2, "filter_depth": 3, "psum_depth": 2, "precision_modes": 3},
+        {"ifmap_depth": 7, "filter_depth": 12, "psum_depth": 3, "pipeline_stages": 4,
+         "zero_gating": True, "act_signed": False},
+    ],
+)  # fmt: skip
+def test_the_plan_of_any_design_runs_as_planned(tmp_path: Path, options: dict[str, int]) -> None:
+    """Cycles of the whole simulation, with its pauses, and of each phase."""
+    design = PEDesign.preset("INT4", **options)
+    steps = directed_steps(design, 1, effort=0.3)
+    made = plan(design, steps)
+    (tmp_path / "pe.v").write_text(verilog_text(design))
+    run = simulate(
+        tmp_path, design, [s.work for s in steps], ["pe.v"], gates=False, timeout_s=120,
+        schedule=made.schedule,
+    ).activities  # fmt: skip
+    assert run is not None
+    for index, step in enumerate(steps):
+        cycles = row_cycles(design, step.work.size) * PERIOD_PS
+        assert run.span_ps[[made.macs[index], made.others[index]]].sum() == cycles
+    assert {run.span_ps[phase] for phase in made.pauses.values()} == {40 * PERIOD_PS}
+
+
 def test_statistics_are_those_counted_by_hand() -> None:
     """S = 1, q = 2, p = 1, two columns: products 1 x 3, 2 x 1, then 3 x 3, 0 x 1."""
     design = PEDesign.preset("INT4", multiplier="array")
