@@ -24,25 +24,41 @@ def read_delays(path: Path, netlist: Netlist, platform: Platform) -> dict[str, f
     Raises:
         StepError: if an instance has no delay.
     """
-    sums: dict[str, list[float]] = {}
-    instance = ""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if found := _INSTANCE.search(line):
-            instance = found[1]
-        elif "IOPATH" in line:
-            sums.setdefault(instance, []).extend(
-                float(largest) for _, largest in _TRIPLE.findall(line)
-            )
+    found = sdf_arcs(path)
     library = platform.cells()
     delays = {}
     for name, kind in zip(netlist.instances, netlist.kinds, strict=True):
         if not library[kind].inputs:
             continue
-        arcs = sums.get(name)
+        arcs = [delay for arc in found.get(name, ()) for delay in arc]
         if not arcs:
             raise StepError(f"sta wrote no delay for instance {name} ({kind})")
         delays[name] = max(MIN_DELAY_NS, round(sum(arcs) / len(arcs), 3))
     return delays
+
+
+def sdf_arcs(path: Path) -> dict[str, list[tuple[float, ...]]]:
+    """The delays in ns of each arc of each instance: rise and fall of its output."""
+    arcs: dict[str, list[tuple[float, ...]]] = {}
+    instance = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if found := _INSTANCE.search(line):
+            instance = found[1]
+        elif "IOPATH" in line:
+            delays = tuple(float(largest) for _, largest in _TRIPLE.findall(line))
+            arcs.setdefault(instance, []).append(delays)
+    return arcs
+
+
+def sdf_wires(path: Path) -> dict[str, float]:
+    """The longest delay in ns along the wire of each instance's outputs."""
+    longest: dict[str, float] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if "INTERCONNECT" in line:
+            driver = line.split()[1].rpartition("/")[0]
+            for _, largest in _TRIPLE.findall(line):
+                longest[driver] = max(longest.get(driver, 0.0), float(largest))
+    return longest
 
 
 def delayed_netlist(verilog: str, delays: dict[str, float]) -> str:

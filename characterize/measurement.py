@@ -85,6 +85,7 @@ METRICS = {
     "memory_power_uw": "the part of the SRAM macros",
     "logic_power_uw": "the part of all other cells",
     "energy_per_mac_pj": "dynamic energy of the compute window over its multiply-accumulates",
+    "energy_ci_pct": "half width of its 95 % confidence interval, from parts of the window",
     "wirelength_um": "Steiner trees of all nets",
     "slew_violations": "pins above the slew limit",
     "load_violations": "outputs above their load limit",

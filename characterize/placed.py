@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from characterize import power, sram, synthesize, timing, timing_repair
-from characterize.activity import read_activity
+from characterize.activity import Activities
 from characterize.buffering import repair_loads
 from characterize.clock_tree import build_clock_tree
 from characterize.delays import delayed_netlist, read_delays
@@ -24,6 +27,7 @@ from characterize.place import Placement, legalize, place
 from characterize.platform import Platform
 from characterize.power import PowerResult
 from characterize.process import StepError
+from characterize.schedule import compute_window, interval_pct, window_cycles
 from characterize.simulate import ACTIVITY_MODEL, SimulationResult, cell_models, simulate
 from characterize.timing import TimingResult
 from characterize.toolchain import Tool
@@ -85,8 +89,9 @@ def flow_digest() -> str:
     here = Path(__file__).parent
     names = (
         "activity", "buffering", "clock_tree", "delays", "layout", "lef", "liberty", "netlist",
-        "parasitics", "place", "placed", "power", "power_library", "simulate", "steiner",
-        "synthesize", "testbench", "testbench_wrapper", "timing", "timing_repair", "workload",
+        "parasitics", "place", "placed", "power", "power_library", "schedule", "simulate",
+        "steiner", "synthesize", "testbench", "testbench_wrapper", "timing", "timing_repair",
+        "workload",
     )  # fmt: skip
     model = (
         "encode", "fp_golden", "golden", "operands", "packing", "scratchpad", "streams", "traces",
@@ -116,10 +121,10 @@ def measure(
     seconds: dict[str, float] = {}
     reason = ""
     metrics: dict[str, float] = {}
-    choices: dict[str, str] = {}
+    choices: Mapping[str, str] = {}
     try:
         version = tools["sta"].version
-        metrics = _run(point, platform, version, power_library, folder, seconds, choices)
+        metrics, choices = _run(point, platform, version, power_library, folder, seconds)
     except StepError as error:
         reason = str(error)
     except Exception as error:  # a defect of one point must not end a campaign: it is its reason
@@ -189,6 +194,7 @@ class Built:
         repaired: what was added after the first placement.
         timed: of OpenSTA.
         delays: in ns, of each instance.
+        choices: of ``characterize.measurement.CHOICES``.
     """
 
     folder: Path
@@ -199,6 +205,7 @@ class Built:
     repaired: Repaired
     timed: TimingResult
     delays: Mapping[str, float]
+    choices: Mapping[str, str]
 
     @property
     def output_delay_ps(self) -> int | None:
@@ -213,13 +220,11 @@ def build(
     power_library: Path,
     folder: Path,
     seconds: dict[str, float],
-    choices: dict[str, str],
 ) -> Built:
     """The steps from RTL to timing, in order; leaves all files that simulation and power read.
 
     Args:
         seconds: gets the time of each step.
-        choices: gets what was chosen, of ``characterize.measurement.CHOICES``.
 
     Raises:
         StepError: if a step fails.
@@ -238,7 +243,6 @@ def build(
         choice = synthesize.synthesize_smallest(
             folder, texts, platform, point.period_ps, STEP_TIMEOUT_S
         )
-        choices.update(multiplier=choice.architecture, effort=choice.effort)
     with timed_step(seconds, "placement"):
         placement = place(choice.netlist, platform, utilization=point.utilization, seed=point.seed)
     with timed_step(seconds, "repair"):
@@ -256,6 +260,7 @@ def build(
     return Built(
         folder=folder, platform=platform, netlist=netlist, wires=wires, placement=placement,
         repaired=repaired, timed=timed, delays=delays,
+        choices={"multiplier": choice.architecture, "effort": choice.effort},
     )  # fmt: skip
 
 
@@ -266,21 +271,23 @@ def _run(
     power_library: Path,
     folder: Path,
     seconds: dict[str, float],
-    choices: dict[str, str],
-) -> dict[str, float]:
-    """The steps, in order; returns the metrics, and tells what it chose and how long it took."""
-    built = build(point, platform, sta_version, power_library, folder, seconds, choices)
+) -> tuple[dict[str, float], Mapping[str, str]]:
+    """The steps, in order; returns the metrics and what was chosen."""
+    built = build(point, platform, sta_version, power_library, folder, seconds)
     netlist, platform, wires = built.netlist, built.platform, built.wires
     with timed_step(seconds, "simulation"):
         work = draw(point.design, point.primitive(), point.seed, point.operands)
         simulated = simulate(
             folder, point.design, [work], ["cells.v", "delayed.v"],
-            gates=True, timeout_s=STEP_TIMEOUT_S, dump=True,
+            gates=True, timeout_s=STEP_TIMEOUT_S,
+            schedule=compute_window(point.design, work.size),
             output_delay_ps=built.output_delay_ps,
         )  # fmt: skip
+        activities = simulated.activities
+        assert activities is not None
     with timed_step(seconds, "activity"):
-        activity = read_activity(folder / "activity.vcd")
-        cycles = simulated.window_cycles
+        activity = activities.window(range(len(activities.span_ps)))
+        cycles = window_cycles(point.design, work.size)
         power.write_power_inputs(folder, netlist, platform, wires, activity, cycles)
         window_s = cycles * point.period_ps * 1e-12
         switching_w = power.switching_w(netlist, platform, wires, activity, window_s)
@@ -289,7 +296,7 @@ def _run(
             raise StepError("sta does not tell its version: its power cannot be trusted")
         powered = power.analyse_power(folder, netlist, platform, switching_w, STEP_TIMEOUT_S)
     areas = _area_metrics(netlist, platform, built.placement.core_area_um2, wires)
-    return {
+    metrics = {
         **areas,
         "clock_buffers": built.repaired.clock_buffers,
         "buffers": built.repaired.buffers,
@@ -297,8 +304,19 @@ def _run(
         **_timing_metrics(point, built.timed),
         "fmax_mhz": fmax_mhz(built.timed, areas["load_violations"]),
         **_power_metrics(powered, window_s, work.size.macs),
-        **_window_metrics(simulated, work.size.macs),
+        **_window_metrics(simulated, cycles, work.size.macs),
+        "energy_ci_pct": interval_pct(batch_powers(built, activities)),
     }
+    return metrics, built.choices
+
+
+def batch_powers(built: Built, activities: Activities) -> NDArray[np.float64]:
+    """Switching power of each phase, in W at the simulated clock: to tell how much it varies."""
+    charge = power.net_loads_ff(built.netlist, built.platform, built.wires)
+    loads = np.array([charge.pop(name, 0.0) for name in activities.names])
+    energy_fj = 0.5 * built.platform.voltage_v**2 * (activities.toggles @ loads)
+    powers: NDArray[np.float64] = energy_fj * 1e-15 / (activities.span_ps * 1e-12)
+    return powers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -456,10 +474,10 @@ def _power_metrics(powered: PowerResult, window_s: float, macs: int) -> dict[str
     }
 
 
-def _window_metrics(simulated: SimulationResult, macs: int) -> dict[str, float]:
+def _window_metrics(simulated: SimulationResult, cycles: int, macs: int) -> dict[str, float]:
     return {
         "window_macs": macs,
-        "window_cycles": simulated.window_cycles,
+        "window_cycles": cycles,
         "row_cycles": simulated.cycles,
     }
 

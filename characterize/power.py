@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ GROUPS = ("register", "clock_gate", "clock_tree", "memory", "logic")
 _SWITCHING_TOLERANCE = 0.05
 
 _TOP = "power_top"
-_SCRIPT = """\
+_HEAD = """\
 read_liberty power_cells.lib
 {read_macros}read_verilog power.v
 link_design {top}
@@ -55,19 +55,45 @@ foreach gate {{{gates}}} {{
 proc gated {{pins}} {{
   foreach pin $pins {{ set_input_delay 0 -clock clk [get_pins $pin] }}
 }}
-proc activity {{pins toggles high}} {{
-  foreach pin $pins {{
-    if {{[llength [info commands sta::set_power_pin_activity]]}} {{
-      sta::set_power_pin_activity [get_pins $pin] $toggles $high
-    }} else {{
-      set_power_activity -pins [get_pins $pin] -activity $toggles -duty $high
-    }}
+if {{[llength [info commands sta::set_power_pin_activity]]}} {{
+  interp alias {{}} annotate {{}} sta::set_power_pin_activity
+}} else {{
+  proc annotate {{pin toggles high}} {{
+    set_power_activity -pins $pin -activity $toggles -duty $high
   }}
 }}
+"""
+_SCRIPT = """\
+proc activity {pins toggles high} {
+  foreach pin $pins { annotate [get_pins $pin] $toggles $high }
+}
 source activity.tcl
 report_power -digits 8
 report_power -instances [get_cells *] -digits 8
 puts "peforge power_done"
+exit
+"""
+# Reads the netlist once and finds each pin once. `next` takes what has changed since the phase
+# before: number of the net, toggles, share of time at 1.
+_PHASES_SCRIPT = """\
+set net 0
+proc pins {names} {
+  global net ends
+  set ends($net) [get_pins $names]
+  incr net
+}
+proc next {phase changes} {
+  global ends sources
+  foreach {net toggles high} $changes {
+    foreach pin $ends($net) { annotate $pin $toggles $high }
+  }
+  puts "peforge phase $phase"
+  report_power -digits 8
+  report_power -instances $sources -digits 8
+}
+source phases_pins.tcl
+source phases_activity.tcl
+puts "peforge phases_done"
 exit
 """
 
@@ -86,18 +112,20 @@ class PowerResult:
 
 
 def scripts(platform: Platform, period_ps: int) -> dict[str, str]:
-    """``power.tcl``; it reads the files that ``write_power_inputs`` makes."""
+    """``power.tcl`` and ``phases.tcl``.
+
+    They read the files that ``write_power_inputs`` and ``analyse_phases`` make.
+    """
     gate = platform.roles["clock_gate"]
-    return {
-        "power.tcl": _SCRIPT.format(
-            read_macros="read_liberty power_macros.lib\n" if platform.blocks else "",
-            top=_TOP,
-            period_ns=period_ps / 1000,
-            slew_ns=platform.clock_slew_ps / 1000,
-            gate=gate,
-            gates=" ".join((gate["cell"], *gate["larger"])),
-        )
-    }
+    head = _HEAD.format(
+        read_macros="read_liberty power_macros.lib\n" if platform.blocks else "",
+        top=_TOP,
+        period_ns=period_ps / 1000,
+        slew_ns=platform.clock_slew_ps / 1000,
+        gate=gate,
+        gates=" ".join((gate["cell"], *gate["larger"])),
+    )
+    return {"power.tcl": head + _SCRIPT, "phases.tcl": head + _PHASES_SCRIPT}
 
 
 def write_power_inputs(
@@ -116,13 +144,24 @@ def write_power_inputs(
     Raises:
         StepError: if a net was not in the simulation.
     """
+    _require_nets(netlist, activity)
+    _write_netlist(folder, netlist, platform, wires)
+    ends = _annotated(netlist, platform)
+    lines = [f"activity {{{' '.join(end.pins)}}} {_values(end, activity, cycles)}" for end in ends]
+    lines.append(_gated_line(netlist, platform))
+    (folder / "activity.tcl").write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def _require_nets(netlist: Netlist, activity: Iterable[str]) -> None:
+    known = set(activity)
     for net in netlist.nets:
-        if net.name not in activity:
+        if net.name not in known:
             raise StepError(f"net {net.name} is not in the activity of the simulation")
+
+
+def _write_netlist(folder: Path, netlist: Netlist, platform: Platform, wires: list[Wire]) -> None:
     (folder / "power.v").write_text("\n".join(_verilog(netlist, platform)), encoding="ascii")
     (folder / "power.spef").write_text("\n".join(_spef(netlist, platform, wires)), encoding="ascii")
-    lines = _activity_lines(netlist, platform, activity, cycles)
-    (folder / "activity.tcl").write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
 def _net_name(index: int, net: Net) -> str:
@@ -173,37 +212,55 @@ def _spef(netlist: Netlist, platform: Platform, wires: list[Wire]) -> Iterator[s
         yield from net_lines(_net_name(index, net), ends, wire)
 
 
-def _activity_lines(
-    netlist: Netlist, platform: Platform, activity: Mapping[str, Activity], cycles: int
-) -> Iterator[str]:
-    """Tcl that annotates every pin, and the flip-flops and latches behind clock gates."""
+@dataclass(frozen=True, kw_only=True)
+class _Ends:
+    """Pins with one activity: that of a net, or of nothing (None), or its inverse."""
+
+    pins: tuple[str, ...]
+    net: str | None
+    inverted: bool = False
+
+
+def _annotated(netlist: Netlist, platform: Platform) -> list[_Ends]:
+    """Every pin of every instance, but those on the clock, with the net that it moves with."""
     library = platform.cells()
     connected: set[tuple[int, str]] = set()
-    seen_by_driver: dict[tuple[int, str], Activity] = {}
-    gated: list[str] = []
-    driven = {net.driver.cell: net for net in netlist.nets if net.driver.cell >= 0}
+    driven: dict[tuple[int, str], str] = {}
+    found = []
     for net in netlist.nets:
-        seen = activity[net.name]
         ends = [end for end in (net.driver, *net.sinks) if end.cell >= 0]
         connected.update((end.cell, end.name) for end in ends)
         if net.driver.cell >= 0:
-            seen_by_driver[net.driver.cell, net.driver.name] = seen
-            if library[netlist.kinds[net.driver.cell]].clock_gate:
-                gated += _gated_outputs(net, netlist, platform, driven)
+            driven[net.driver.cell, net.driver.name] = net.name
         if net.name != CLOCK:
-            yield _annotation([_pin(netlist, end) for end in ends], seen, cycles)
+            found.append(_Ends(pins=tuple(_pin(netlist, end) for end in ends), net=net.name))
     # A flip-flop's unconnected output toggles with the connected one.
     for cell, kind in enumerate(netlist.kinds):
         outputs = library[kind].outputs
         for name in outputs:
             if (cell, name) not in connected:
-                other = next(
-                    (seen_by_driver[cell, o] for o in outputs if (cell, o) in seen_by_driver),
-                    Activity(0, 0.0),
-                )
+                other = next((driven[cell, o] for o in outputs if (cell, o) in driven), None)
                 pin = f"{netlist.instances[cell]}/{name}"
-                yield _annotation([pin], Activity(other.toggles, 1 - other.high), cycles)
-    yield f"gated {{{' '.join(gated)}}}"
+                found.append(_Ends(pins=(pin,), net=other, inverted=True))
+    return [ends for ends in found if ends.pins]
+
+
+def _values(ends: _Ends, activity: Mapping[str, Activity], cycles: float) -> str:
+    """Toggles per clock cycle, and share of time at 1."""
+    seen = Activity(0, 0.0) if ends.net is None else activity[ends.net]
+    high = 1 - seen.high if ends.inverted else seen.high
+    return f"{seen.toggles / cycles:.6g} {high:.4f}"
+
+
+def _gated_line(netlist: Netlist, platform: Platform) -> str:
+    """Tcl that names the flip-flops and latches behind clock gates."""
+    library = platform.cells()
+    driven = {net.driver.cell: net for net in netlist.nets if net.driver.cell >= 0}
+    gated: list[str] = []
+    for net in netlist.nets:
+        if net.driver.cell >= 0 and library[netlist.kinds[net.driver.cell]].clock_gate:
+            gated += _gated_outputs(net, netlist, platform, driven)
+    return f"gated {{{' '.join(gated)}}}"
 
 
 def _gated_outputs(
@@ -228,10 +285,6 @@ def _pin(netlist: Netlist, end: Pin) -> str:
     return f"{netlist.instances[end.cell]}/{end.name}"
 
 
-def _annotation(pins: list[str], seen: Activity, cycles: int) -> str:
-    return f"activity {{{' '.join(pins)}}} {seen.toggles / cycles:.6g} {seen.high:.4f}"
-
-
 def switching_w(
     netlist: Netlist,
     platform: Platform,
@@ -240,12 +293,26 @@ def switching_w(
     window_s: float,
 ) -> float:
     """Switching power in closed form: over all driven nets, C V^2 / 2 times toggles / time."""
-    charge_ff = sum(
-        net_load_ff(netlist, platform, net, wire) * activity[net.name].toggles
+    return _switching_w(net_loads_ff(netlist, platform, wires), platform, activity, window_s)
+
+
+def _switching_w(
+    loads: Mapping[str, float],
+    platform: Platform,
+    activity: Mapping[str, Activity],
+    window_s: float,
+) -> float:
+    charge_ff = sum(load * activity[name].toggles for name, load in loads.items())
+    return 0.5 * charge_ff * 1e-15 * platform.voltage_v**2 / window_s
+
+
+def net_loads_ff(netlist: Netlist, platform: Platform, wires: list[Wire]) -> dict[str, float]:
+    """``net_load_ff`` of each net that a cell drives."""
+    return {
+        net.name: net_load_ff(netlist, platform, net, wire)
         for net, wire in zip(netlist.nets, wires, strict=True)
         if net.driver.cell >= 0
-    )
-    return 0.5 * charge_ff * 1e-15 * platform.voltage_v**2 / window_s
+    }
 
 
 def net_load_ff(netlist: Netlist, platform: Platform, net: Net, wire: Wire) -> float:
@@ -313,6 +380,97 @@ def parse_power(
             f"{expected_switching_w:.6g} W"
         )
     return PowerResult(dynamic_w=dynamic, leakage_w=leakage)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhasePower:
+    """Power in W of all instances in one window.
+
+    Attributes:
+        dynamic_w: internal and switching power.
+        leakage_w: the same in every window.
+    """
+
+    dynamic_w: float
+    leakage_w: float
+
+
+def analyse_phases(
+    folder: Path,
+    netlist: Netlist,
+    platform: Platform,
+    wires: list[Wire],
+    windows: Sequence[tuple[Mapping[str, Activity], float]],
+    period_ps: int,
+    timeout_s: float,
+) -> list[PhasePower]:
+    """Run ``phases.tcl`` in ``folder``: the power of many windows from one reading of the netlist.
+
+    Args:
+        windows: of each, the activity of every net, and its clock cycles.
+        period_ps: of the clock.
+
+    Raises:
+        StepError: as ``analyse_power``, for any window.
+    """
+    for activity, _ in windows:
+        _require_nets(netlist, activity)
+    _write_netlist(folder, netlist, platform, wires)
+    ends = _annotated(netlist, platform)
+    sources = [
+        f"{kind}{index}"
+        for index, net in enumerate(netlist.nets)
+        if net.driver.cell < 0 and net.name != CLOCK
+        for kind in ("source", "driver")
+    ]
+    pins = [f"pins {{{' '.join(end.pins)}}}" for end in ends]
+    pins += [f"set sources [get_cells {{{' '.join(sources)}}}]", _gated_line(netlist, platform)]
+    (folder / "phases_pins.tcl").write_text("\n".join(pins) + "\n", encoding="ascii")
+    last = [""] * len(ends)
+    with (folder / "phases_activity.tcl").open("w", encoding="ascii") as file:
+        for phase, (activity, cycles) in enumerate(windows):
+            values = [_values(end, activity, cycles) for end in ends]
+            changes = [f"{i} {v}" for i, v in enumerate(values) if v != last[i]]
+            file.write(f"next {phase} {{{' '.join(changes)}}}\n")
+            last = values
+    report = run_sta("phases", folder, timeout_s)
+    loads = net_loads_ff(netlist, platform, wires)
+    expected = [
+        _switching_w(loads, platform, activity, cycles * period_ps * 1e-12)
+        for activity, cycles in windows
+    ]
+    return parse_phases(report, expected)
+
+
+def parse_phases(report: str, expected_switching_w: Sequence[float]) -> list[PhasePower]:
+    """Total power less that of the input drivers, for each phase of the report of ``phases.tcl``.
+
+    Raises:
+        StepError: if a phase is missing, or its switching power is not the expected one.
+    """
+    number = r"[-+]?\d\.\d+e[-+]\d+"
+    total = re.compile(rf"^Total\s+({number})\s+({number})\s+({number})\s+{number}", flags=re.M)
+    row = re.compile(rf"^\s*({number})\s+({number})\s+({number})\s+{number}\s+\S+\s*$", flags=re.M)
+    parts = re.split(r"^peforge phase \d+\n", report, flags=re.M)[1:]
+    if len(parts) != len(expected_switching_w):
+        raise StepError(f"sta reported {len(parts)} phases, not {len(expected_switching_w)}")
+    found = []
+    for phase, (text, expected) in enumerate(zip(parts, expected_switching_w, strict=True)):
+        whole = total.search(text)
+        if whole is None:
+            raise StepError(f"sta reported no total power for phase {phase}")
+        drivers = [tuple(map(float, values)) for values in row.findall(text)]
+        internal, switching, leakage = (
+            float(value) - sum(driver[i] for driver in drivers)
+            for i, value in enumerate(whole.groups())
+        )
+        if not math.isclose(switching, expected, rel_tol=_SWITCHING_TOLERANCE):
+            raise StepError(
+                f"sta's switching power is {switching:.6g} W in phase {phase}, the activity gives "
+                f"{expected:.6g} W"
+            )
+        found.append(PhasePower(dynamic_w=internal + switching, leakage_w=leakage))
+    return found
 
 
 def _group(instance: str, cell: LibraryCell) -> str:

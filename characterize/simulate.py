@@ -8,13 +8,16 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cocotb_tools.config
 import find_libpython
 
+from characterize.activity import Activities, ActivityCounter
 from characterize.liberty import LibraryCell
-from characterize.process import StepError, run_tool
-from characterize.testbench_wrapper import wrapper
+from characterize.process import StepError, run_streaming, run_tool
+from characterize.schedule import Schedule
+from characterize.testbench_wrapper import DUMP, wrapper
 from rtl_gen.design import PEDesign
 from rtl_gen.golden import row_cycles
 from rtl_gen.operands import Workload
@@ -37,13 +40,13 @@ class SimulationResult:
 
     Attributes:
         cycles: from the edge that took the first configuration to that of the last sum.
-        window_cycles: clock cycles in the activity dump: from the first multiply-accumulate.
         output_delay_ps: from the clock edge to the last change of ``psum_out.valid``.
+        activities: of all nets in each phase of the schedule, if there is one.
     """
 
     cycles: int
-    window_cycles: int
     output_delay_ps: int
+    activities: Activities | None = None
 
 
 def write_job(
@@ -54,6 +57,7 @@ def write_job(
     stall: float,
     seed: int,
     reset_at: int | None = None,
+    schedule: Schedule | None = None,
 ) -> None:
     """Write what the test bench sends and expects: the primitives one after the other.
 
@@ -61,9 +65,11 @@ def write_job(
         stall: probability that a stream waits in a cycle.
         seed: of the waiting.
         reset_at: cycle at which the PE is reset and everything begins anew.
+        schedule: phases, and streams that wait at given times.
     """
     cycles = sum(row_cycles(design, workload.size) for workload in workloads)
-    window_words = workloads[0].size.window_words(design)
+    plan = schedule or Schedule(phases=0, changes=(), cycles=cycles)
+    longest = max(cycles, plan.cycles, plan.last_cycle)
     job = {
         "config": [work.size.config_word(design) for work in workloads],
         "filter": [w for work in workloads for w in filter_words(design, work.size, work.filters)],
@@ -77,8 +83,13 @@ def write_job(
         "seed": seed,
         "reset_at": -1 if reset_at is None else reset_at,
         "period_ns": CLOCK_NS,
-        "max_cycles": int((cycles + 100) * (1 + 10 * stall)) + (reset_at or 0),
-        "window_after_ifmap_words": window_words,
+        "max_cycles": int((longest + 100) * (1 + 10 * stall)) + (reset_at or 0),
+        "phases": [
+            (cycle, 0 if phase is None else phase + 1) for cycle, phase in plan.changes
+        ],
+        "holds": {name: list(spans) for name, spans in plan.holds.items()},
+        "clock_stops": [(cycle, n, phase + 1) for cycle, n, phase in plan.clock_stops],
+        "last_cycle": plan.last_cycle,
     }  # fmt: skip
     path.write_text(json.dumps(job), encoding="utf-8")
 
@@ -94,22 +105,25 @@ def simulate(
     stall: float = 0.0,
     seed: int = 0,
     reset_at: int | None = None,
-    dump: bool = False,
+    schedule: Schedule | None = None,
     output_delay_ps: int | None = None,
 ) -> SimulationResult:
     """Simulate primitives back to back and hold the sums against the golden ones.
 
     Args:
-        folder: where ``sources`` are and results go (``activity.vcd`` if ``dump``).
+        folder: where ``sources`` are and results go.
         gates: the sources are a netlist and its cells: outputs must change behind the clock edge.
-        stall, seed, reset_at: as in ``write_job``.
+        stall, seed, reset_at, schedule: as in ``write_job``.
         output_delay_ps: from the clock edge to ``psum_out.valid``, if it is known.
 
     Raises:
         StepError: if it does not compile or run, a sum differs, or the delays were not applied.
     """
     (folder / "tb.v").write_text(wrapper(design), encoding="utf-8")
-    write_job(folder / "job.json", design, workloads, stall=stall, seed=seed, reset_at=reset_at)
+    write_job(
+        folder / "job.json", design, workloads,
+        stall=stall, seed=seed, reset_at=reset_at, schedule=schedule,
+    )  # fmt: skip
     run_tool(
         ["iverilog", "-g2012", "-s", "tb", "-o", "sim.vvp", "tb.v", *sources],
         folder=folder,
@@ -118,22 +132,33 @@ def simulate(
     )
     (folder / "result.json").unlink(missing_ok=True)
     (folder / "results.xml").unlink(missing_ok=True)
-    run_tool(
-        vvp_command(dump=dump),
-        folder=folder,
-        log="simulation.log",
-        timeout_s=timeout_s,
-        environment=cocotb_environment(),
-    )
-    result = _check(folder, design, workloads, unstalled=stall == 0)
-    seen = result.output_delay_ps
+    counter = ActivityCounter(phases=schedule.phases if schedule else 0)
+    if schedule is None:
+        run_tool(
+            vvp_command(dump=False), folder=folder, log="simulation.log", timeout_s=timeout_s,
+            environment=cocotb_environment(),
+        )  # fmt: skip
+    else:
+        run_streaming(
+            vvp_command(dump=True), folder=folder, log="simulation.log", timeout_s=timeout_s,
+            environment=cocotb_environment(), pipe=DUMP, consume=counter.feed,
+        )  # fmt: skip
+    cycles = schedule.cycles if schedule else None
+    if schedule is None and stall == 0 and len(workloads) == 1:
+        cycles = row_cycles(design, workloads[0].size)
+    result = _check(folder, design, workloads, cycles)
+    seen = result["output_delay_ps"]
     if gates and (seen < 1 if output_delay_ps is None else abs(seen - output_delay_ps) > 1):
         expected = output_delay_ps or "some"
         raise StepError(
             f"psum_out.valid changes {seen} ps behind the clock, not {expected}: "
             "cell delays are not applied"
         )
-    return result
+    return SimulationResult(
+        cycles=result["cycles"],
+        output_delay_ps=seen,
+        activities=counter.finish() if schedule else None,
+    )
 
 
 def vvp_command(*, dump: bool) -> list[str]:
@@ -171,11 +196,11 @@ def _check(
     folder: Path,
     design: PEDesign,
     workloads: Sequence[Workload],
-    *,
-    unstalled: bool,
-) -> SimulationResult:
+    cycles: int | None,
+) -> dict[str, Any]:
+    """What the test bench left behind, if all is as expected."""
     try:
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        result: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         report = (folder / "results.xml").read_text(encoding="utf-8")
     except (OSError, ValueError):
         raise StepError("the simulation ended without a result") from None
@@ -193,14 +218,10 @@ def _check(
         raise StepError(f"the PE did not come back to idle; words left: {result['left']}")
     if not re.search(r"<testcase ", report) or re.search(r"<(failure|error)", report):
         raise StepError("the test bench reports a failure")
-    want = sum(row_cycles(design, work.size) for work in workloads)
-    if unstalled and len(workloads) == 1 and result["cycles"] != want:
-        raise StepError(f"the primitive took {result['cycles']} cycles, the formula says {want}")
-    return SimulationResult(
-        cycles=result["cycles"],
-        window_cycles=result["window_cycles"],
-        output_delay_ps=result["output_delay_ps"],
-    )
+    if cycles is not None and result["cycles"] != cycles:
+        what = "primitive" if len(workloads) == 1 else "primitives"
+        raise StepError(f"the {what} took {result['cycles']} cycles, the formula says {cycles}")
+    return result
 
 
 def _number(design: PEDesign, word: int) -> str:

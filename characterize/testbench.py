@@ -23,12 +23,15 @@ RESET_CYCLES = 4
 class Source:
     """Drives one stream: a word stays valid until it is taken."""
 
-    def __init__(self, dut: Any, name: str, words: list[int], stall: float) -> None:
+    def __init__(
+        self, dut: Any, name: str, words: list[int], stall: float, holds: list[list[int]]
+    ) -> None:
         self._valid = getattr(dut, f"{name}__valid")
         self._ready = getattr(dut, f"{name}__ready")
         self._payload = getattr(dut, f"{name}__payload")
         self._words = words
         self._stall = stall
+        self._holds = holds
         self._offered = False
         self.sent = 0
 
@@ -45,12 +48,18 @@ class Source:
             return True
         return False
 
-    def drive(self, rng: random.Random) -> None:
+    def drive(self, rng: random.Random, cycle: int) -> None:
         """After the clock edge: offer the next word, unless this source stalls now."""
-        if not self._offered and self.sent < len(self._words) and rng.random() >= self._stall:
+        left = not self._offered and self.sent < len(self._words)
+        if left and rng.random() >= self._stall and not held(self._holds, cycle):
             self._payload.value = self._words[self.sent]
             self._offered = True
         self._valid.value = int(self._offered)
+
+
+def held(holds: list[list[int]], cycle: int) -> bool:
+    """Whether a stream waits in this cycle: in one of these spans, their ends not included."""
+    return any(first <= cycle < last for first, last in holds)
 
 
 @cocotb.test()
@@ -59,14 +68,20 @@ async def run_primitives(dut: Any) -> None:
     job = json.loads(Path(os.environ["PEFORGE_JOB"]).read_text())
     rng = random.Random(job["seed"])
     period_ns = job["period_ns"]
-    sources = {name: Source(dut, name, job[name], job["stall"]) for name in STREAMS}
+    holds = job["holds"]
+    sources = {
+        name: Source(dut, name, job[name], job["stall"], holds.get(name, [])) for name in STREAMS
+    }
+    out_holds = holds.get("psum_out", [])
     expected = job["expected"]
-    Clock(dut.clk, period_ns, "ns").start()
+    phases = dict(job["phases"])
+    stops = {cycle: rest for cycle, *rest in job["clock_stops"]}
+    clock = Clock(dut.clk, period_ns, "ns")
+    clock.start()
     await reset(dut, period_ns)
 
     received: list[int] = []
     cycle = started = finished = 0
-    window_from: int | None = None
     out_valid, out_ready, out_payload = (
         dut.psum_out__valid,
         dut.psum_out__ready,
@@ -80,13 +95,14 @@ async def run_primitives(dut: Any) -> None:
             for source in sources.values():
                 source.restart()
         for source in sources.values():
-            source.drive(rng)
-        ready = rng.random() >= job["stall"]
+            source.drive(rng, cycle)
+        ready = rng.random() >= job["stall"] and not held(out_holds, cycle)
         out_ready.value = int(ready)
+        if cycle in phases:
+            await begin_phase(dut, period_ns, phases[cycle])
         await FallingEdge(dut.clk)  # everything has settled
-        if window_from is None and sources["ifmap"].sent >= job["window_after_ifmap_words"]:
-            dut.dump.value = 1
-            window_from = cycle
+        if cycle in stops:
+            await stop_clock(dut, clock, period_ns, *stops[cycle])
         taken = {name: source.settled() for name, source in sources.items()}
         if taken["config"] and sources["config"].sent == 1:
             started = cycle
@@ -94,10 +110,12 @@ async def run_primitives(dut: Any) -> None:
             received.append(int(out_payload.value.to_unsigned()))
             finished = cycle
         await RisingEdge(dut.clk)
-        if len(received) == len(expected):
+        if len(received) == len(expected) and cycle >= job["last_cycle"]:
             break
         # Inputs change behind the edge, as the timing constraints say, not at it.
         await Timer(period_ns / 5, "ns")
+    await Timer(period_ns / 5, "ns")
+    await begin_phase(dut, period_ns, 0)
     await FallingEdge(dut.clk)
     dut.dump.value = 0
     await Timer(1, "ns")
@@ -106,7 +124,6 @@ async def run_primitives(dut: Any) -> None:
     result = {
         "received": received,
         "cycles": finished - started,
-        "window_cycles": 0 if window_from is None else cycle - window_from + 1,
         "output_delay_ps": int(dut.output_delay_ps.value),
         "idle": idle,
         "left": {name: len(job[name]) - source.sent for name, source in sources.items()},
@@ -114,6 +131,25 @@ async def run_primitives(dut: Any) -> None:
     Path(os.environ["PEFORGE_RESULT"]).write_text(json.dumps(result))
     assert received == expected
     assert idle
+
+
+async def begin_phase(dut: Any, period_ns: float, phase: int) -> None:
+    """Mark the dump just before the falling edge, when nothing else changes; 0 is no phase."""
+    await Timer(period_ns / 4, "ns")
+    dut.phase.value = phase
+    if phase:
+        dut.dump.value = 1
+
+
+async def stop_clock(dut: Any, clock: Clock, period_ns: float, periods: int, phase: int) -> None:
+    """Behind the falling edge, leave the clock low for so many periods: a phase of its own."""
+    await Timer(period_ns / 4, "ns")
+    clock.stop()
+    before = dut.phase.value
+    dut.phase.value = phase
+    await Timer(periods * period_ns, "ns")
+    dut.phase.value = before
+    clock.start(start_high=False)
 
 
 async def reset(dut: Any, period_ns: float) -> None:

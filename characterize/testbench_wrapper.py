@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from characterize.activity import PHASE
 from rtl_gen.design import PEDesign
 from rtl_gen.export import ports
+
+#: The dump that the simulation writes.
+DUMP = "activity.vcd"
 
 
 def wrapper(design: PEDesign) -> str:
     """Module ``tb``: the PE as ``dut``.
 
-    Raising ``dump`` starts the value change dump of the nets of ``dut``, lowering it stops it;
+    Raising ``dump`` starts the value change dump of the nets of ``dut`` and of ``phase``, lowering
+    it ends it;
     ``output_delay_ps`` is the time from the last rising clock edge to the last change of
     ``psum_out__valid``.
     """
@@ -26,8 +31,9 @@ def wrapper(design: PEDesign) -> str:
             *(f"  {line}" for line in declarations),
             f"  {design.name} dut({', '.join(connections)});",
             "  reg dump = 0;",
-            '  initial $dumpfile("activity.vcd");',
-            "  always @(posedge dump) $dumpvars(1, dut);",
+            f'  initial $dumpfile("{DUMP}");',
+            f"  reg [15:0] {PHASE} = 0;",
+            f"  always @(posedge dump) $dumpvars(1, dut, {PHASE});",
             "  always @(negedge dump) $dumpoff;",
             "  realtime clock_edge = 0;",
             "  integer output_delay_ps = 0;",

@@ -6,14 +6,16 @@ from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.golden import Primitive
 
-#: The measured row has at least this many multiply-accumulates.
-MIN_MACS = 1000
+#: The measured row multiplies and accumulates in at least this many cycles.
+MIN_MAC_CYCLES = 1000
+#: It has at least this many output columns, whose differences tell how well the mean is known.
+MIN_COLUMNS = 6
 
 
 def measured_primitive(design: PEDesign, mode: int = 0, run_terms: int | None = None) -> Primitive:
     """A full convolution row that fills the scratchpads: S = 3 where it fits, most q, then most p.
 
-    Its outputs are as many as ``MIN_MACS`` multiply-accumulates need.
+    Its outputs are as many as ``MIN_MAC_CYCLES`` need, and at least ``MIN_COLUMNS``.
 
     Args:
         mode: run-time precision, an index into ``design.modes``.
@@ -36,12 +38,12 @@ def measured_primitive(design: PEDesign, mode: int = 0, run_terms: int | None = 
     width = min(3, shorter)
     groups = shorter // width
     filters = min(design.psum_depth, room // (width * groups))
-    per_column = width * groups * products * filters
+    cycles_per_column = width * groups * filters * terms
     size = Primitive(
         filter_width=width,
         channels=groups * products,
         filters=filters,
-        outputs=-(-MIN_MACS // per_column),
+        outputs=max(MIN_COLUMNS, -(-MIN_MAC_CYCLES // cycles_per_column)),
         mode=mode,
         filter_terms=(terms,) * filters if design.serial_terms else None,
     )

@@ -283,6 +283,52 @@ def fmax(
 
 
 @app.command()
+@with_design
+def actions(
+    design: PEDesign | None,
+    period_ps: PeriodPs = PERIOD_PS,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Also write the table as JSON.")
+    ] = None,
+    check: Annotated[
+        int, typer.Option("--check", help="Add up and measure so many other convolutions.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
+    store: StorePath = STORE,
+    platform: PlatformName = "freepdk45",
+    as_json: JsonFlag = False,
+) -> None:
+    """Energy of each action of one design: its cycles, accesses and moving bits, in pJ.
+
+    From one directed simulation of its netlist. A table that the store has is not measured again.
+    Exit code 1 if it cannot be measured.
+
+    Examples: `peforge actions --preset INT8`,
+    `peforge actions --preset LightPE-1 --filter-depth 64 --check 12 --out actions.json`
+    """
+    from characterize.process import StepError
+    from explorer.action_tables import check_table, mac_table, run_actions, unit_table
+
+    try:
+        report = run_actions(
+            require_design(design),
+            period_ps=period_ps, seed=seed, checks=check, output=output, store=store,
+            platform=platform, quiet=as_json,
+        )  # fmt: skip
+    except StepError as error:
+        _fail(f"failed: {error}", 1)
+    if as_json:
+        print_json(report.to_dict())
+        return
+    out.print(unit_table(report.table, report.name))
+    out.print(mac_table(report.table))
+    if report.checks:
+        out.print(check_table(report.checks))
+    for line in report.closing_lines():
+        typer.echo(line)
+
+
+@app.command()
 def train(
     dataset: DatasetPath = DATASET,
     model: ModelPath = MODEL,

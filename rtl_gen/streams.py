@@ -43,24 +43,49 @@ def filter_words(design: PEDesign, size: Primitive, filters: Words) -> list[int]
     codes = check_filters(design, size, filters)
     if size.keep_filter:
         return []
+    steps = step_weights(design, size, codes)
+    per_word = 1 if design.serial_terms else size.weights_per_word(design)
+    if per_word == 1:
+        unpacked: list[int] = steps.tolist()
+        return unpacked
+    padded = np.concatenate([steps, np.zeros(-len(steps) % per_word, dtype=np.int64)])
+    words: list[int] = pack(padded.reshape(-1, per_word), design.weight_bits).ravel().tolist()
+    return words
+
+
+def step_weights(design: PEDesign, size: Primitive, codes: Words) -> Words:
+    """What each cycle of an output column multiplies with, shape ``[size.steps(design)]``.
+
+    The weights of one cycle share a word; with ``serial_terms`` it is one term of one weight.
+
+    Raises:
+        InputError: if a weight has more terms than ``filter_terms`` gives its filter.
+    """
     if design.serial_terms:
         return _term_words(design, size, codes)
     mode = size.precision(design)
     lanes = codes.reshape(size.filter_width, size.groups(design), mode.products, size.filters)
-    steps = pack(np.moveaxis(lanes, 2, -1), mode.weight_bits).ravel()
-    per_word = size.weights_per_word(design)
-    padded = np.concatenate([steps, np.zeros(-len(steps) % per_word, dtype=np.int64)])
-    words: list[int] = pack(padded.reshape(-1, per_word), design.weight_bits).ravel().tolist()
-    return words if per_word > 1 else steps.tolist()
+    steps: Words = pack(np.moveaxis(lanes, 2, -1), mode.weight_bits).ravel()
+    return steps
 
 
-def _term_words(design: PEDesign, size: Primitive, codes: Words) -> list[int]:
+def step_activations(design: PEDesign, size: Primitive, ifmap: Words) -> Words:
+    """The ifmap words that each output column reads, in order: ``[F, window_words]``."""
+    mode = size.precision(design)
+    lanes = ifmap.reshape(len(ifmap), size.groups(design), mode.products)
+    words = pack(lanes, mode.act_bits)
+    columns = np.arange(size.outputs)[:, None] * size.stride + np.arange(size.filter_width)
+    windows: Words = words[columns].reshape(size.outputs, -1)
+    return windows
+
+
+def _term_words(design: PEDesign, size: Primitive, codes: Words) -> Words:
     positions = np.arange(design.terms)
     terms = (codes[..., None] >> (positions * design.term_bits)) & ((1 << design.term_bits) - 1)
     has = positions < np.array(size.terms_of_filters(design))[:, None]
     if (terms[:, :, ~has] % (1 << (design.term_bits - 1))).any():
         raise InputError("a weight has more terms than filter_terms gives its filter")
-    words: list[int] = terms[:, :, has].ravel().tolist()
+    words: Words = terms[:, :, has].ravel()
     return words
 
 

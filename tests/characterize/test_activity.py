@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from characterize.activity import Activity, read_activity
+from characterize.activity import Activities, Activity, ActivityCounter, read_activity
 from characterize.process import StepError
 
 NAMES = {"!": ("a", 1), '"': ("b", 1), "#1": ("bus", 3)}
@@ -74,6 +75,86 @@ def test_counts_are_those_of_a_plain_reader(
     for name, activity in want.items():
         assert got[name].toggles == activity.toggles
         assert got[name].high == pytest.approx(activity.high)
+
+
+def phased_vcd(events: list[tuple[int, str, str]], marks: list[tuple[int, int]], end: int) -> str:
+    """``vcd`` in a scope within one that has a variable ``phase``, which takes these values."""
+    head, _, body = vcd(events, end).partition("$enddefinitions $end\n")
+    head = (
+        "$scope module tb $end\n$var reg 16 @ phase [15:0] $end\n"
+        f"$scope module dut $end\n{head}$upscope $end\n$upscope $end\n$enddefinitions $end\n"
+    )
+    parts = body.split("\n#")
+    lines = [(int(part.split("\n", 1)[0].lstrip("#")), part) for part in parts]
+    for time, value in marks:
+        lines.append((time, f"{time}\nb{value:b} @"))
+    lines.sort(key=lambda line: line[0])  # stable: a mark follows the changes of its time
+    return head + "\n#".join(part for _, part in lines)
+
+
+@given(dumps(), st.lists(st.tuples(st.integers(1, 60), st.integers(0, 2)), max_size=6), st.data())
+def test_phases_and_pieces_give_the_counts_of_a_plain_reader(
+    dump: tuple[list[tuple[int, str, str]], int], marks: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Cut anywhere, counted by phase; a phase may come again."""
+    events, end = dump
+    marks = sorted({time: value for time, value in marks if time < end}.items())
+    text = phased_vcd(events, marks, end).encode()
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))
+    counter = ActivityCounter(phases=2)
+    for first, last in zip([0, *cuts], [*cuts, len(text)], strict=True):
+        counter.feed(text[first:last])
+    got = counter.finish()
+    spans = [*zip(marks, [time for time, _ in marks[1:]] + [end], strict=True)] if marks else []
+    for phase in (0, 1):
+        mine = [(begin, until) for (begin, value), until in spans if value == phase + 1]
+        assert got.span_ps[phase] == sum(until - begin for begin, until in mine)
+        assert got.toggles[phase].sum() == sum(
+            plain_toggles(events, begin, until) for begin, until in mine
+        )
+        high = sum(plain_high(events, begin, until) for begin, until in mine)
+        assert got.high_ps[phase].sum() == high
+
+
+def plain_toggles(events: list[tuple[int, str, str]], begin: int, until: int) -> int:
+    """Toggles after ``begin``, up to ``until``."""
+    before, after = plainly(cut(events, begin), 99), plainly(cut(events, until), 99)
+    return sum(after[name].toggles - before[name].toggles for name in after)
+
+
+def plain_high(events: list[tuple[int, str, str]], begin: int, until: int) -> int:
+    """Time at 1 of all bits between these times."""
+    before, after = plainly(cut(events, begin), begin), plainly(cut(events, until), until)
+    return round(sum(after[name].high * until - before[name].high * begin for name in after))
+
+
+def cut(events: list[tuple[int, str, str]], until: int) -> list[tuple[int, str, str]]:
+    return [event for event in events if event[0] <= until]
+
+
+def test_several_names_of_one_net_all_have_its_activity() -> None:
+    text = vcd([(3, "!", "0"), (5, "!", "1")], 9)
+    counter = ActivityCounter(phases=1)
+    counter.feed(text.replace("$end\n", "$end\n$var wire 1 ! alias $end\n", 1).encode())
+    activity = counter.finish().window([0])
+    assert activity["alias"] == activity["a"] == Activity(1, pytest.approx(4 / 9))
+
+
+def test_a_window_of_phases_is_their_sum() -> None:
+    activities = Activities(
+        names=("a",),
+        toggles=np.array([[3], [4], [5]]),
+        high_ps=np.array([[10], [20], [0]]),
+        span_ps=np.array([40, 60, 100]),
+    )
+    assert activities.window([0, 1]) == {"a": Activity(7, 0.3)}
+
+
+def test_a_phase_that_was_not_announced_is_refused() -> None:
+    counter = ActivityCounter(phases=2)
+    with pytest.raises(StepError) as error:
+        counter.feed(phased_vcd([(3, "!", "1")], [(1, 3)], 9).encode())
+    assert str(error.value) == "the value change dump has a phase 2 of 2"
 
 
 @pytest.mark.parametrize("cut", ["$dumpoff", "$enddefinitions $end"])

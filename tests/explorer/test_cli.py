@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-VERBS = ("doctor", "rtl", "verify", "characterize", "fmax", "train", "evaluate", "query", "explore")
+VERBS = (
+    "doctor", "rtl", "verify", "characterize", "fmax", "actions", "train",
+    "evaluate", "query", "explore",
+)  # fmt: skip
 
 
 def peforge(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -67,6 +70,12 @@ SPACES = {
          "fine.yaml/x/pe_int_a8_w8_s28_d12_224_24_p2.v: cannot be written: a file is where a "
          "folder is needed"),
         ("rtl --preset INT8 -o ''", "--output must name a folder; . is the current one"),
+        ("actions", "a design is needed: --preset NAME, or --family with --act-bits and "
+                    "--weight-bits"),
+        ("actions --preset INT8 --check -1", "check must be an integer from 0 to 1000, not -1"),
+        ("actions --preset INT8 --period-ps 1",
+         "period_ps must be an integer from 100 to 100000, not 1"),
+        ("actions --preset INT8 --out .", ".: cannot be written: it is not a file"),
         ("rtl --preset INT8", "Missing option '-o' / '--output'."),
         ("rtl --colour red", "No such option: --colour"),
         ("characterize", "give either --space FILE or a design (--preset NAME or --family ...)"),
