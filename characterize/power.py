@@ -28,7 +28,7 @@ from characterize.netlist import CLOCK, Net, Netlist, Pin
 from characterize.parasitics import Wire, net_lines, spef_header
 from characterize.platform import Platform
 from characterize.process import StepError
-from characterize.timing import run_sta
+from characterize.timing import STA, Analyser, run_sta
 
 #: Groups that instances are summed up in: flip-flops and latches, clock gates, buffers of the clock
 #: tree, macros, the rest.
@@ -265,6 +265,7 @@ def analyse_power(
     platform: Platform,
     expected_switching_w: float,
     timeout_s: float,
+    analyser: Analyser = STA,
 ) -> PowerResult:
     """Run ``power.tcl`` in ``folder``; leaves ``power.log``.
 
@@ -272,7 +273,7 @@ def analyse_power(
         StepError: if OpenSTA fails, its instances do not add up to its total, or its switching
             power is not the expected one.
     """
-    report = run_sta("power", folder, timeout_s)
+    report = run_sta("power", folder, timeout_s, analyser)
     return parse_power(report, netlist, platform, expected_switching_w)
 
 

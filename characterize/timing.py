@@ -11,7 +11,8 @@ with a clock so short that every latch misses it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from characterize.platform import Platform
@@ -93,6 +94,25 @@ class TimingResult:
     skew_ps: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Analyser:
+    """What runs the Tcl of static timing and power: OpenSTA, alone or as a part of OpenROAD.
+
+    Attributes:
+        command: program and options; the name of the script comes last.
+        before: Tcl that has to run first.
+        environment: variables that are set for it.
+    """
+
+    command: tuple[str, ...] = ("sta", "-no_splash", "-exit")
+    before: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+#: OpenSTA alone.
+STA = Analyser()
+
+
 def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, str]:
     """``timing.sdc`` and ``timing.tcl``."""
     driver = platform.roles["driver"]
@@ -117,16 +137,16 @@ def script(platform: Platform, top: str) -> str:
     return _SCRIPT.format(top=top, read_macros=read_macros)
 
 
-def analyse_timing(folder: Path, timeout_s: float) -> TimingResult:
+def analyse_timing(folder: Path, timeout_s: float, analyser: Analyser = STA) -> TimingResult:
     """Run ``timing.tcl`` in ``folder``; leaves ``timing.log``.
 
     Raises:
         StepError: if OpenSTA fails, or its report is not complete.
     """
-    return parse_timing(run_sta("timing", folder, timeout_s))
+    return parse_timing(run_sta("timing", folder, timeout_s, analyser))
 
 
-def run_sta(name: str, folder: Path, timeout_s: float) -> str:
+def run_sta(name: str, folder: Path, timeout_s: float, analyser: Analyser = STA) -> str:
     """Run ``name.tcl`` and return the report, which must end with the script's last line.
 
     OpenSTA exits with 0 after an error: an unfinished script or an error line is a failure.
@@ -134,17 +154,22 @@ def run_sta(name: str, folder: Path, timeout_s: float) -> str:
     Raises:
         StepError: on either, or if it cannot be run.
     """
+    script, program = f"{name}.tcl", analyser.command[0]
+    if analyser.before:
+        script = f"{name}_run.tcl"
+        (folder / script).write_text(f"{analyser.before}source {name}.tcl\n", encoding="utf-8")
     text = run_tool(
-        ["sta", "-no_splash", "-exit", f"{name}.tcl"],
+        [*analyser.command, script],
         folder=folder,
         log=f"{name}.log",
         timeout_s=timeout_s,
+        environment=analyser.environment,
     )
     for line in text.splitlines():
         if line.startswith(("Error", "[ERROR")):
-            raise StepError(f"sta: {line[:300]}")
+            raise StepError(f"{program}: {line[:300]}")
     if f"peforge {name}_done" not in text.splitlines():
-        raise StepError(f"sta ended before the end of {name}.tcl")
+        raise StepError(f"{program} ended before the end of {name}.tcl")
     return text
 
 
