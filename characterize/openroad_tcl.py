@@ -104,7 +104,8 @@ detailed_placement
 unset_dont_use {{{dont_use}}}
 set before [dict create]
 foreach cell [[ord::get_db_block] getInsts] {{ dict set before [$cell getName] 1 }}
-clock_tree_synthesis -root_buf {root} -buf_list {{{leaves}}} -sink_clustering_enable
+clock_tree_synthesis -root_buf {root} -buf_list {{{leaves}}} -sink_clustering_enable \\
+  -dont_use_dummy_load
 set count 0
 foreach cell [[ord::get_db_block] getInsts] {{
   if {{![dict exists $before [$cell getName]]}} {{ $cell rename {clock_buffer}[incr count] }}

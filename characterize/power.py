@@ -39,6 +39,7 @@ GROUPS = ("register", "clock_gate", "clock_tree", "memory", "logic")
 _SWITCHING_TOLERANCE = 0.05
 
 _TOP = "power_top"
+_ROOT = "root"
 _SCRIPT = """\
 read_liberty power_cells.lib
 {read_macros}read_verilog power.v
@@ -55,12 +56,17 @@ foreach gate {{{gates}}} {{
 proc gated {{pins}} {{
   foreach pin $pins {{ set_input_delay 0 -clock clk [get_pins $pin] }}
 }}
+# Later versions look at annotations on their way from where paths begin, which is made to be the
+# flip-flops before the inputs. They count toggles in seconds in the command that is not documented;
+# in OpenSTA 2.0 the documented one is broken.
+set later [llength [info commands sta::clock_min_period]]
 proc activity {{pins toggles high}} {{
+  global later
   foreach pin $pins {{
-    if {{[llength [info commands sta::set_power_pin_activity]]}} {{
-      sta::set_power_pin_activity [get_pins $pin] $toggles $high
-    }} else {{
+    if {{$later}} {{
       set_power_activity -pins [get_pins $pin] -activity $toggles -duty $high
+    }} else {{
+      sta::set_power_pin_activity [get_pins $pin] $toggles $high
     }}
   }}
 }}
@@ -95,6 +101,7 @@ def scripts(platform: Platform, period_ps: int) -> dict[str, str]:
             period_ns=period_ps / 1000,
             slew_ns=platform.clock_slew_ps / 1000,
             gate=gate,
+            flop=platform.roles["flop"],
             gates=" ".join((gate["cell"], *gate["larger"])),
         )
     }
@@ -142,11 +149,11 @@ def _verilog(netlist: Netlist, platform: Platform) -> Iterator[str]:
             state = f"source_q{index}"
             sources.append(
                 f"{flop['cell']} source{index} (.{flop['clock']}({CLOCK}), "
-                f".{flop['data']}({state}), .{flop['output']}({state}));\n"
+                f".{flop['data']}({_ROOT}), .{flop['output']}({state}));\n"
                 f"{driver['cell']} driver{index} (.{driver['input']}({state}), "
                 f".{driver['pin']}({name}));"
             )
-    yield f"module {_TOP} ({CLOCK});\ninput {CLOCK};"
+    yield f"module {_TOP} ({CLOCK}, {_ROOT});\ninput {CLOCK}, {_ROOT};"
     yield from sources
     for instance, kind, connections in zip(netlist.instances, netlist.kinds, pins, strict=True):
         yield f"{kind} {instance} ({', '.join(connections)});"

@@ -33,6 +33,7 @@ with_output_to_variable skew {{ report_clock_skew -digits 5 }}
 puts "peforge skew_begins\n$skew\npeforge skew_ends"
 set late [set early 0]
 regexp {{\\^\\s+([0-9.]+)\\s+\\S+ \\^\\s+([0-9.]+)}} $skew all late early
+regexp {{([0-9.]+) source latency.*?([0-9.]+) target latency}} $skew all late early
 set_clock_latency [expr ($late + $early) / 2] [get_clocks io]
 set latches [all_registers -data_pins -level_sensitive]
 foreach pin $latches {{ set borrows([get_property $pin full_name]) 1 }}
@@ -201,8 +202,14 @@ def _clock(report: str) -> tuple[float, float]:
     """Latency of the later register and skew, in ns, of the report of OpenSTA."""
     text = report.partition("peforge skew_begins")[2].partition("peforge skew_ends")[0]
     number = r"([-+]?\d+\.\d+)"
+    # OpenSTA 2.0 has a table, later versions a line for each number.
     found = re.search(
         rf"\^\s+{number}\s+\S+ \^\s+{number}\s+{number}\s+{number}\s*$", text, flags=re.M
+    ) or re.search(
+        rf"^\s*{number} source latency\b.*?^\s*{number} target latency\b"
+        rf".*?^\s*{number} CRPR\s*$.*?^\s*{number} setup skew\s*$",
+        text,
+        flags=re.M | re.S,
     )
     if found is None:
         raise StepError("sta reported no clock skew")
