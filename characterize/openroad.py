@@ -312,8 +312,8 @@ def _floorplan(
     width = math.ceil(width / site_x - 1e-6) * site_x
     height = math.ceil(height / site_y - 1e-6) * site_y
     lines = [
-        # Global placement widens cells with many pins by some 7 %, and wants room to move.
-        f"set density {min(1.0, max(0.7, 1.1 * utilization + 0.1)):.3f}",
+        # Cells stand denser than the core is full: the closer, the shorter the wires.
+        f"set density {min(1.0, utilization + 0.3):.3f}",
         f"initialize_floorplan -site {kit.site}"
         f" -die_area {{0 0 {width + 2 * left:.4f} {height + 2 * below:.4f}}}"
         f" -core_area {{{left:.4f} {below:.4f} {left + width:.4f} {below + height:.4f}}}",
