@@ -144,8 +144,12 @@ def netlist_of(
     connections: dict[str, dict[str, list[int]]] = {
         name: {} for name, cell in design.cells.items() if cell.kind not in physical
     }
+    once: set[tuple[str, str]] = set()
     for net, ends in design.nets.items():
         for owner, pin in ends:
+            if (owner, pin) in once:
+                raise StepError(f"pin {pin} of {owner} is on two nets")
+            once.add((owner, pin))
             if owner == "PIN":
                 port_bits[pin] = bits[net]
             elif owner in connections:
@@ -153,6 +157,8 @@ def netlist_of(
             else:
                 raise StepError(f"net {net} has a pin of {owner}, which is no cell of the netlist")
         own_ports = [pin for owner, pin in ends if owner == "PIN"]
+        if net in design.ports and net not in own_ports:
+            raise StepError(f"net {net} is not connected to the port of its name")
         if own_ports and net not in own_ports:
             shown[bits[net]] = own_ports[0]
     for name in (*connections, *(shown[b] for b in shown if shown[b] not in design.ports)):

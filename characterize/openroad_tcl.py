@@ -27,7 +27,7 @@ USEFUL = ("detailed_route", "save_image", "write_gds")
 #: for loads, after the clock tree, after repair of setup and of hold.
 STAGES = ("synthesis", "loads", "clock", "setup", "hold")
 
-Parasitics = Literal["placement", "global_route"]
+Parasitics = Literal["placement", "global_routing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Options:
 
     Attributes:
         parasitics: where the wires' RC comes from. ``placement``: Steiner trees of the final
-            placement, with the constants of flow ``placed``. ``global_route``: the routing's own
+            placement, with the constants of flow ``placed``. ``global_routing``: the routing's own
             segments and layers; it counts whole cells of its grid, which are longer than most of a
             PE's nets: on a PE of 2,800 cells it had 47 % more capacitance than the detailed route
             by the same constants, where Steiner trees had 5 % less.
@@ -53,9 +53,9 @@ class Options:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.parasitics not in ("placement", "global_route"):
+        if self.parasitics not in ("placement", "global_routing"):
             raise InputError(
-                f"parasitics must be placement or global_route, not {self.parasitics!r}"
+                f"parasitics must be placement or global_routing, not {self.parasitics!r}"
             )
         if self.tree_sinks < 2:
             raise InputError(f"tree_sinks must be at least 2, not {self.tree_sinks!r}")

@@ -39,11 +39,17 @@ GROUPS = ("register", "clock_gate", "clock_tree", "memory", "logic")
 _SWITCHING_TOLERANCE = 0.05
 
 _TOP = "power_top"
-_ROOT = "root"
 _SCRIPT = """\
 read_liberty power_cells.lib
 {read_macros}read_verilog power.v
 link_design {top}
+# Later versions look at annotations on their way from pins without a driver.
+if {{[llength [info commands read_vcd]]}} {{
+  foreach cell [get_cells driver*] {{
+    set name [get_property $cell full_name]
+    disconnect_pin source_q[string range $name 6 end] $name/{driver[input]}
+  }}
+}}
 create_clock -name clk -period {period_ns} [get_ports clk]
 set_propagated_clock [get_clocks clk]
 set_input_transition {slew_ns} [get_ports clk]
@@ -56,14 +62,11 @@ foreach gate {{{gates}}} {{
 proc gated {{pins}} {{
   foreach pin $pins {{ set_input_delay 0 -clock clk [get_pins $pin] }}
 }}
-# Later versions look at annotations on their way from where paths begin, which is made to be the
-# flip-flops before the inputs. They count toggles in seconds in the command that is not documented;
-# in OpenSTA 2.0 the documented one is broken.
-set later [llength [info commands sta::clock_min_period]]
+# The command below counts toggles of a second in versions with the one asked for here; before, of a
+# clock cycle. In OpenSTA 2.0 the documented one is broken.
 proc activity {{pins toggles high}} {{
-  global later
   foreach pin $pins {{
-    if {{$later}} {{
+    if {{[llength [info commands sta::clock_min_period]]}} {{
       set_power_activity -pins [get_pins $pin] -activity $toggles -duty $high
     }} else {{
       sta::set_power_pin_activity [get_pins $pin] $toggles $high
@@ -101,7 +104,7 @@ def scripts(platform: Platform, period_ps: int) -> dict[str, str]:
             period_ns=period_ps / 1000,
             slew_ns=platform.clock_slew_ps / 1000,
             gate=gate,
-            flop=platform.roles["flop"],
+            driver=platform.roles["driver"],
             gates=" ".join((gate["cell"], *gate["larger"])),
         )
     }
@@ -149,11 +152,11 @@ def _verilog(netlist: Netlist, platform: Platform) -> Iterator[str]:
             state = f"source_q{index}"
             sources.append(
                 f"{flop['cell']} source{index} (.{flop['clock']}({CLOCK}), "
-                f".{flop['data']}({_ROOT}), .{flop['output']}({state}));\n"
+                f".{flop['data']}({state}), .{flop['output']}({state}));\n"
                 f"{driver['cell']} driver{index} (.{driver['input']}({state}), "
                 f".{driver['pin']}({name}));"
             )
-    yield f"module {_TOP} ({CLOCK}, {_ROOT});\ninput {CLOCK}, {_ROOT};"
+    yield f"module {_TOP} ({CLOCK});\ninput {CLOCK};"
     yield from sources
     for instance, kind, connections in zip(netlist.instances, netlist.kinds, pins, strict=True):
         yield f"{kind} {instance} ({', '.join(connections)});"
