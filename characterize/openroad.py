@@ -149,10 +149,6 @@ class Routed:
         placement: in the core; cells mirrored about a vertical axis are not marked as such.
         utilization: that was used: the asked one, or less if that did not route.
         changes: by stage of ``openroad_tcl.STAGES`` but the first.
-        buffers: added for loads.
-        clock_buffers: in the clock tree.
-        timing_buffers: added for setup.
-        hold_buffers: added for hold.
         routed_um: length of the global route, or of the detailed one, over all nets.
         drc_violations: of the detailed route; None without one.
     """
@@ -174,6 +170,11 @@ class Routed:
     def clock_buffers(self) -> int:
         """Buffers of the clock tree."""
         return sum(name.startswith(CLOCK_BUFFER) for name in self.netlist.instances)
+
+    @property
+    def setup_buffers(self) -> int:
+        """Buffers that were added for setup."""
+        return self.changes["setup"].added
 
     @property
     def hold_buffers(self) -> int:

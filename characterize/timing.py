@@ -202,18 +202,20 @@ def _clock(report: str) -> tuple[float, float]:
     """Latency of the later register and skew, in ns, of the report of OpenSTA."""
     text = report.partition("peforge skew_begins")[2].partition("peforge skew_ends")[0]
     number = r"([-+]?\d+\.\d+)"
-    # OpenSTA 2.0 has a table, later versions a line for each number.
     found = re.search(
         rf"\^\s+{number}\s+\S+ \^\s+{number}\s+{number}\s+{number}\s*$", text, flags=re.M
-    ) or re.search(
-        rf"^\s*{number} source latency\b.*?^\s*{number} target latency\b"
-        rf".*?^\s*{number} CRPR\s*$.*?^\s*{number} setup skew\s*$",
+    )
+    if found is not None:  # the table of OpenSTA 2.0
+        return float(found[1]), float(found[4])
+    found = re.search(
+        rf"^\s*{number} source latency\b.*?^\s*{number} target latency\b.*?^\s*{number} setup skew",
         text,
         flags=re.M | re.S,
     )
     if found is None:
         raise StepError("sta reported no clock skew")
-    return float(found[1]), float(found[4])
+    # The target's counts down, and the skew of a target that is later is below 0.
+    return max(abs(float(found[1])), abs(float(found[2]))), abs(float(found[3]))
 
 
 def _number(report: str, name: str) -> float:

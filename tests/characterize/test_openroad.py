@@ -399,12 +399,16 @@ def test_lists_and_lengths_are_read_or_refused() -> None:
         assert str(error.value) == message
 
 
-def test_the_skew_of_later_versions_is_read() -> None:
+@pytest.mark.parametrize(
+    ("source", "target", "skew"),
+    [("0.22288", "-0.12231", "0.10057"), ("0.12231", "-0.22288", "-0.10057")],
+)
+def test_the_skew_of_later_versions_is_read(source: str, target: str, skew: str) -> None:
     """OpenSTA 2.0 has a table; OpenROAD's version this."""
     report = (
-        "peforge skew_begins\nClock clk\n   0.22288 source latency n5839/CK ^\n"
-        "  -0.12231 target latency n5764/CK ^\n   0.00000 CRPR\n--------------\n"
-        "   0.10057 setup skew\n\nClock io\nNo launch/capture paths found.\n\npeforge skew_ends\n"
+        f"peforge skew_begins\nClock clk\n   {source} source latency n5839/CK ^\n"
+        f"  {target} target latency n5764/CK ^\n   0.00000 CRPR\n--------------\n"
+        f"   {skew} setup skew\n\nClock io\nNo launch/capture paths found.\n\npeforge skew_ends\n"
         "peforge setup_slack_ns 0.4\npeforge hold_slack_ns 0.05\npeforge register_slack_ns 0.4\n"
         "peforge slew_check_begins\npeforge slew_check_ends\n"
     )
