@@ -6,11 +6,8 @@ constraints and wire constants are the same, so that what differs is what the to
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +18,14 @@ from characterize.clock_tree import CLOCK_BUFFER
 from characterize.layout_def import DefDesign, net_points, netlist_of, read_def
 from characterize.liberty import LibraryCell
 from characterize.netlist import CLOCK, Netlist, verilog_text
-from characterize.openroad_tcl import NEEDED, STAGES, USEFUL, Options, kit_of, scripts
+from characterize.openroad_tcl import STAGES, Options, kit_of, scripts
+from characterize.openroad_tool import FLAGS, PROGRAM, Openroad, analyser, probe, run_script
 from characterize.parasitics import Wire, write_spef
 from characterize.place import Placement, floorplan
 from characterize.platform import Platform
-from characterize.process import StepError, run_tool
+from characterize.process import StepError
 from characterize.spef import read_spef
 from characterize.steiner import steiner_trees
-from characterize.timing import Analyser
-from characterize.toolchain import Tool
-from rtl_gen.errors import InputError
 
 __all__ = [
     "Change",
@@ -50,80 +45,6 @@ LEAST_UTILIZATION = 0.2
 
 #: Messages that say so: routing congestion, no legal place, and more cells than core.
 _TOO_DENSE = {"GRT-0116", "GRT-0118", "GRT-0119", "DPL-0036", "GPL-0301", "GPL-0302"}
-
-_PROGRAM = "openroad"
-_FLAGS = ("-no_init", "-no_splash", "-exit")
-#: Threads that wait in a loop cost more than they bring on a machine with other work.
-_ENVIRONMENT = {"OMP_WAIT_POLICY": "passive", "OMP_NUM_THREADS": "1"}
-_REMEDY = "put an OpenROAD (https://openroad.readthedocs.io) on PATH, or use flow placed"
-_PROBE_TIMEOUT_S = 60.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Openroad:
-    """An OpenROAD that has the commands of the flow.
-
-    Attributes:
-        tool: the program, for records.
-        has: which commands of options it has, of ``openroad_tcl.USEFUL``.
-    """
-
-    tool: Tool
-    has: frozenset[str]
-
-
-def probe(program: str = _PROGRAM) -> Openroad:
-    """Look for OpenROAD, and ask it which commands it has (a fraction of a second).
-
-    Args:
-        program: name on PATH, or a path.
-
-    Raises:
-        InputError: in one line, if it is missing, does not run, or lacks a needed command.
-    """
-    path = shutil.which(program)
-    if path is None:
-        raise InputError(f"{program} is not installed; {_REMEDY}")
-    script = "".join(
-        f'if {{[llength [info commands {name}]]}} {{ puts "peforge has {name}" }}\n'
-        for name in (*NEEDED, *USEFUL)
-    )
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "probe.tcl").write_text(script + 'puts "peforge probe_done"\nexit\n')
-        try:
-            version = _version(run_tool([path, "-version"], folder=folder, log="v", timeout_s=60))
-            text = _run([path, *_FLAGS], "probe", folder, _PROBE_TIMEOUT_S)
-        except StepError as error:
-            raise InputError(f"{path} does not run: {error}") from None
-    has = set(re.findall(r"^peforge has (\w+)$", text, flags=re.M))
-    missing = [name for name in NEEDED if name not in has]
-    if missing:
-        raise InputError(
-            f"{path} (version {version}) is too old: it has no {', '.join(missing[:3])}; {_REMEDY}"
-        )
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-    return Openroad(
-        tool=Tool(name=_PROGRAM, version=version, path=path, digest=digest, remedy=_REMEDY),
-        has=frozenset(has & set(USEFUL)),
-    )
-
-
-def _version(text: str) -> str:
-    """The word that the program prints; versions have many forms."""
-    words = [word for line in text.splitlines() for word in line.split()[:1]]
-    found = [word for word in words if re.fullmatch(r"[\w.+-]*\d[\w.+-]*", word)]
-    return found[0] if found else "unknown"
-
-
-def analyser(program: str = _PROGRAM) -> Analyser:
-    """OpenROAD's own OpenSTA for ``timing.tcl`` and ``power.tcl``, in a folder of this flow."""
-    return Analyser(
-        command=(program, *_FLAGS),
-        before="read_lef tech.lef\nread_lef cells.lef\n"
-        "if {[file exists macros.lef]} { read_lef macros.lef }\n",
-        environment=_ENVIRONMENT,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +110,7 @@ def place_and_route(
     *,
     utilization: float,
     timeout_s: float,
-    program: str = _PROGRAM,
+    program: str = PROGRAM,
 ) -> Routed:
     """Place and route a synthesized netlist.
 
@@ -261,7 +182,7 @@ def _route(
         for old in folder.glob("routed*"):
             old.unlink()
         try:
-            _run([program, *_FLAGS], "route", folder, timeout_s)
+            run_script([program, *FLAGS], "route", folder, timeout_s)
         except StepError:
             codes = set(re.findall(r"^\[ERROR (\w+-\d+)\]", _text(folder / "route.log"), re.M))
             lower = round(utilization - UTILIZATION_STEP, 4)
@@ -270,37 +191,6 @@ def _route(
             utilization = lower
         else:
             return utilization, *core
-
-
-def _run(command: list[str], name: str, folder: Path, timeout_s: float) -> str:
-    """Run ``name.tcl`` to its last line; returns what OpenROAD printed.
-
-    Raises:
-        StepError: with OpenROAD's first error message, if it has one.
-    """
-    log = f"{name}.log"
-    try:
-        text = run_tool(
-            [*command, f"{name}.tcl"],
-            folder=folder,
-            log=log,
-            timeout_s=timeout_s,
-            environment=_ENVIRONMENT,
-        )
-    except StepError:
-        if (folder / log).exists():
-            _raise_first_error(_text(folder / log))
-        raise
-    _raise_first_error(text)
-    if f"peforge {name}_done" not in text.splitlines():
-        raise StepError(f"openroad ended before the end of {name}.tcl")
-    return text
-
-
-def _raise_first_error(text: str) -> None:
-    found = re.search(r"^\[ERROR \w+-\d+\].*$", text, flags=re.M)
-    if found:
-        raise StepError(f"openroad: {found[0][:300]}")
 
 
 def _floorplan(

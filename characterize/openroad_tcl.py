@@ -112,15 +112,13 @@ list_cells synthesis
 set_routing_layers -signal {lowest}-{highest} -clock {lowest}-{highest}
 set_global_routing_layer_adjustment {lowest}-{highest} {reserved}
 place_pins -hor_layers {pin_layers[0]} -ver_layers {pin_layers[1]}
-set_dont_use {{{dont_use}}}
-global_placement -density $density
+{dont_use}global_placement -density $density
 estimate_parasitics -placement
 repair_design
 list_cells loads
 global_placement -skip_initial_place -density $density
 detailed_placement
-unset_dont_use {{{dont_use}}}
-set before [dict create]
+{use}set before [dict create]
 foreach cell [[ord::get_db_block] getInsts] {{ dict set before [$cell getName] 1 }}
 clock_tree_synthesis -root_buf {root} -buf_list {{{leaves}}} -sink_clustering_enable \\
   -dont_use_dummy_load{clock_nets}
@@ -129,8 +127,7 @@ foreach cell [[ord::get_db_block] getInsts] {{
   if {{![dict exists $before [$cell getName]]}} {{ $cell rename {clock_buffer}[incr count] }}
 }}
 list_cells clock
-set_dont_use {{{dont_use}}}
-set_propagated_clock [get_clocks clk]
+{dont_use}set_propagated_clock [get_clocks clk]
 detailed_placement
 improve_placement -random_seed {seed}
 estimate_parasitics -placement
@@ -164,7 +161,7 @@ def scripts(platform: Platform, top: str, options: Options) -> dict[str, str]:
     """
     kit = kit_of(platform)
     across, up = platform.horizontal, platform.vertical
-    gate = platform.roles["clock_gate"]
+    gate, patterns = platform.roles["clock_gate"], " ".join(kit.dont_use)
     return {
         "route.tcl": _SCRIPT.format(
             top=top,
@@ -186,7 +183,8 @@ def scripts(platform: Platform, top: str, options: Options) -> dict[str, str]:
             highest=kit.highest,
             reserved=kit.reserved,
             pin_layers=kit.pin_layers,
-            dont_use=" ".join(kit.dont_use),
+            dont_use=f"set_dont_use {{{patterns}}}\n" if patterns else "",
+            use=f"unset_dont_use {{{patterns}}}\n" if patterns else "",
             root=kit.root,
             leaves=" ".join(kit.leaves),
             clock_nets=" -clk_nets [large_clocks]" if options.tree_sinks > 2 else "",
