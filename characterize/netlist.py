@@ -81,10 +81,15 @@ def read_netlist(path: Path, platform: Platform) -> Netlist:
         raise StepError(f"the netlist cannot be read: {error}") from None
     if others:
         raise StepError(f"the netlist is not flat: {', '.join(modules)}")
-    return _build(top, module, platform)
+    return build_netlist(top, module, platform)
 
 
-def _build(top: str, module: Mapping[str, Any], platform: Platform) -> Netlist:
+def build_netlist(top: str, module: Mapping[str, Any], platform: Platform) -> Netlist:
+    """The netlist of a flat module in the form of Yosys' JSON.
+
+    Raises:
+        StepError: as ``read_netlist``.
+    """
     library = platform.cells()
     drivers: dict[object, Pin] = {}
     sinks: dict[object, list[Pin]] = {}

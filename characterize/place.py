@@ -60,10 +60,18 @@ def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int
     Raises:
         StepError: if the placer fails.
     """
+    core, at = floorplan(netlist, platform, utilization)
+    return _run(netlist, platform, core, at, seed, anew=True)
+
+
+def floorplan(
+    netlist: Netlist, platform: Platform, utilization: float
+) -> tuple[tuple[float, float], tuple[Floats, Floats]]:
+    """Width and height of the core, and x and y of the macros (0 for all else), in um."""
     width, height, fixed = _outlines(netlist, platform)
     core = _core(width, height, fixed, height.min(), utilization)
     y = np.where(fixed, np.cumsum(height * fixed) - height, 0.0)
-    return _run(netlist, platform, core, (np.zeros_like(y), y), seed, anew=True)
+    return core, (np.zeros_like(y), y)
 
 
 def legalize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from characterize.lef import Macro, read_macros
 from characterize.liberty import LibraryCell, read_cells
+from characterize.openroad_kit import OpenroadKit, read_kit
 from rtl_gen.errors import InputError
 from rtl_gen.space import load_yaml
 
@@ -31,6 +33,7 @@ _KEYS = {
     "signal_layers",
     "tracks_per_um",
 }
+_OPTIONAL_KEYS = {"openroad"}
 
 _ROLES = {
     "clock_gate": ("cell", "clock", "enable", "gated_clock", "larger"),
@@ -93,6 +96,8 @@ class Platform:
         bend_ohm: of the vias between the vertical and the horizontal layer.
         tracks_per_um: routing tracks that nets may use, of all layers together, in ``horizontal``
             and in ``vertical`` direction, per um across it.
+        layers: every routing layer, the lowest first.
+        openroad: what flow ``openroad`` needs; None if the platform does not say.
         blocks: macros beside the kit's cells, if any.
     """
 
@@ -112,6 +117,8 @@ class Platform:
     pin_ohm: float
     bend_ohm: float
     tracks_per_um: Mapping[str, float]
+    layers: tuple[Layer, ...] = ()
+    openroad: OpenroadKit | None = None
     blocks: Blocks | None = None
 
     def cells(self) -> dict[str, LibraryCell]:
@@ -173,10 +180,9 @@ def load_platform(name_or_file: str = "freepdk45") -> Platform:
     if not isinstance(document, dict):
         raise InputError(f"{path}: a platform must be a mapping")
     for key in document:
-        if key not in _KEYS:
-            raise InputError(
-                f"{path}: {key!r} is not a platform entry; allowed are {', '.join(sorted(_KEYS))}"
-            )
+        if key not in _KEYS | _OPTIONAL_KEYS:
+            allowed = ", ".join(sorted(_KEYS | _OPTIONAL_KEYS))
+            raise InputError(f"{path}: {key!r} is not a platform entry; allowed are {allowed}")
     for key in sorted(_KEYS):
         if key not in document:
             raise InputError(f"{path}: needs {key}")
@@ -230,7 +236,19 @@ def _build(path: Path, document: dict[str, Any]) -> Platform:
             direction: float(document["tracks_per_um"][direction])
             for direction in ("horizontal", "vertical")
         },
+        layers=tuple(layers.values()),
+        openroad=_openroad(document, path, root, files["cell_lef"]),
     )
+
+
+def _openroad(
+    document: Mapping[str, Any], path: Path, root: Path, cell_lef: Path
+) -> OpenroadKit | None:
+    """The entry ``openroad``, if there is one."""
+    if "openroad" not in document:
+        return None
+    cells = re.findall(r"^\s*MACRO\s+(\S+)", cell_lef.read_text(encoding="utf-8"), flags=re.M)
+    return read_kit(document["openroad"], path, root, tuple(document["layers"]), cells)
 
 
 def _root(path: Path, root: Mapping[str, str]) -> Path:

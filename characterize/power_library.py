@@ -55,6 +55,22 @@ def write_power_library(source: Path, target: Path) -> None:
     target.write_text(str(library), encoding="utf-8")
 
 
+def write_later_library(source: Path, target: Path) -> None:
+    """Write the copy for later versions of OpenSTA, as OpenROAD's.
+
+    They count every transition once, but still take the outputs of a flip-flop for independent:
+    the inverted one is left out of conditions.
+    """
+    library = parse_liberty(source.read_text(encoding="utf-8"))
+    for cell in library.get_groups("cell"):
+        state = [str(name).strip('"') for flop in cell.get_groups("ff") for name in flop.args]
+        inverted = _inverted_output(cell, state)
+        for pin in cell.get_groups("pin") if inverted else ():
+            for group in pin.get_groups("internal_power"):
+                _leave_out(group, inverted)
+    target.write_text(str(library), encoding="utf-8")
+
+
 def _latch_to_flop(cell: Any) -> str | None:
     """Make a latch of the cell a flip-flop; returns the pin that enables it, if there is one."""
     latch = next(iter(cell.get_groups("latch")), None)
@@ -91,10 +107,15 @@ def _halve_inputs(pin: Any, inverted: str | None) -> None:
     for group in pin.get_groups("internal_power"):
         for table in group.groups:
             _set_values(table, _values(table) / 2)
-        if inverted and group.get("when") is not None:
-            when = str(group["when"]).strip('"')
-            kept = re.sub(rf"\s*&\s*!?{re.escape(inverted)}\b", "", when)
-            group["when"] = _quoted(group["when"], kept)
+        _leave_out(group, inverted)
+
+
+def _leave_out(group: Any, output: str | None) -> None:
+    """Take an output out of the condition of a group."""
+    if output and group.get("when") is not None:
+        when = str(group["when"]).strip('"')
+        kept = re.sub(rf"\s*&\s*!?{re.escape(output)}\b", "", when)
+        group["when"] = _quoted(group["when"], kept)
 
 
 def _count_transitions_once(cell: Any, pin: Any) -> None:

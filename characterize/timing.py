@@ -11,7 +11,8 @@ with a clock so short that every latch misses it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from characterize.platform import Platform
@@ -30,6 +31,7 @@ set_propagated_clock [get_clocks clk]
 with_output_to_variable skew {{ report_clock_skew -digits 5 }}
 set late [set early 0]
 regexp {{\\^\\s+([0-9.]+)\\s+\\S+ \\^\\s+([0-9.]+)}} $skew all late early
+regexp {{([0-9.]+) source latency.*?([0-9.]+) target latency}} $skew all late early
 set outside [expr ($late + $early) / 2]
 set_clock_latency $outside [get_clocks io]
 set latches [all_registers -data_pins -level_sensitive]
@@ -129,6 +131,25 @@ class TimingResult:
     least_period_hold_slack_ps: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Analyser:
+    """What runs the Tcl of static timing and power: OpenSTA, alone or as a part of OpenROAD.
+
+    Attributes:
+        command: program and options; the name of the script comes last.
+        before: Tcl that has to run first.
+        environment: variables that are set for it.
+    """
+
+    command: tuple[str, ...] = ("sta", "-no_splash", "-exit")
+    before: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+#: OpenSTA alone.
+STA = Analyser()
+
+
 def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, str]:
     """``timing.sdc`` and ``timing.tcl``."""
     driver = platform.roles["driver"]
@@ -157,16 +178,18 @@ def read_macros(platform: Platform) -> str:
     return "read_liberty macros.lib\n" if platform.blocks else ""
 
 
-def analyse_timing(folder: Path, period_ps: float, timeout_s: float) -> TimingResult:
+def analyse_timing(
+    folder: Path, period_ps: float, timeout_s: float, analyser: Analyser = STA
+) -> TimingResult:
     """Run ``timing.tcl`` in ``folder``, its constraints of this period; leaves ``timing.log``.
 
     Raises:
         StepError: if OpenSTA fails, or its report is not complete.
     """
-    return parse_timing(run_sta("timing", folder, timeout_s), period_ps)
+    return parse_timing(run_sta("timing", folder, timeout_s, analyser), period_ps)
 
 
-def run_sta(name: str, folder: Path, timeout_s: float) -> str:
+def run_sta(name: str, folder: Path, timeout_s: float, analyser: Analyser = STA) -> str:
     """Run ``name.tcl`` and return the report, which must end with the script's last line.
 
     OpenSTA exits with 0 after an error: an unfinished script or an error line is a failure.
@@ -174,17 +197,22 @@ def run_sta(name: str, folder: Path, timeout_s: float) -> str:
     Raises:
         StepError: on either, or if it cannot be run.
     """
+    script, program = f"{name}.tcl", analyser.command[0]
+    if analyser.before:
+        script = f"{name}_run.tcl"
+        (folder / script).write_text(f"{analyser.before}source {name}.tcl\n", encoding="utf-8")
     text = run_tool(
-        ["sta", "-no_splash", "-exit", f"{name}.tcl"],
+        [*analyser.command, script],
         folder=folder,
         log=f"{name}.log",
         timeout_s=timeout_s,
+        environment=analyser.environment,
     )
     for line in text.splitlines():
         if line.startswith(("Error", "[ERROR")):
-            raise StepError(f"sta: {line[:300]}")
+            raise StepError(f"{program}: {line[:300]}")
     if f"peforge {name}_done" not in text.splitlines():
-        raise StepError(f"sta ended before the end of {name}.tcl")
+        raise StepError(f"{program} ended before the end of {name}.tcl")
     return text
 
 
@@ -224,9 +252,17 @@ def _clock(report: str) -> tuple[float, float]:
     found = re.search(
         rf"\^\s+{number}\s+\S+ \^\s+{number}\s+{number}\s+{number}\s*$", text, flags=re.M
     )
+    if found is not None:  # the table of OpenSTA 2.0
+        return float(found[1]), float(found[4])
+    found = re.search(
+        rf"^\s*{number} source latency\b.*?^\s*{number} target latency\b.*?^\s*{number} setup skew",
+        text,
+        flags=re.M | re.S,
+    )
     if found is None:
         raise StepError("sta reported no clock skew")
-    return float(found[1]), float(found[4])
+    # The target's counts down, and the skew of a target that is later is below 0.
+    return max(abs(float(found[1])), abs(float(found[2]))), abs(float(found[3]))
 
 
 def _number(report: str, name: str) -> float:
