@@ -16,14 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from characterize import placed
-from characterize.actions import build_netlist
 from characterize.campaign import prepare_power_library
 from characterize.delay_models import MODELS, write_model
+from characterize.flow import Built, build
+from characterize.implementation import StepTimer
 from characterize.measurement import Point
-from characterize.placed import Built
 from characterize.platform import load_platform
 from characterize.power import analyse_phases
+from characterize.process import STEP_TIMEOUT_S
 from characterize.schedule import compute_window, window_cycles
 from characterize.simulate import simulate
 from characterize.store import Store
@@ -72,7 +72,7 @@ def quietly_built(point: Point, folder: Path, library: Path) -> Built:
     saved, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     try:
-        return build_netlist(point, load_platform(), require_tools(), library, folder, {})
+        return build(point, load_platform(), require_tools(), library, folder, StepTimer())
     finally:
         os.dup2(saved, 1)
         os.close(saved)
@@ -86,7 +86,7 @@ def measure(built: Built, point: Point, work: Workload, model: str) -> tuple[flo
     begin = time.perf_counter()
     simulated = simulate(
         built.folder, point.design, [work], sources,
-        gates=True, timeout_s=placed.STEP_TIMEOUT_S, schedule=schedule,
+        gates=True, timeout_s=STEP_TIMEOUT_S, schedule=schedule,
     )  # fmt: skip
     seconds = time.perf_counter() - begin
     assert simulated.activities is not None
@@ -94,7 +94,7 @@ def measure(built: Built, point: Point, work: Workload, model: str) -> tuple[flo
     cycles = window_cycles(point.design, work.size)
     (power,) = analyse_phases(
         built.folder, built.netlist, built.platform, built.wires, [(activity, cycles)],
-        point.period_ps, placed.STEP_TIMEOUT_S,
+        point.period_ps, STEP_TIMEOUT_S,
     )  # fmt: skip
     toggles = sum(seen.toggles for seen in activity.values())
     energy_pj = power.dynamic_w * cycles * point.period_ps

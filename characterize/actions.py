@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from characterize import placed, power
+from characterize import power
 from characterize.action_counts import ACCESSES, BITS, CYCLES, action_counts
 from characterize.directed import (
     PAUSE_CYCLES,
@@ -35,13 +35,12 @@ from characterize.directed import (
     plan,
     random_size,
 )
+from characterize.flow import Built
+from characterize.implementation import StepTimer
 from characterize.measurement import Point
 from characterize.movement import Statistics, measure_statistics
-from characterize.placed import Built
-from characterize.platform import Platform
-from characterize.process import StepError
+from characterize.process import STEP_TIMEOUT_S, StepError
 from characterize.simulate import CLOCK_NS, simulate
-from characterize.toolchain import Tool
 from rtl_gen.atomic import write_text
 from rtl_gen.design import PEDesign
 from rtl_gen.golden import Primitive
@@ -137,14 +136,12 @@ class Check:
         return 100 * (self.predicted_pj / self.measured_pj - 1)
 
 
-def measure_actions(
-    built: Built, point: Point, seconds: dict[str, float], report: Report
-) -> ActionTable:
+def measure_actions(built: Built, point: Point, timer: StepTimer, report: Report) -> ActionTable:
     """Simulate the directed primitives on a netlist and take the energies of its actions.
 
     Args:
-        built: the netlist (``characterize.placed.build``).
-        seconds: where the seconds of each step go.
+        built: the netlist (``characterize.flow.build``).
+        timer: where the seconds of each step go.
         report: called with what is being done.
 
     Raises:
@@ -152,7 +149,7 @@ def measure_actions(
     """
     design = point.design
     steps = directed_steps(design, point.seed, effort_for(len(built.netlist.instances)))
-    run = _simulate(built, point, steps, seconds, report)
+    run = _simulate(built, point, steps, timer, report)
     works = run.works
     names = [step.name for step in run.plan.steps]
     kinds = [i for i in run.measured if names[i].startswith("mac ")]
@@ -183,7 +180,7 @@ def measure_actions(
         fit_worst_pct=0.0,
         primitives=len(works),
         cycles=run.plan.schedule.last_cycle,
-        seconds=seconds,
+        seconds=timer.seconds,
     )
     sums = np.array([table.energy_pj(count) for count in counts])
     errors = 100 * np.abs(sums / totals - 1)
@@ -211,7 +208,7 @@ def check_actions(
     """
     design = point.design
     steps = [*fill(design, seed), *_others(design, number, seed)]
-    run = _simulate(built, point, steps, {}, report)
+    run = _simulate(built, point, steps, StepTimer(), report)
     measured = run.energies([(run.plan.macs[i], run.plan.others[i]) for i in run.measured])
     checks = []
     for index, energy in zip(run.measured, measured, strict=True):
@@ -338,18 +335,18 @@ class _Run:
     """
 
     def __init__(
-        self, built: Built, point: Point, made: Plan, seconds: dict[str, float], report: Report
+        self, built: Built, point: Point, made: Plan, timer: StepTimer, report: Report
     ) -> None:
         self.plan = made
         self.measured = range(fill_count(point.design), len(made.steps))
         self.works = [made.steps[i].work for i in self.measured]
         self.leakage_w = 0.0
-        self._built, self._point, self._seconds, self._report = built, point, seconds, report
+        self._built, self._point, self._timer, self._report = built, point, timer, report
         report(f"simulating {len(made.steps)} primitives, {made.schedule.last_cycle} cycles")
-        with placed.timed_step(seconds, "simulation"):
+        with timer("simulation"):
             simulated = simulate(
                 built.folder, point.design, [step.work for step in made.steps],
-                ["cells.v", "delayed.v"], gates=True, timeout_s=placed.STEP_TIMEOUT_S,
+                ["cells.v", "delayed.v"], gates=True, timeout_s=STEP_TIMEOUT_S,
                 schedule=made.schedule, output_delay_ps=built.output_delay_ps,
             )  # fmt: skip
         assert simulated.activities is not None
@@ -368,11 +365,11 @@ class _Run:
             for window in windows
         ]
         built = self._built
-        with placed.timed_step(self._seconds, "power"):
+        with self._timer("power"):
             powers = power.analyse_phases(
                 built.folder, built.netlist, built.platform, built.wires,
                 [(self._activities.window(w), n) for w, n in zip(windows, cycles, strict=True)],
-                period_ps, placed.STEP_TIMEOUT_S,
+                period_ps, STEP_TIMEOUT_S, built.analyser,
             )  # fmt: skip
         self.leakage_w = powers[0].leakage_w
         watts = np.array([p.dynamic_w for p in powers], dtype=np.float64)
@@ -384,29 +381,10 @@ def _simulate(
     built: Built,
     point: Point,
     steps: Sequence[Directed],
-    seconds: dict[str, float],
+    timer: StepTimer,
     report: Report,
 ) -> _Run:
-    return _Run(built, point, plan(point.design, steps), seconds, report)
-
-
-def build_netlist(
-    point: Point,
-    platform: Platform,
-    tools: Mapping[str, Tool],
-    power_library: Path,
-    folder: Path,
-    seconds: dict[str, float],
-) -> Built:
-    """The netlist of a point, placed and timed, in an empty folder.
-
-    Raises:
-        StepError: if a step fails, or OpenSTA cannot be trusted with power.
-    """
-    version = tools["sta"].version
-    if version == "unknown":
-        raise StepError("sta does not tell its version: its power cannot be trusted")
-    return placed.build(point, platform, version, power_library, folder, seconds)
+    return _Run(built, point, plan(point.design, steps), timer, report)
 
 
 def save_table(path: Path, table: ActionTable) -> None:

@@ -10,15 +10,16 @@ import multiprocessing.context
 import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import rtl_gen
 from characterize import power_library
+from characterize.flow import content_key, counts_once, measure, record, tidy
 from characterize.measurement import Measurement, Point
-from characterize.placed import content_key, measure, record, tidy
+from characterize.openroad_tool import probe
 from characterize.platform import Platform
 from characterize.process import die_with_parent
 from characterize.store import Store
@@ -63,13 +64,19 @@ class Campaign:
         platform: the kit.
         store: where measurements are kept.
         jobs: processes at once.
+        tools: every one that the flows of the points use.
     """
 
     points: Sequence[Point]
     platform: Platform
     store: Store
     jobs: int
-    tools: Mapping[str, Tool] = field(default_factory=require_tools)
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.tools:
+            flows = {point.flow for point in self.points}
+            object.__setattr__(self, "tools", tools_for(flows))
 
     def run(
         self, report: Callable[[Progress, Point, Measurement, Outcome], None]
@@ -99,13 +106,18 @@ class Campaign:
             # Read once here: the processes that are forked from this one have it.
             self.platform.cells()
             self.platform.macros()
-            library = prepare_power_library(self.store, self.platform, self.tools["sta"])
-            for point, measurement in self._measure_all(waiting, library):
+            libraries = {flow: self.power_library(flow) for flow in {p.flow for p, _ in waiting}}
+            for point, measurement in self._measure_all(waiting, libraries):
                 results[measurement.key] = measurement
                 outcome: Outcome = "done" if measurement.status == "ok" else "failed"
                 progress.count(outcome)
                 report(progress, point, measurement, outcome)
         return [results[key] for key in keys]
+
+    def power_library(self, flow: str) -> Path:
+        """The Liberty file that power is taken with in a flow."""
+        later = counts_once(flow, self.tools)
+        return prepare_power_library(self.store, self.platform, later=later)
 
     def key_of(self, point: Point) -> str:
         """The content address of a point."""
@@ -120,7 +132,7 @@ class Campaign:
         return content_key(point, digest, self.platform, self.tools)
 
     def _measure_all(
-        self, waiting: list[tuple[Point, str]], library: Path
+        self, waiting: list[tuple[Point, str]], libraries: Mapping[str, Path]
     ) -> Iterator[tuple[Point, Measurement]]:
         """Run at most ``jobs`` processes, one for each point; yields points as they end."""
         context = multiprocessing.get_context("fork")
@@ -132,7 +144,14 @@ class Campaign:
                     point, key = queue.pop()
                     process = context.Process(
                         target=_work,
-                        args=(point, key, self.platform, self.tools, library, self.store),
+                        args=(
+                            point,
+                            key,
+                            self.platform,
+                            self.tools,
+                            libraries[point.flow],
+                            self.store,
+                        ),
                     )
                     process.start()
                     running[process.sentinel] = process, point, key
@@ -166,12 +185,26 @@ def _generator_digest() -> str:
     return code_digest(*sorted(here.glob("*.py")))
 
 
-def prepare_power_library(store: Store, platform: Platform, sta: Tool) -> Path:
-    """The Liberty file that power is taken with: OpenSTA 2.0 needs a copy, made once."""
-    if not sta.version.startswith("2.0."):
-        return platform.liberty
+def tools_for(flows: Collection[str]) -> dict[str, Tool]:
+    """Every tool that these flows use, by name.
+
+    Raises:
+        InputError: naming the first missing one and how to get it.
+    """
+    tools = require_tools()
+    if "openroad" in flows:
+        tools["openroad"] = probe().tool
+    return tools
+
+
+def prepare_power_library(store: Store, platform: Platform, *, later: bool) -> Path:
+    """The Liberty file that power is taken with, made once.
+
+    Args:
+        later: for versions of OpenSTA after 2.0.
+    """
     code = code_digest(Path(power_library.__file__))
-    path = store.root / "libraries" / f"{platform.hashes['liberty'][:16]}-{code[:16]}.lib"
+    path = store.root / "libraries" / f"{platform.hashes['liberty'][:16]}-{code[:16]}-{later:d}.lib"
     checksum = path.with_suffix(".sha256")
     try:
         if checksum.read_text(encoding="ascii") == hashlib.sha256(path.read_bytes()).hexdigest():
@@ -179,7 +212,8 @@ def prepare_power_library(store: Store, platform: Platform, sta: Tool) -> Path:
     except (OSError, UnicodeDecodeError):
         pass  # not there yet, or damaged: made anew
     folder = store.work_folder()
-    power_library.write_power_library(platform.liberty, folder / "power.lib")
+    write = power_library.write_later_library if later else power_library.write_power_library
+    write(platform.liberty, folder / "power.lib")
     data = (folder / "power.lib").read_bytes()
     shutil.rmtree(folder)
     write_bytes(path, data)

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from characterize.clock_tree import CLOCK_BUFFER
 from characterize.delays import MIN_DELAY_NS, delayed_netlist, sdf_arcs, sdf_wires
+from characterize.flow import Built
 from characterize.netlist import Netlist
-from characterize.placed import Built
 from characterize.platform import Platform
 from characterize.simulate import cell_models
 

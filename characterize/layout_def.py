@@ -1,4 +1,4 @@
-"""Reads a placed or routed design from the DEF file that OpenROAD writes."""
+"""DEF files: a placed or routed design as OpenROAD writes it is read, a placed one is written."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from characterize.lef import Macro
 from characterize.netlist import Netlist, build_netlist
+from characterize.place import Placement
 from characterize.platform import Platform
 from characterize.process import StepError
 
@@ -46,11 +47,14 @@ class DefDesign:
 
     Attributes:
         name: of the design.
+        width_um, height_um: of the die.
         cells, ports: by name.
         nets: pins of each, (instance, pin), or ("PIN", port); without supply nets.
     """
 
     name: str
+    width_um: float
+    height_um: float
     cells: Mapping[str, PlacedCell]
     ports: Mapping[str, Port]
     nets: Mapping[str, tuple[tuple[str, str], ...]]
@@ -64,15 +68,24 @@ def read_def(text: str) -> DefDesign:
     """
     name = re.search(r"^DESIGN (\S+) ;", text, flags=re.M)
     units = re.search(r"^UNITS DISTANCE MICRONS (\d+) ;", text, flags=re.M)
-    if name is None or units is None or not re.search(r"^END DESIGN", text, flags=re.M):
+    die = re.search(r"^DIEAREA \( (-?\d+) (-?\d+) \) \( (-?\d+) (-?\d+) \) ;", text, flags=re.M)
+    if (
+        name is None
+        or units is None
+        or die is None
+        or not re.search(r"^END DESIGN", text, flags=re.M)
+    ):
         raise StepError("the DEF file is cut off, or is no DEF file")
     scale = int(units[1])
     nets = {}
     for words in _statements(text, "NETS"):
         ends = words[2 : words.index("+")] if "+" in words else words[2:]
         nets[words[1]] = tuple(zip(ends[1::4], ends[2::4], strict=True))
+    left, below, right, above = (int(number) / scale for number in die.groups())
     return DefDesign(
         name=name[1],
+        width_um=right - left,
+        height_um=above - below,
         cells={
             words[1]: PlacedCell(kind=words[2], **_place(words, scale, f"cell {words[1]}"))
             for words in _statements(text, "COMPONENTS")
@@ -117,6 +130,53 @@ def _port(words: list[str], scale: int) -> Port:
     place = _place(words, scale, f"port {words[1]}")
     direction = words[words.index("DIRECTION") + 1]
     return Port(is_input=direction == "INPUT", x_um=place["x_um"], y_um=place["y_um"])
+
+
+#: Database units per um that are written.
+_UNITS = 2000
+
+
+def def_text(netlist: Netlist, platform: Platform, placement: Placement) -> str:
+    """A placed netlist as DEF; the origin is the lower left corner of the core."""
+
+    def at(x_um: float, y_um: float) -> str:
+        return f"( {round(x_um * _UNITS)} {round(y_um * _UNITS)} )"
+
+    directions = dict.fromkeys(netlist.ports, "INPUT")
+    net_of: dict[str, str] = {}
+    nets = []
+    for net in netlist.nets:
+        ends = []
+        for end in (net.driver, *net.sinks):
+            if end.cell >= 0:
+                ends.append(f"( {netlist.instances[end.cell]} {end.name} )")
+                continue
+            directions[end.name] = "INPUT" if end is net.driver else "OUTPUT"
+            net_of[end.name] = net.name
+            ends.append(f"( PIN {end.name} )")
+        nets.append(f"- {net.name} {' '.join(ends)} + USE SIGNAL ;")
+    cells = []
+    for index, (name, kind) in enumerate(zip(netlist.instances, netlist.kinds, strict=True)):
+        status = "FIXED" if platform.cells()[kind].is_macro else "PLACED"
+        place = at(placement.x_um[index], placement.y_um[index])
+        turned = "FS" if placement.flipped[index] else "N"
+        cells.append(f"- {name} {kind} + {status} {place} {turned} ;")
+    ports = [
+        f"- {port} + NET {net_of.get(port, port)} + DIRECTION {directions[port]} + USE SIGNAL "
+        f"+ PLACED {at(placement.port_x_um[index], placement.port_y_um[index])} N ;"
+        for index, port in enumerate(netlist.ports)
+    ]
+    lines = [
+        "VERSION 5.8 ;",
+        'DIVIDERCHAR "/" ;',
+        'BUSBITCHARS "[]" ;',
+        f"DESIGN {netlist.top} ;",
+        f"UNITS DISTANCE MICRONS {_UNITS} ;",
+        f"DIEAREA {at(0, 0)} {at(placement.width_um, placement.height_um)} ;",
+    ]
+    for section, statements in (("COMPONENTS", cells), ("PINS", ports), ("NETS", nets)):
+        lines += [f"{section} {len(statements)} ;", *statements, f"END {section}"]
+    return "\n".join([*lines, "END DESIGN", ""])
 
 
 def netlist_of(

@@ -14,6 +14,7 @@ from rtl_gen.golden import Primitive
 
 #: What a point is measured with unless told otherwise, and what surrogates learn from.
 DEFAULT_OPERANDS = "uniform"
+FLOWS = ("placed", "openroad")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +29,12 @@ class Point:
         operands: how the operands of the measured row are drawn (``rtl_gen.operands.OPERANDS``).
         mode: run-time precision of that row, an index into ``design.modes``.
         run_terms: with ``serial_terms``, the terms of its weights; 0 for as many as there are.
+        flow: what places and routes it, of ``FLOWS``.
     """
 
     design: PEDesign
     period_ps: int
+    flow: str = "placed"
     utilization: float = 0.5
     seed: int = 1
     operands: str = DEFAULT_OPERANDS
@@ -45,6 +48,7 @@ class Point:
             (self.operands, self.operands != DEFAULT_OPERANDS),
             (f"mode{self.mode}", self.mode),
             (f"terms{self.run_terms}", self.run_terms),
+            (self.flow, self.flow != FLOWS[0]),
         )
         shown = "".join(f"_{text}" for text, chosen in extras if chosen)
         return f"{self.design.name}_t{self.period_ps}{shown}"
@@ -62,13 +66,16 @@ class Point:
 METRICS = {
     "area_um2": "cell area after buffering and clock tree, from the Liberty file",
     "core_area_um2": "area of the rows that the cells were placed on",
+    "core_utilization": "cell area over core area that the core was made for, before buffers; less "
+    "than asked for if that would not route",
+    "congestion": "estimated use of the routing tracks where they are used most",
     "cells": "standard cells",
     "registers": "flip-flops",
     "latches": "latches of the scratchpads",
     "macros": "SRAM macros",
     "clock_gates": "clock-gating cells",
     "clock_buffers": "buffers of the clock tree",
-    "buffers": "buffers that were added for the loads after placement",
+    "buffers": "buffers that were added for loads, and for setup, after placement",
     "hold_buffers": "buffers that were added against changes that come too early",
     "critical_path_ps": "longest path between registers, setup and skew included",
     "slack_ps": "worst setup slack at the period, inputs and outputs included",
@@ -99,7 +106,7 @@ CHOICES = ("multiplier", "effort")
 
 #: Steps of the flow that are timed.
 STEPS = (
-    "rtl", "synthesis", "placement", "repair", "timing", "simulation", "activity", "power",
+    "rtl", "synthesis", "placement", "repair", "route", "timing", "simulation", "activity", "power",
 )  # fmt: skip
 
 

@@ -15,17 +15,21 @@ from pathlib import Path
 import numpy as np
 
 from characterize.clock_tree import CLOCK_BUFFER
+from characterize.implementation import Implementation, StepTimer
 from characterize.layout_def import DefDesign, net_points, netlist_of, read_def
 from characterize.liberty import LibraryCell
+from characterize.measurement import Point
 from characterize.netlist import CLOCK, Netlist, verilog_text
 from characterize.openroad_tcl import STAGES, Options, kit_of, scripts
 from characterize.openroad_tool import FLAGS, PROGRAM, Openroad, analyser, probe, run_script
 from characterize.parasitics import Wire, write_spef
-from characterize.place import Placement, floorplan
+from characterize.place import Placement, floorplan, pin_positions
 from characterize.platform import Platform
-from characterize.process import StepError
+from characterize.process import STEP_TIMEOUT_S, StepError
+from characterize.routability import congestion
 from characterize.spef import read_spef
 from characterize.steiner import steiner_trees
+from characterize.timing import analyse_timing
 
 __all__ = [
     "Change",
@@ -37,6 +41,12 @@ __all__ = [
     "probe",
     "scripts",
 ]
+
+#: Modules that decide the numbers of this flow alone.
+MODULES = (
+    "implementation", "layout_def", "openroad", "openroad_kit", "openroad_tcl", "openroad_tool",
+    "parasitics", "place", "routability", "spef", "steiner",
+)  # fmt: skip
 
 #: A core in which nets do not route, or cells find no place, is tried again with the utilization
 #: lower by this, down to the least.
@@ -151,6 +161,45 @@ def place_and_route(
         changes=dict(_changes(folder, platform.cells())),
         routed_um=parse_wire_lengths(_text(folder / "wire_lengths.txt")),
         drc_violations=int(drc[1]) if drc else None,
+    )
+
+
+def flow_scripts(platform: Platform, point: Point) -> dict[str, str]:
+    """The scripts of this flow's own steps, by file name."""
+    return scripts(platform, point.design.name, Options(seed=point.seed))
+
+
+def wire_constants(platform: Platform) -> Mapping[str, object]:
+    """What the wires of this flow depend on beside libraries and scripts."""
+    kit = kit_of(platform)
+    return {"tech_lef": kit.tech_digest, "tracks": dict(platform.tracks_per_um)}
+
+
+def implement(
+    folder: Path, netlist: Netlist, platform: Platform, point: Point, timer: StepTimer
+) -> Implementation:
+    """From a synthesized netlist to one that is routed and timed; its files in ``folder``.
+
+    Raises:
+        StepError: if OpenROAD fails.
+    """
+    with timer("route"):
+        routed = place_and_route(
+            folder, netlist, platform, utilization=point.utilization, timeout_s=STEP_TIMEOUT_S
+        )
+    with timer("timing"):
+        timed = analyse_timing(folder, point.period_ps, STEP_TIMEOUT_S, analyser())
+    trees = steiner_trees(pin_positions(routed.netlist, platform, routed.placement))
+    return Implementation(
+        netlist=routed.netlist,
+        wires=routed.wires,
+        placement=routed.placement,
+        timed=timed,
+        buffers=routed.buffers + routed.setup_buffers,
+        clock_buffers=routed.clock_buffers,
+        hold_buffers=routed.hold_buffers,
+        utilization=routed.utilization,
+        congestion=congestion(trees, routed.placement, platform),
     )
 
 

@@ -1,322 +1,75 @@
-"""Flow ``placed``: RTL to netlist, placement, wires, timing, gate simulation and power."""
+"""Flow ``placed``: placement, repair of what the wires break, a clock tree, wires and timing."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from characterize import power, sram, synthesize, timing, timing_repair
-from characterize.activity import Activities
+from characterize import timing, timing_repair
 from characterize.buffering import repair_loads
 from characterize.clock_tree import build_clock_tree
-from characterize.delays import delayed_netlist, read_delays
+from characterize.implementation import Implementation, StepTimer
 from characterize.layout import Layout
-from characterize.measurement import Measurement, Point
+from characterize.measurement import Point
 from characterize.netlist import Netlist, verilog_text
 from characterize.parasitics import Wire, estimate_wires, write_spef
-from characterize.place import Placement, legalize, place
+from characterize.place import Placement, legalize, pin_positions, place
 from characterize.platform import Platform
-from characterize.power import PowerResult
-from characterize.process import StepError
-from characterize.schedule import compute_window, interval_pct, window_cycles
-from characterize.simulate import ACTIVITY_MODEL, SimulationResult, cell_models, simulate
+from characterize.process import STEP_TIMEOUT_S
+from characterize.routability import congestion
+from characterize.steiner import steiner_trees
 from characterize.timing import TimingResult
-from characterize.toolchain import Tool
-from rtl_gen.export import rtlil_choices
-from rtl_gen.operands import draw
-from rtl_gen.source import code_digest
 
-FLOW = "placed"
-STEP_TIMEOUT_S = 900.0
-
-#: Left in a point's folder: enough to simulate, time and power its netlist again.
-KEPT = (
-    "abc.constr", "abc_quick.script", "abc_quickest.script", "abc_small.script", "activity.tcl",
-    "branch.v", "cells.v", "delayed.v", "gated_reset.v",
-    "helpers.v", "job.json", "macros.lef", "macros.lib", "netlist.v", "power.log", "power.spef",
-    "power.tcl", "power.v", "power_macros.lib", "reset.v", "result.json", "rtl.il", "synth.log",
-    "synth_quick.ys", "synth_quickest.ys", "synth_small.ys", "tb.v", "timing.log", "timing.sdc",
-    "timing.tcl", "timing_repair.log", "timing_repair.tcl", "wires.spef",
+#: Modules that decide the numbers of this flow alone.
+MODULES = (
+    "buffering", "clock_tree", "implementation", "layout", "parasitics", "place", "placed",
+    "routability", "steiner", "timing_repair",
 )  # fmt: skip
 
 
-def scripts(point: Point, platform: Platform) -> dict[str, str]:
-    """Every script, and view of a macro, that the flow emits for a point, by file name."""
-    platform = sram.for_design(platform, point.design)
+def flow_scripts(platform: Platform, point: Point) -> dict[str, str]:
+    """The scripts of this flow's own steps, by file name."""
+    return timing_repair.scripts(platform, point.design.name)
+
+
+def wire_constants(platform: Platform) -> Mapping[str, object]:
+    """What the wires of this flow depend on beside the libraries."""
     return {
-        **synthesize.scripts(platform, point.design.name, point.period_ps),
-        **timing.scripts(platform, point.design, point.period_ps),
-        **timing_repair.scripts(platform, point.design.name),
-        **power.scripts(platform, point.period_ps),
+        "layers": [vars(platform.horizontal), vars(platform.vertical)],
+        "vias": [platform.pin_ohm, platform.bend_ohm],
+        "tracks": dict(platform.tracks_per_um),
     }
 
 
-def content_key(
-    point: Point, rtl_digest: str, platform: Platform, tools: Mapping[str, Tool]
-) -> str:
-    """Hash of all that decides the measurement: RTL, scripts, libraries, tools, and this flow."""
-    content = {
-        "flow": FLOW,
-        "rtl": rtl_digest,
-        "scripts": scripts(point, platform),
-        "libraries": {name: platform.hashes[name] for name in ("liberty", "cell_lef")},
-        "wires": [
-            vars(platform.horizontal),
-            vars(platform.vertical),
-            platform.pin_ohm,
-            platform.bend_ohm,
-        ],
-        "utilization": point.utilization,
-        "seed": point.seed,
-        "row": [point.operands, point.mode, point.run_terms],
-        "tools": {name: tool.identity for name, tool in tools.items()},
-        "code": flow_digest(),
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def flow_digest() -> str:
-    """Digest of the Python code of the flow's steps."""
-    here = Path(__file__).parent
-    names = (
-        "activity", "buffering", "clock_tree", "delays", "layout", "lef", "liberty", "netlist",
-        "parasitics", "place", "placed", "power", "power_library", "schedule", "simulate",
-        "steiner", "synthesize", "testbench", "testbench_wrapper", "timing", "timing_repair",
-        "workload",
-    )  # fmt: skip
-    model = (
-        "encode", "fp_golden", "golden", "operands", "packing", "scratchpad", "streams", "traces",
-    )  # fmt: skip
-    folder = here.parent / "rtl_gen"
-    return code_digest(
-        *(folder / f"{name}.py" for name in model), *(here / f"{name}.py" for name in names)
-    )
-
-
-def measure(
-    point: Point,
-    key: str,
-    platform: Platform,
-    tools: Mapping[str, Tool],
-    power_library: Path,
-    folder: Path,
-) -> Measurement:
-    """Run the flow for one point in an empty folder.
-
-    Args:
-        power_library: Liberty file for power (``characterize.power_library``).
-
-    Returns:
-        The measurement; ``failed`` with the reason if a step failed.
-    """
-    seconds: dict[str, float] = {}
-    reason = ""
-    metrics: dict[str, float] = {}
-    choices: Mapping[str, str] = {}
-    try:
-        version = tools["sta"].version
-        metrics, choices = _run(point, platform, version, power_library, folder, seconds)
-    except StepError as error:
-        reason = str(error)
-    except Exception as error:  # a defect of one point must not end a campaign: it is its reason
-        reason = f"{type(error).__name__}: {error}"
-    return record(
-        point, key, platform, tools,
-        reason=reason, metrics=metrics, seconds=seconds, choices=choices,
-    )  # fmt: skip
-
-
-def record(
-    point: Point,
-    key: str,
-    platform: Platform,
-    tools: Mapping[str, Tool],
-    *,
-    reason: str,
-    metrics: Mapping[str, float],
-    seconds: Mapping[str, float],
-    choices: Mapping[str, str],
-) -> Measurement:
-    """The measurement of a point by this flow; failed if there is a reason."""
-    return Measurement(
-        key=key,
-        design={**point.design.to_dict(), "digest": point.design.digest},
-        period_ps=point.period_ps,
-        utilization=point.utilization,
-        seed=point.seed,
-        flow=FLOW,
-        activity_model=ACTIVITY_MODEL,
-        operands=point.operands,
-        mode=point.mode,
-        run_terms=point.run_terms,
-        platform={
-            "name": platform.name,
-            "corner": platform.corner,
-            "hashes": dict(platform.hashes),
-        },
-        tools={name: tool.identity for name, tool in tools.items()},
-        status="failed" if reason else "ok",
-        reason=reason,
-        choices=choices,
-        metrics=metrics,
-        seconds=seconds,
-    )
-
-
-@contextmanager
-def timed_step(seconds: dict[str, float], step: str) -> Iterator[None]:
-    """Write down the seconds that a step takes."""
-    begin = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[step] = round(time.perf_counter() - begin, 3)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Built:
-    """A point's final netlist, placed and timed, with what simulation and power need of it.
-
-    Attributes:
-        folder: its files: ``cells.v`` and ``delayed.v`` to simulate it, among others.
-        platform: the kit, with the macros of the design.
-        netlist, wires: the final ones.
-        placement: where its cells are.
-        repaired: what was added after the first placement.
-        timed: of OpenSTA.
-        delays: in ns, of each instance.
-        choices: of ``characterize.measurement.CHOICES``.
-    """
-
-    folder: Path
-    platform: Platform
-    netlist: Netlist
-    wires: list[Wire]
-    placement: Placement
-    repaired: Repaired
-    timed: TimingResult
-    delays: Mapping[str, float]
-    choices: Mapping[str, str]
-
-    @property
-    def output_delay_ps(self) -> int | None:
-        """From the clock edge to ``psum_out.valid``, where a flip-flop drives it directly."""
-        return _output_delay_ps(self.netlist, self.platform, self.delays)
-
-
-def build(
-    point: Point,
-    platform: Platform,
-    sta_version: str,
-    power_library: Path,
-    folder: Path,
-    seconds: dict[str, float],
-) -> Built:
-    """The steps from RTL to timing, in order; leaves all files that simulation and power read.
-
-    Args:
-        seconds: gets the time of each step.
+def implement(
+    folder: Path, netlist: Netlist, platform: Platform, point: Point, timer: StepTimer
+) -> Implementation:
+    """From a synthesized netlist to one that is placed, repaired and timed; files in ``folder``.
 
     Raises:
         StepError: if a step fails.
     """
-    design = point.design
-    platform = sram.for_design(platform, design)
-    with timed_step(seconds, "rtl"):
-        texts = rtlil_choices(design)
-        for name, text in scripts(point, platform).items():
-            (folder / name).write_text(text, encoding="utf-8")
-        (folder / "cells.lib").symlink_to(platform.liberty)
-        (folder / "power_cells.lib").symlink_to(power_library)
-        if platform.blocks and not sta_version.startswith("2.0."):
-            shutil.copyfile(folder / "macros.lib", folder / "power_macros.lib")
-    with timed_step(seconds, "synthesis"):
-        choice = synthesize.synthesize_smallest(
-            folder, texts, platform, point.period_ps, STEP_TIMEOUT_S
-        )
-    with timed_step(seconds, "placement"):
-        placement = place(choice.netlist, platform, utilization=point.utilization, seed=point.seed)
-    with timed_step(seconds, "repair"):
-        repaired = repair(choice.netlist, platform, placement, seed=point.seed)
-    with timed_step(seconds, "timing"):
+    with timer("placement"):
+        placement = place(netlist, platform, utilization=point.utilization, seed=point.seed)
+    with timer("repair"):
+        repaired = repair(netlist, platform, placement, seed=point.seed)
+    with timer("timing"):
         repaired, timed, wires = close_timing(
             folder, platform, repaired, point.period_ps, point.seed
         )
-        netlist, placement = repaired.netlist, repaired.placement
-        models = cell_models(platform.cells()[kind] for kind in sorted(netlist.cell_counts()))
-        (folder / "cells.v").write_text(models, encoding="utf-8")
-        delays = read_delays(folder / "delays.sdf", netlist, platform)
-        verilog = (folder / "netlist.v").read_text(encoding="utf-8")
-        (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")
-    return Built(
-        folder=folder, platform=platform, netlist=netlist, wires=wires, placement=placement,
-        repaired=repaired, timed=timed, delays=delays,
-        choices={"multiplier": choice.architecture, "effort": choice.effort},
-    )  # fmt: skip
-
-
-def _run(
-    point: Point,
-    platform: Platform,
-    sta_version: str,
-    power_library: Path,
-    folder: Path,
-    seconds: dict[str, float],
-) -> tuple[dict[str, float], Mapping[str, str]]:
-    """The steps, in order; returns the metrics and what was chosen."""
-    built = build(point, platform, sta_version, power_library, folder, seconds)
-    netlist, platform, wires = built.netlist, built.platform, built.wires
-    with timed_step(seconds, "simulation"):
-        work = draw(point.design, point.primitive(), point.seed, point.operands)
-        simulated = simulate(
-            folder, point.design, [work], ["cells.v", "delayed.v"],
-            gates=True, timeout_s=STEP_TIMEOUT_S,
-            schedule=compute_window(point.design, work.size),
-            output_delay_ps=built.output_delay_ps,
-        )  # fmt: skip
-        activities = simulated.activities
-        assert activities is not None
-    with timed_step(seconds, "activity"):
-        activity = activities.window(range(len(activities.span_ps)))
-        cycles = window_cycles(point.design, work.size)
-        power.write_power_inputs(folder, netlist, platform, wires, activity, cycles)
-        window_s = cycles * point.period_ps * 1e-12
-        switching_w = power.switching_w(netlist, platform, wires, activity, window_s)
-    with timed_step(seconds, "power"):
-        if sta_version == "unknown":
-            raise StepError("sta does not tell its version: its power cannot be trusted")
-        powered = power.analyse_power(folder, netlist, platform, switching_w, STEP_TIMEOUT_S)
-    areas = _area_metrics(netlist, platform, built.placement.core_area_um2, wires)
-    metrics = {
-        **areas,
-        "clock_buffers": built.repaired.clock_buffers,
-        "buffers": built.repaired.buffers,
-        "hold_buffers": built.repaired.hold_buffers,
-        **_timing_metrics(point, built.timed),
-        "fmax_mhz": fmax_mhz(built.timed, areas["load_violations"]),
-        **_power_metrics(powered, window_s, work.size.macs),
-        **_window_metrics(simulated, cycles, work.size.macs),
-        "energy_ci_pct": interval_pct(batch_powers(built, activities)),
-    }
-    return metrics, built.choices
-
-
-def batch_powers(built: Built, activities: Activities) -> NDArray[np.float64]:
-    """Switching power of each phase, in W at the simulated clock: to tell how much it varies."""
-    charge = power.net_loads_ff(built.netlist, built.platform, built.wires)
-    loads = np.array([charge.pop(name, 0.0) for name in activities.names])
-    energy_fj = 0.5 * built.platform.voltage_v**2 * (activities.toggles @ loads)
-    powers: NDArray[np.float64] = energy_fj * 1e-15 / (activities.span_ps * 1e-12)
-    return powers
+    trees = steiner_trees(pin_positions(repaired.netlist, platform, repaired.placement))
+    return Implementation(
+        netlist=repaired.netlist,
+        wires=wires,
+        placement=repaired.placement,
+        timed=timed,
+        buffers=repaired.buffers,
+        clock_buffers=repaired.clock_buffers,
+        hold_buffers=repaired.hold_buffers,
+        utilization=point.utilization,
+        congestion=congestion(trees, repaired.placement, platform),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -400,92 +153,3 @@ def _with(
         placement=legalize(final, platform, repaired.placement, layout.corners(), seed),
         hold_buffers=repaired.hold_buffers + added,
     )
-
-
-def _output_delay_ps(
-    netlist: Netlist, platform: Platform, delays: Mapping[str, float]
-) -> int | None:
-    """From the clock edge to ``psum_out.valid``, where a flip-flop drives it directly."""
-    library = platform.cells()
-    before = {(sink.cell, sink.name): net.driver for net in netlist.nets for sink in net.sinks}
-    driver = before[-1, "psum_out__valid"].cell
-    if driver < 0 or not library[netlist.kinds[driver]].is_flop:
-        return None
-    # Through the clock tree, back to its root.
-    total, pin = 0.0, library[netlist.kinds[driver]].clocked_on
-    while driver >= 0:
-        total += delays[netlist.instances[driver]]
-        driver = before[driver, pin].cell
-        if driver >= 0:
-            kind = library[netlist.kinds[driver]]
-            pin = kind.clock_gate_pins[0] if kind.clock_gate else kind.inputs[0]
-    return round(total * 1000)
-
-
-def _area_metrics(
-    netlist: Netlist, platform: Platform, core_area_um2: float, wires: list[Wire]
-) -> dict[str, float]:
-    library = platform.cells()
-    counts = netlist.cell_counts()
-    load_violations = 0
-    for net, wire in zip(netlist.nets, wires, strict=True):
-        if net.driver.cell >= 0:
-            kind = library[netlist.kinds[net.driver.cell]]
-            load = power.net_load_ff(netlist, platform, net, wire)
-            load_violations += load > kind.max_load_ff.get(net.driver.name, float("inf"))
-    return {
-        "area_um2": sum(library[kind].area_um2 * count for kind, count in counts.items()),
-        "core_area_um2": core_area_um2,
-        "cells": counts.total(),
-        "registers": sum(n for kind, n in counts.items() if library[kind].is_flop),
-        "latches": sum(n for kind, n in counts.items() if library[kind].is_latch),
-        "macros": sum(n for kind, n in counts.items() if library[kind].is_macro),
-        "clock_gates": sum(n for kind, n in counts.items() if library[kind].clock_gate),
-        "wirelength_um": sum(wire.length_um for wire in wires),
-        "load_violations": load_violations,
-    }
-
-
-def fmax_mhz(timed: TimingResult, load_violations: float) -> float:
-    """Frequency of the least period; 0 if hold, slew or load is violated at it."""
-    early = min(timed.hold_slack_ps, timed.least_period_hold_slack_ps) < 0
-    return 0.0 if early or timed.slew_violations or load_violations else 1e6 / timed.least_period_ps
-
-
-def _timing_metrics(point: Point, timed: TimingResult) -> dict[str, float]:
-    return {
-        "least_period_ps": timed.least_period_ps,
-        "critical_path_ps": point.period_ps - timed.register_slack_ps,
-        "slack_ps": timed.slack_ps,
-        "hold_slack_ps": timed.hold_slack_ps,
-        "slew_violations": timed.slew_violations,
-        "clock_insertion_ps": timed.insertion_ps,
-        "clock_skew_ps": timed.skew_ps,
-    }
-
-
-def _power_metrics(powered: PowerResult, window_s: float, macs: int) -> dict[str, float]:
-    dynamic_w = sum(powered.dynamic_w.values())
-    return {
-        "leakage_uw": powered.leakage_w * 1e6,
-        "dynamic_power_uw": dynamic_w * 1e6,
-        **{f"{group}_power_uw": watts * 1e6 for group, watts in powered.dynamic_w.items()},
-        "energy_per_mac_pj": dynamic_w * window_s / macs * 1e12,
-    }
-
-
-def _window_metrics(simulated: SimulationResult, cycles: int, macs: int) -> dict[str, float]:
-    return {
-        "window_macs": macs,
-        "window_cycles": cycles,
-        "row_cycles": simulated.cycles,
-    }
-
-
-def tidy(folder: Path) -> None:
-    """Remove what a point's folder need not keep: dumps, object files, caches."""
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        elif path.name not in KEPT and not path.is_symlink():
-            path.unlink()

@@ -414,6 +414,7 @@ def analyse_phases(
     windows: Sequence[tuple[Mapping[str, Activity], float]],
     period_ps: int,
     timeout_s: float,
+    analyser: Analyser = STA,
 ) -> list[PhasePower]:
     """Run ``phases.tcl`` in ``folder``: the power of many windows from one reading of the netlist.
 
@@ -444,7 +445,7 @@ def analyse_phases(
             changes = [f"{i} {v}" for i, v in enumerate(values) if v != last[i]]
             file.write(f"next {phase} {{{' '.join(changes)}}}\n")
             last = values
-    report = run_sta("phases", folder, timeout_s)
+    report = run_sta("phases", folder, timeout_s, analyser)
     loads = net_loads_ff(netlist, platform, wires)
     expected = [
         _switching_w(loads, platform, activity, cycles * period_ps * 1e-12)

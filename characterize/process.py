@@ -13,6 +13,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+#: No tool of a flow may take longer.
+STEP_TIMEOUT_S = 900.0
+
 _PR_SET_PDEATHSIG = 1
 #: Much of a pipe is read at once: while it is looked at, the tool fills it again.
 _PIPE_BYTES = 1 << 20

@@ -16,14 +16,15 @@ from rich.table import Table
 from characterize import actions
 from characterize.action_counts import DESCRIPTIONS
 from characterize.actions import ActionTable, Check
-from characterize.campaign import Campaign, prepare_power_library
-from characterize.measurement import Point
-from characterize.placed import Built
+from characterize.campaign import Campaign
+from characterize.flow import Built, build
+from characterize.implementation import StepTimer
+from characterize.measurement import FLOWS, Point
 from characterize.platform import load_platform
 from characterize.store import Store
 from rtl_gen.atomic import check_target
 from rtl_gen.design import PEDesign
-from rtl_gen.errors import require_int
+from rtl_gen.errors import require_choice, require_int
 from rtl_gen.space import PERIOD_PS
 
 MAX_CHECKS = 1000
@@ -88,6 +89,7 @@ def run_actions(
     store: Path,
     platform: str,
     quiet: bool,
+    flow: str = FLOWS[0],
 ) -> ActionReport:
     """Take the table of a design from the store, or measure it; check it if asked.
 
@@ -105,7 +107,8 @@ def run_actions(
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    point = Point(design=design, period_ps=period_ps, seed=seed)
+    require_choice("flow", flow, FLOWS)
+    point = Point(design=design, period_ps=period_ps, seed=seed, flow=flow)
     plan = Campaign(points=[point], platform=load_platform(platform), store=Store(store), jobs=1)
     key = actions.table_key(plan.key_of(point))
     path = store / "actions" / f"{key}.json"
@@ -115,10 +118,10 @@ def run_actions(
         plan.store.clean_work()
         with _work_folder(plan.store) as folder:
             say(f"building {point.name}")
-            seconds: dict[str, float] = {}
-            built = _build(plan, point, folder, seconds)
+            timer = StepTimer()
+            built = _build(plan, point, folder, timer)
             if table is None:
-                table = actions.measure_actions(built, point, seconds, say)
+                table = actions.measure_actions(built, point, timer, say)
                 actions.save_table(path, table)
             if checks:
                 results = actions.check_actions(table, built, point, checks, seed + 1, say)
@@ -129,10 +132,10 @@ def run_actions(
     )
 
 
-def _build(plan: Campaign, point: Point, folder: Path, seconds: dict[str, float]) -> Built:
-    library = prepare_power_library(plan.store, plan.platform, plan.tools["sta"])
+def _build(plan: Campaign, point: Point, folder: Path, timer: StepTimer) -> Built:
+    library = plan.power_library(point.flow)
     with _output_into(folder / "flow.log"):
-        return actions.build_netlist(point, plan.platform, plan.tools, library, folder, seconds)
+        return build(point, plan.platform, plan.tools, library, folder, timer)
 
 
 @contextlib.contextmanager

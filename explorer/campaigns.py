@@ -18,7 +18,7 @@ from rich.table import Table
 from characterize import campaign
 from characterize.dataset import dataset_table, write_dataset
 from characterize.fmax import FmaxResult, search_fmax
-from characterize.measurement import CHOICES, Measurement, Point
+from characterize.measurement import CHOICES, FLOWS, Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Store
 from rtl_gen.atomic import check_target, make_folder
@@ -89,6 +89,7 @@ def plan_points(
     operands: str,
     mode: int,
     run_terms: int,
+    flow: str,
 ) -> list[Point]:
     """The points that the options name.
 
@@ -97,9 +98,11 @@ def plan_points(
     """
     if (design is None) == (space is None):
         raise InputError("give either --space FILE or a design (--preset NAME or --family ...)")
-    _check_point(utilization, seed)
+    _check_point(utilization, seed, flow)
     require_choice("operands", operands, OPERANDS)
-    row: dict[str, Any] = {"operands": operands, "mode": mode, "run_terms": run_terms}
+    row: dict[str, Any] = {
+        "operands": operands, "mode": mode, "run_terms": run_terms, "flow": flow,
+    }  # fmt: skip
     if space is not None and period_ps is not None:
         raise InputError("the periods of a space are in its file: leave out --period-ps")
     if design is not None:
@@ -125,33 +128,45 @@ def plan_points(
             utilization=utilization,
             seed=seed,
             operands=operands,
+            flow=flow,
         )
         for row in wanted.table().to_dict("records")
     ]
 
 
-def _check_point(utilization: float, seed: int) -> None:
+def _check_point(utilization: float, seed: int, flow: str) -> None:
+    require_choice("flow", flow, FLOWS)
     if not 0.05 <= utilization <= 1:
         raise InputError(f"utilization must be a number from 0.05 to 1, not {utilization}")
     require_int("seed", seed, 0, 2**31 - 1)
 
 
 def find_fmax(
-    design: PEDesign, *, store: Path, platform: str, utilization: float, seed: int, quiet: bool
+    design: PEDesign,
+    *,
+    store: Path,
+    platform: str,
+    utilization: float,
+    seed: int,
+    flow: str,
+    quiet: bool,
 ) -> FmaxResult:
     """Search for the highest clock of a design, with a line on stderr for each period tried.
 
     Raises:
         InputError: as ``measure_points``.
     """
-    _check_point(utilization, seed)
+    _check_point(utilization, seed, flow)
     plan = campaign.Campaign(
-        points=[], platform=load_platform(platform), store=Store(store), jobs=1
-    )
+        points=[], platform=load_platform(platform), store=Store(store), jobs=1,
+        tools=campaign.tools_for({flow}),
+    )  # fmt: skip
     console = Console(stderr=True, quiet=quiet)
 
     def measure(period_ps: int) -> Measurement:
-        point = Point(design=design, period_ps=period_ps, utilization=utilization, seed=seed)
+        point = Point(
+            design=design, period_ps=period_ps, flow=flow, utilization=utilization, seed=seed
+        )
         begin = time.monotonic()
         (measurement,) = replace(plan, points=[point]).run(lambda *_: None)
         found = measurement.metrics.get("least_period_ps")

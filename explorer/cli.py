@@ -33,6 +33,9 @@ ModelPath = Annotated[Path, typer.Option("--model", help="Trained surrogates.")]
 PlatformName = Annotated[
     str, typer.Option("--platform", help="A shipped platform, or a YAML file.")
 ]
+FlowName = Annotated[
+    str, typer.Option("--flow", help="What places and routes: placed, or openroad (on PATH).")
+]
 PeriodPs = Annotated[int, typer.Option("--period-ps", help="Clock period to aim at.")]
 
 STORE = Path("build/store")
@@ -200,6 +203,7 @@ def characterize(
         int | None, typer.Option("--jobs", "-j", help="Points at once [processors].")
     ] = None,
     platform: PlatformName = "freepdk45",
+    flow: FlowName = "placed",
     period_ps: Annotated[
         int | None,
         typer.Option("--period-ps", help="Clock period to aim at, for one design [2000]."),
@@ -223,7 +227,7 @@ def characterize(
     ] = 0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure a design space, or one design, through the `placed` flow.
+    """Measure a design space, or one design, through flow `placed` or `openroad`.
 
     Points that the store has are not measured again; kill it at any time and start it again.
     Exit code 1 if no point could be measured.
@@ -236,7 +240,7 @@ def characterize(
     points = plan_points(
         design, space,
         period_ps=period_ps, utilization=utilization, seed=seed,
-        operands=operands, mode=mode, run_terms=run_terms,
+        operands=operands, mode=mode, run_terms=run_terms, flow=flow,
     )  # fmt: skip
     if dataset is None and space is not None:
         dataset = DATASET
@@ -256,6 +260,7 @@ def fmax(
     design: PEDesign | None,
     store: StorePath = STORE,
     platform: PlatformName = "freepdk45",
+    flow: FlowName = "placed",
     utilization: Annotated[
         float, typer.Option("--utilization", help="Cell area over core area.")
     ] = 0.5,
@@ -273,7 +278,7 @@ def fmax(
 
     result = find_fmax(
         require_design(design), store=store, platform=platform, utilization=utilization,
-        seed=seed, quiet=as_json,
+        seed=seed, flow=flow, quiet=as_json,
     )  # fmt: skip
     if as_json:
         print_json(fmax_as_dict(result))
@@ -296,6 +301,7 @@ def actions(
     seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
     store: StorePath = STORE,
     platform: PlatformName = "freepdk45",
+    flow: FlowName = "placed",
     as_json: JsonFlag = False,
 ) -> None:
     """Energy of each action of one design: its cycles, accesses and moving bits, in pJ.
@@ -313,7 +319,7 @@ def actions(
         report = run_actions(
             require_design(design),
             period_ps=period_ps, seed=seed, checks=check, output=output, store=store,
-            platform=platform, quiet=as_json,
+            platform=platform, flow=flow, quiet=as_json,
         )  # fmt: skip
     except StepError as error:
         _fail(f"failed: {error}", 1)

@@ -17,7 +17,6 @@ from characterize import power
 from characterize.action_counts import CYCLES, DESCRIPTIONS, action_counts, cycle_counts
 from characterize.actions import (
     ActionTable,
-    build_netlist,
     check_actions,
     fit_energies,
     load_table,
@@ -26,9 +25,10 @@ from characterize.actions import (
 )
 from characterize.campaign import prepare_power_library
 from characterize.directed import directed_steps, narrow_bits, narrow_workload, plan
+from characterize.flow import Built, build
+from characterize.implementation import StepTimer
 from characterize.measurement import Point
 from characterize.movement import Statistics, measure_statistics
-from characterize.placed import Built
 from characterize.platform import load_platform
 from characterize.process import StepError
 from characterize.schedule import compute_window, interval_pct, window_cycles
@@ -238,14 +238,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Point, Built]:
     (root / "files").mkdir()
     point = Point(design=TINY, period_ps=2000)
     platform, tools = load_platform(), require_tools()
-    library = prepare_power_library(Store(root / "store"), platform, tools["sta"])
-    return point, build_netlist(point, platform, tools, library, root / "files", {})
+    library = prepare_power_library(Store(root / "store"), platform, later=False)
+    return point, build(point, platform, tools, library, root / "files", StepTimer())
 
 
 @pytest.mark.tool
 def test_the_table_adds_up_on_other_convolutions(built: tuple[Point, Built]) -> None:
     point, netlist = built
-    found = measure_actions(netlist, point, {}, lambda _: None)
+    found = measure_actions(netlist, point, StepTimer(), lambda _: None)
     assert found.fit_mean_pct < 3
     energies = found.energies_pj
     assert energies["clock_gated"] == 0 < energies["idle"] < energies["mac"]

@@ -14,15 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from characterize import openroad, synthesize, timing
+from characterize.campaign import Campaign
 from characterize.clock_tree import CLOCK_BUFFER
-from characterize.layout_def import net_points, netlist_of, read_def
+from characterize.layout_def import def_text, net_points, netlist_of, read_def
+from characterize.measurement import FLOWS, Point
 from characterize.netlist import CLOCK, Net, Netlist, Pin, read_netlist, verilog_text
 from characterize.openroad import Change, Options, change, parse_cells, parse_wire_lengths
 from characterize.openroad_tcl import NEEDED
 from characterize.parasitics import net_lines, spef_header
+from characterize.place import place
 from characterize.platform import Platform, find_platform, load_platform
 from characterize.process import StepError
 from characterize.spef import read_spef
+from characterize.store import Store
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.export import rtlil_text
@@ -372,6 +376,36 @@ def test_a_broken_spef_file_is_refused(
     assert str(error.value).startswith(message)
 
 
+def test_a_placed_netlist_is_written_and_read_back(platform: Platform) -> None:
+    # n_b -> flop -> q, with a port that nothing reads.
+    nets = (
+        Net(name="clk", driver=Pin(cell=-1, name="clk"), sinks=(Pin(cell=1, name="CK"),)),
+        Net(name="d[0]", driver=Pin(cell=-1, name="d[0]"), sinks=(Pin(cell=0, name="A"),)),
+        Net(name="n", driver=Pin(cell=0, name="ZN"), sinks=(Pin(cell=1, name="D"),)),
+        Net(name="q", driver=Pin(cell=1, name="Q"), sinks=(Pin(cell=-1, name="q"),)),
+    )
+    netlist = Netlist(
+        top="top", instances=("u", "r"), kinds=("INV_X1", "DFF_X1"),
+        ports=("clk", "d[0]", "d[1]", "q"), nets=nets,
+    )  # fmt: skip
+    placement = place(netlist, platform, utilization=0.3, seed=1)
+    design = read_def(def_text(netlist, platform, placement))
+    again, names = netlist_of(design, platform, netlist.ports, ())
+    assert again.nets == nets
+    assert names == ("clk", "d[0]", "n", "q")
+    assert (design.width_um, design.height_um) == pytest.approx(
+        (placement.width_um, placement.height_um)
+    )
+    for index, name in enumerate(netlist.instances):
+        cell = design.cells[name]
+        assert (cell.x_um, cell.y_um) == pytest.approx(
+            (placement.x_um[index], placement.y_um[index])
+        )
+        assert (cell.orientation == "FS") == placement.flipped[index]
+    assert design.ports["d[1]"].is_input
+    assert not design.ports["q"].is_input
+
+
 def test_changes_are_counted_by_cause() -> None:
     before = {"a": "INV_X1", "b": "INV_X1", "c": "INV_X1"}
     after = {"a": "INV_X1", "b": "INV_X2", "d": "BUF_X1", "e": "BUF_X1"}
@@ -410,9 +444,10 @@ def test_the_skew_of_later_versions_is_read(source: str, target: str, skew: str)
         f"  {target} target latency n5764/CK ^\n   0.00000 CRPR\n--------------\n"
         f"   {skew} setup skew\n\nClock io\nNo launch/capture paths found.\n\npeforge skew_ends\n"
         "peforge setup_slack_ns 0.4\npeforge hold_slack_ns 0.05\npeforge register_slack_ns 0.4\n"
-        "peforge slew_check_begins\npeforge slew_check_ends\n"
+        "peforge slew_check_begins\npeforge slew_check_ends\npeforge least_period_ns 1.6\n"
+        "peforge least_period_hold_slack_ns 0.05\n"
     )
-    found = timing.parse_timing(report)
+    found = timing.parse_timing(report, 2000)
     assert (found.insertion_ps, found.skew_ps) == pytest.approx((222.88, 100.57))
 
 
@@ -642,14 +677,34 @@ def test_both_analysers_agree_on_a_routed_netlist(
     routed: tuple[Netlist, openroad.Routed, Path],
 ) -> None:
     folder = routed[2]
-    own = timing.analyse_timing(folder, 300, openroad.analyser())
+    own = timing.analyse_timing(folder, PERIOD_PS, 300, openroad.analyser())
     assert own.slack_ps > 0
     assert own.hold_slack_ps >= 0
     assert own.slew_violations == 0
-    other = timing.analyse_timing(folder, 300)
+    other = timing.analyse_timing(folder, PERIOD_PS, 300)
     assert own.slack_ps == pytest.approx(other.slack_ps, abs=10)
     assert own.hold_slack_ps == pytest.approx(other.hold_slack_ps, abs=5)
     assert own.insertion_ps == pytest.approx(other.insertion_ps, abs=5)
+    assert own.least_period_ps == pytest.approx(other.least_period_ps, abs=10)
+
+
+@pytest.mark.tool
+def test_both_flows_measure_about_the_same(
+    routed: tuple[Netlist, openroad.Routed, Path], tmp_path: Path
+) -> None:
+    """From RTL to power; the simulation is bit-exact in both, or the points would have failed."""
+    del routed  # skips without the tool
+    points = [Point(design=DESIGN, period_ps=PERIOD_PS, flow=flow) for flow in FLOWS]
+    campaign = Campaign(points=points, platform=load_platform(), store=Store(tmp_path), jobs=1)
+    placed, other = campaign.run(lambda *_: None)
+    assert (placed.reason, other.reason) == ("", "")
+    assert (placed.flow, other.flow) == FLOWS
+    assert "openroad" in other.tools
+    assert "sta" not in other.tools
+    assert other.metrics["area_um2"] == pytest.approx(placed.metrics["area_um2"], rel=0.08)
+    for name in ("energy_per_mac_pj", "leakage_uw", "wirelength_um", "least_period_ps"):
+        assert other.metrics[name] == pytest.approx(placed.metrics[name], rel=0.25), name
+    assert other.metrics["slew_violations"] == other.metrics["load_violations"] == 0
 
 
 @pytest.mark.tool
