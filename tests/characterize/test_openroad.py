@@ -391,8 +391,8 @@ def test_a_placed_netlist_is_written_and_read_back(platform: Platform) -> None:
     placement = place(netlist, platform, utilization=0.3, seed=1)
     design = read_def(def_text(netlist, platform, placement))
     again, names = netlist_of(design, platform, netlist.ports, ())
-    assert again.nets == nets
-    assert names == ("clk", "d[0]", "n", "q")
+    assert set(again.nets) == set(nets)
+    assert sorted(names) == ["clk", "d[0]", "n", "q"]
     assert (design.width_um, design.height_um) == pytest.approx(
         (placement.width_um, placement.height_um)
     )
