@@ -256,6 +256,34 @@ def characterize(
 
 @app.command()
 @with_design
+def layout(
+    design: PEDesign | None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Picture: PNG, SVG or PDF.")],
+    period_ps: PeriodPs = PERIOD_PS,
+    store: StorePath = STORE,
+    platform: PlatformName = "freepdk45",
+    flow: FlowName = "placed",
+    utilization: Annotated[
+        float, typer.Option("--utilization", help="Cell area over core area.")
+    ] = 0.5,
+    seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
+) -> None:
+    """Draw where the cells of a design stand: measures it, if the store does not have it.
+
+    Example: `peforge layout --preset INT8 -o int8.png`
+    """
+    from explorer.layout_plot import draw_point
+
+    typer.echo(
+        draw_point(
+            require_design(design), output, period_ps=period_ps, store=store, platform=platform,
+            flow=flow, utilization=utilization, seed=seed,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+@with_design
 def fmax(
     design: PEDesign | None,
     store: StorePath = STORE,

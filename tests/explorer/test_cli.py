@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 VERBS = (
-    "doctor", "rtl", "verify", "characterize", "fmax", "actions", "train",
+    "doctor", "rtl", "verify", "characterize", "layout", "fmax", "actions", "train",
     "evaluate", "query", "explore",
 )  # fmt: skip
 
