@@ -172,7 +172,8 @@ def measure_actions(
     least = dict.fromkeys(CYCLES, waiting["idle"])
     spent = {names[i]: float(energy) for i, energy in zip(kinds, macs, strict=True)}
     bits = counts[names.index("mac zero weights") - run.measured[0]]["activation_bit"]
-    if bits:  # both have the same shape
+    # Both have the same shape. With zero gating, zeros move less than that.
+    if bits and not design.zero_gating:
         least["activation_bit"] = max(0.0, (spent["mac zero weights"] - spent["mac zero"]) / bits)
     energies = {**fit_energies(counts, totals, least), **waiting, "clock_gated": 0.0}
     table = ActionTable(
