@@ -5,7 +5,8 @@ The directed primitives (``characterize.directed``) differ in how often they tak
 The energies of the actions are the non-negative numbers whose sums of counts times energies are
 nearest to the measured ones, in the mean of squared relative errors; none is set by a formula. A
 cycle's energy is never below that of an idle one, which is measured alone, as are the cycles in
-which a stream waits.
+which a stream waits; a bit of an activation never costs less than with zero weights, where nothing
+behind it moves.
 """
 
 from __future__ import annotations
@@ -165,7 +166,13 @@ def measure_actions(built: Built, point: Point, timer: StepTimer, report: Report
     if run.toggles(run.plan.pauses["clock_gated"]):
         raise StepError("nets toggle while the clock is stopped")
     counts = [action_counts(design, w.size, measure_statistics(design, w)) for w in works]
-    energies = {**fit_energies(counts, totals, waiting["idle"]), **waiting, "clock_gated": 0.0}
+    least = dict.fromkeys(CYCLES, waiting["idle"])
+    spent = {names[i]: float(energy) for i, energy in zip(kinds, macs, strict=True)}
+    bits = counts[names.index("mac zero weights") - run.measured[0]]["activation_bit"]
+    # Both have the same shape. With zero gating, zeros move less than that.
+    if bits and not design.zero_gating:
+        least["activation_bit"] = max(0.0, (spent["mac zero weights"] - spent["mac zero"]) / bits)
+    energies = {**fit_energies(counts, totals, least), **waiting, "clock_gated": 0.0}
     table = ActionTable(
         design=design.to_dict(),
         period_ps=point.period_ps,
@@ -226,27 +233,26 @@ def check_actions(
 
 
 def fit_energies(
-    counts: Sequence[Mapping[str, float]], energies_pj: NDArray[np.float64], idle_pj: float
+    counts: Sequence[Mapping[str, float]],
+    energies_pj: NDArray[np.float64],
+    least_pj: Mapping[str, float],
 ) -> dict[str, float]:
-    """Non-negative energies of actions whose sums come nearest to measured energies.
+    """Energies of actions whose sums come nearest to measured energies.
 
     Args:
         counts: of each measured primitive (``action_counts``).
         energies_pj: what was measured.
-        idle_pj: energy of an idle cycle: no cycle has less.
+        least_pj: energy that an action has at least, where that was measured; else 0.
 
     Returns:
         Energies of the actions that were taken in any of them, in pJ.
     """
     names = [name for name in _FITTED if any(count[name] for count in counts)]
+    least = np.array([least_pj.get(name, 0.0) for name in names])
     matrix = np.array([[count[name] for name in names] for count in counts])
-    cycles = np.array([sum(count[name] for name in CYCLES) for count in counts])
     weights = 1 / (energies_pj + _FLOOR_PJ)
-    above, _ = nnls(matrix * weights[:, None], (energies_pj - idle_pj * cycles) * weights)
-    return {
-        name: float(energy) + (idle_pj if name in CYCLES else 0.0)
-        for name, energy in zip(names, above, strict=True)
-    }
+    above, _ = nnls(matrix * weights[:, None], (energies_pj - matrix @ least) * weights)
+    return dict(zip(names, (least + above).tolist(), strict=True))
 
 
 def access_energies(

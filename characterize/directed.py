@@ -29,7 +29,7 @@ _TARGET_CYCLES = 120
 #: Cycles (about) of primitives of any shape: what is once in each must not be taken for what is in
 #: each cycle.
 MIXTURE_CYCLES = (60, 120, 360) * 16
-MIXTURE_LEAST = 15
+MIXTURE_LEAST = 12
 _EASY_CELLS = 4500
 
 
@@ -279,7 +279,7 @@ def _mixture(
 ) -> Iterator[tuple[str, Workload]]:
     """Shapes and operands by chance: other weights in each, for energies depend on their order."""
     generator = np.random.default_rng(next(seeds))
-    kinds = itertools.cycle(("uniform", "dnn", "sparse", "dnn", "extremes"))
+    kinds = itertools.cycle(("uniform", "dnn", "sparse", "dnn"))
     lengths = MIXTURE_CYCLES[: max(MIXTURE_LEAST, round(effort * len(MIXTURE_CYCLES)))]
     for index, (cycles, kind) in enumerate(zip(lengths, kinds, strict=False)):
         size = random_size(design, generator, cycles)

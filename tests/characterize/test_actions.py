@@ -171,10 +171,10 @@ def test_known_energies_are_found_again() -> None:
         count.update({name: float(generator.integers(1, 99)) for name in names})
         counts.append(count)
     totals = np.array([sum(energies[n] * count[n] for n in names) for count in counts])
-    found = fit_energies(counts, totals, idle_pj=1.0)
+    found = fit_energies(counts, totals, {"mac": 1.0, "psum_pass": 1.0})
     assert found == {name: pytest.approx(energy) for name, energy in energies.items()}
-    # No cycle costs less than an idle one, no bit less than nothing.
-    assert fit_energies(counts, totals, idle_pj=3.0)["psum_pass"] >= 3.0
+    # None is less than what it has at least.
+    assert fit_energies(counts, totals, {"psum_pass": 3.0})["psum_pass"] == 3.0
 
 
 def table(**changes: object) -> ActionTable:
@@ -254,12 +254,12 @@ def test_the_table_adds_up_on_other_convolutions(built: tuple[Point, Built]) -> 
     for name in ("filter", "ifmap", "psum_in", "psum_out"):
         assert energies[f"stall_{name}"] == pytest.approx(energies["idle"], rel=0.1)
     macs = found.macs_pj
-    assert macs["zero"] < macs["2 x 2"] < macs["uniform"]
+    assert macs["zero"] < 0.9 * macs["2 x 2"] < macs["uniform"]
     assert set(macs) >= {"uniform", "dnn", "sparse", "2 x 2", "2 x 4", "4 x 2", "4 x 4"}
     checks = check_actions(found, netlist, point, 8, 3, lambda _: None)
     errors = [abs(check.error_pct) for check in checks]
     assert np.mean(errors) < 4
-    assert max(errors) < 10
+    assert max(errors) < 15
 
 
 @pytest.mark.tool
