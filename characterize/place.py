@@ -16,6 +16,8 @@ from characterize.process import StepError
 #: Database units per um: every size of the supported kits is a multiple of 0.5 nm.
 _UNITS = 2000
 EFFORT = 2
+#: How full the rows of a core are made when cells are spread over it.
+SPREAD_DENSITY = 0.9
 #: Rows beside macros hold at least this many of the widest cell.
 _STRIP = 5
 
@@ -47,7 +49,9 @@ class Placement:
         return self.width_um * self.height_um
 
 
-def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int) -> Placement:
+def place(
+    netlist: Netlist, platform: Platform, *, utilization: float, seed: int, spread: bool = False
+) -> Placement:
     """Place a netlist in a square core with port pins spread evenly over its four edges.
 
     Macros stand at the left edge of the core, from its lower left corner upwards; a core that
@@ -56,12 +60,14 @@ def place(netlist: Netlist, platform: Platform, *, utilization: float, seed: int
     Args:
         utilization: cell area over core area, macros in neither, above 0 to 1.
         seed: of the placer.
+        spread: cells keep distances from each other, all over the core: wires are some 10 % longer,
+            and less crowded. Else they stand as close as they can.
 
     Raises:
         StepError: if the placer fails.
     """
     core, at = floorplan(netlist, platform, utilization)
-    return _run(netlist, platform, core, at, seed, anew=True)
+    return _run(netlist, platform, core, at, seed, anew=True, spread=spread)
 
 
 def floorplan(
@@ -111,6 +117,7 @@ def _run(
     seed: int,
     *,
     anew: bool,
+    spread: bool = False,
 ) -> Placement:
     """Coloquinte: global placement first if ``anew``, else detailed placement alone."""
     width, height, fixed = _outlines(netlist, platform)
@@ -138,7 +145,11 @@ def _run(
     try:
         parameters = coloquinte.ColoquinteParameters(EFFORT, seed)
         if anew:
+            true_width = list(circuit.cell_width)
+            if spread:  # cells are wider as long as they find their places
+                circuit.expand_cells_to_density(SPREAD_DENSITY)
             circuit.place_global(parameters)
+            circuit.cell_width = true_width
         circuit.place_detailed(parameters)
     except RuntimeError as error:
         raise StepError(f"placement failed: {error}") from None

@@ -16,7 +16,7 @@ from characterize.netlist import Netlist, verilog_text
 from characterize.parasitics import Wire, estimate_wires, write_spef
 from characterize.place import Placement, legalize, pin_positions, place
 from characterize.platform import Platform
-from characterize.process import STEP_TIMEOUT_S
+from characterize.process import STEP_TIMEOUT_S, StepError
 from characterize.routability import congestion
 from characterize.steiner import steiner_trees
 from characterize.timing import TimingResult
@@ -26,6 +26,15 @@ MODULES = (
     "buffering", "clock_tree", "implementation", "layout", "parasitics", "place", "placed",
     "routability", "steiner", "timing_repair",
 )  # fmt: skip
+
+
+#: Congestion up to which a placement is taken. The tracks that count are half of all, the other
+#: half being left to pins, vias and straps: at twice their number, none are left. Global routing
+#: by OpenROAD, with the same half left, got through all that was tried: 1.4 of its own placements.
+MAX_CONGESTION = 2.0
+#: More than that, and the core is made larger: the utilization is lowered so far each time.
+UTILIZATION_STEP = 0.05
+LEAST_UTILIZATION = 0.2
 
 
 def flow_scripts(platform: Platform, point: Point) -> dict[str, str]:
@@ -47,18 +56,35 @@ def implement(
 ) -> Implementation:
     """From a synthesized netlist to one that is placed, repaired and timed; files in ``folder``.
 
+    The core is made larger than asked for, and cells are spread in it, as long as its routing would
+    be too crowded.
+
     Raises:
-        StepError: if a step fails.
+        StepError: if a step fails, or no core is large enough.
     """
-    with timer("placement"):
-        placement = place(netlist, platform, utilization=point.utilization, seed=point.seed)
-    with timer("repair"):
-        repaired = repair(netlist, platform, placement, seed=point.seed)
+    utilization, spread = point.utilization, False
+    while True:
+        with timer("placement"):
+            placement = place(
+                netlist, platform, utilization=utilization, seed=point.seed, spread=spread
+            )
+        with timer("repair"):
+            repaired = repair(netlist, platform, placement, seed=point.seed)
+            crowded = routing_congestion(repaired, platform)
+        if crowded <= MAX_CONGESTION:
+            break
+        if spread:
+            utilization = round(utilization - UTILIZATION_STEP, 4)
+        spread = True
+        if utilization < LEAST_UTILIZATION:
+            raise StepError(
+                f"the wires would need {crowded:.1f} times the tracks that are there for them, at "
+                f"a utilization of {utilization + UTILIZATION_STEP:.2f}"
+            )
     with timer("timing"):
         repaired, timed, wires = close_timing(
             folder, platform, repaired, point.period_ps, point.seed
         )
-    trees = steiner_trees(pin_positions(repaired.netlist, platform, repaired.placement))
     return Implementation(
         netlist=repaired.netlist,
         wires=wires,
@@ -67,9 +93,15 @@ def implement(
         buffers=repaired.buffers,
         clock_buffers=repaired.clock_buffers,
         hold_buffers=repaired.hold_buffers,
-        utilization=point.utilization,
-        congestion=congestion(trees, repaired.placement, platform),
+        utilization=utilization,
+        congestion=routing_congestion(repaired, platform),
     )
+
+
+def routing_congestion(repaired: Repaired, platform: Platform) -> float:
+    """Of the Steiner trees of a placement, as ``characterize.routability`` estimates it."""
+    trees = steiner_trees(pin_positions(repaired.netlist, platform, repaired.placement))
+    return congestion(trees, repaired.placement, platform)
 
 
 @dataclass(frozen=True, kw_only=True)
