@@ -60,10 +60,29 @@ def find_tools() -> list[Tool]:
 
 def find_optional() -> list[Tool]:
     """What not every run needs, missing ones included; ``OPTIONAL`` says what for."""
-    return [
+    packages = [
         replace(_find_package(name), remedy=f"for {what}: {command}")
         for name, (what, command) in OPTIONAL.items()
     ]
+    return [*packages, _find_openroad()]
+
+
+def _find_openroad() -> Tool:
+    """OpenROAD, whose version has many forms: the first word that it prints."""
+    remedy = "for flow openroad: put one (https://openroad.readthedocs.io) on PATH"
+    path = shutil.which("openroad")
+    if path is None:
+        return Tool(name="openroad", version="", path="", digest="", remedy=remedy)
+    try:
+        run = subprocess.run(
+            [path, "-version"], capture_output=True, text=True, errors="replace", timeout=20,
+            check=False, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        words = run.stdout.split()
+    except (OSError, subprocess.TimeoutExpired):
+        words = []
+    version = words[0] if words else "unknown"
+    return Tool(name="openroad", version=version, path=path, digest="", remedy=remedy)
 
 
 def require_tools() -> dict[str, Tool]:

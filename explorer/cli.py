@@ -267,6 +267,7 @@ def layout(
         float, typer.Option("--utilization", help="Cell area over core area.")
     ] = 0.5,
     seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
+    as_json: JsonFlag = False,
 ) -> None:
     """Draw where the cells of a design stand: measures it, if the store does not have it.
 
@@ -274,12 +275,15 @@ def layout(
     """
     from explorer.layout_plot import draw_point
 
-    typer.echo(
-        draw_point(
-            require_design(design), output, period_ps=period_ps, store=store, platform=platform,
-            flow=flow, utilization=utilization, seed=seed,
-        )
+    drawn = draw_point(
+        require_design(design), output, period_ps=period_ps, store=store, platform=platform,
+        flow=flow, utilization=utilization, seed=seed, quiet=as_json,
     )  # fmt: skip
+    if as_json:
+        print_json(drawn)
+        return
+    typer.echo(f"wrote {output}: {drawn['cells']:,} cells")
+    typer.echo(f"layout: {drawn['layout']}")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -48,8 +49,9 @@ def draw_point(
     flow: str,
     utilization: float,
     seed: int,
-) -> str:
-    """Draw the layout of a design, measured if need be; returns what was written.
+    quiet: bool,
+) -> dict[str, Any]:
+    """Draw the layout of a design, measured if need be; returns what was written, for ``--json``.
 
     Raises:
         InputError: as ``measure_points``; or if the point cannot be measured, or the picture not
@@ -61,7 +63,7 @@ def draw_point(
         mode=0, run_terms=0, flow=flow,
     )  # fmt: skip
     summary = measure_points(
-        points, store=store, dataset=None, jobs=1, platform=platform, quiet=False
+        points, store=store, dataset=None, jobs=1, platform=platform, quiet=quiet
     )
     (measurement,) = summary.measurements
     if measurement.status == "failed":
@@ -69,7 +71,13 @@ def draw_point(
     folder = store / measurement.key[:2] / measurement.key
     placed = read_def((folder / "layout.def").read_text(encoding="ascii"))
     draw_layout(placed, sram.for_design(load_platform(platform), design), output, points[0].name)
-    return f"wrote {output}: {len(placed.cells):,} cells, {flow}"
+    return {
+        "name": points[0].name,
+        "output": str(output),
+        "layout": str(folder / "layout.def"),
+        "cells": len(placed.cells),
+        "flow": flow,
+    }
 
 
 def check_picture(path: Path) -> None:
