@@ -22,12 +22,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from characterize.dataset import read_dataset
-from characterize.measurement import FLOWS, Point
+from characterize.measurement import STEPS, Point
 from explorer.campaigns import measure_points
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 
 DATA = Path("data/flows.csv")
+FLOWS = ("placed", "openroad")
 SEED = 45
 TUNED = 40
 HELD_OUT = 20
@@ -170,6 +171,12 @@ def report(dataset: pd.DataFrame) -> Iterator[str]:
             for name, c in METRICS.items()
         }
     yield pd.DataFrame(rows).T.to_string(float_format="%+.1f")
+    yield "\nseconds a point by step, means over all pairs"
+    steps = [f"seconds_{step}" for step in STEPS]
+    spent = dataset[dataset["status"] == "ok"].groupby("flow")[steps].mean().fillna(0)
+    spent.columns = list(STEPS)
+    spent["placement to power"] = spent[list(STEPS[2:])].sum(axis=1)
+    yield spent.T.to_string(float_format="%.2f")
     yield "\nby cause, means over all pairs"
     causes = ("clock_buffers", "buffers", "hold_buffers", "clock_tree_power_uw", "hold_slack_ps")
     yield pd.DataFrame(

@@ -75,8 +75,7 @@ class Campaign:
 
     def __post_init__(self) -> None:
         if not self.tools:
-            flows = {point.flow for point in self.points}
-            object.__setattr__(self, "tools", tools_for(flows))
+            object.__setattr__(self, "tools", tools_for(self.points))
 
     def run(
         self, report: Callable[[Progress, Point, Measurement, Outcome], None]
@@ -106,7 +105,7 @@ class Campaign:
             # Read once here: the processes that are forked from this one have it.
             self.platform.cells()
             self.platform.macros()
-            libraries = {flow: self.power_library(flow) for flow in {p.flow for p, _ in waiting}}
+            libraries = {point.flow: self.power_library(point) for point, _ in waiting}
             for point, measurement in self._measure_all(waiting, libraries):
                 results[measurement.key] = measurement
                 outcome: Outcome = "done" if measurement.status == "ok" else "failed"
@@ -114,9 +113,9 @@ class Campaign:
                 report(progress, point, measurement, outcome)
         return [results[key] for key in keys]
 
-    def power_library(self, flow: str) -> Path:
-        """The Liberty file that power is taken with in a flow."""
-        later = counts_once(flow, self.tools)
+    def power_library(self, point: Point) -> Path:
+        """The Liberty file that power is taken with in the flow of a point."""
+        later = counts_once(point, self.tools)
         return prepare_power_library(self.store, self.platform, later=later)
 
     def key_of(self, point: Point) -> str:
@@ -185,14 +184,14 @@ def _generator_digest() -> str:
     return code_digest(*sorted(here.glob("*.py")))
 
 
-def tools_for(flows: Collection[str]) -> dict[str, Tool]:
-    """Every tool that these flows use, by name.
+def tools_for(points: Collection[Point]) -> dict[str, Tool]:
+    """Every tool that the flows of these points use, by name.
 
     Raises:
         InputError: naming the first missing one and how to get it.
     """
     tools = require_tools()
-    if "openroad" in flows:
+    if any(point.by_openroad for point in points):
         tools["openroad"] = probe().tool
     return tools
 

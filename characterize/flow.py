@@ -50,18 +50,13 @@ KEPT = (
 def scripts(point: Point, platform: Platform) -> dict[str, str]:
     """Every script, and view of a macro, that the flow emits for a point, by file name."""
     platform = sram.for_design(platform, point.design)
-    own = openroad if point.flow == "openroad" else placed
+    own = openroad if point.by_openroad else placed
     return {
         **synthesize.scripts(platform, point.design.name, point.period_ps),
         **timing.scripts(platform, point.design, point.period_ps),
         **own.flow_scripts(platform, point),
         **power.scripts(platform, point.period_ps),
     }
-
-
-def analyser_of(flow: str) -> Analyser:
-    """What runs timing and power in a flow: OpenSTA, or that of OpenROAD."""
-    return openroad.analyser() if flow == "openroad" else STA
 
 
 def content_key(
@@ -72,7 +67,7 @@ def content_key(
     Args:
         tools: all; those of the other flow are left out.
     """
-    own = openroad if point.flow == "openroad" else placed
+    own = openroad if point.by_openroad else placed
     content = {
         "flow": point.flow,
         "rtl": rtl_digest,
@@ -82,15 +77,15 @@ def content_key(
         "utilization": point.utilization,
         "seed": point.seed,
         "row": [point.operands, point.mode, point.run_terms],
-        "tools": {name: tool.identity for name, tool in tools_of(point.flow, tools).items()},
+        "tools": {name: tool.identity for name, tool in tools_of(point, tools).items()},
         "code": flow_digest(own.MODULES),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def tools_of(flow: str, tools: Mapping[str, Tool]) -> dict[str, Tool]:
-    """Those of the tools that a flow uses."""
-    others = ("sta", "coloquinte") if flow == "openroad" else ("openroad",)
+def tools_of(point: Point, tools: Mapping[str, Tool]) -> dict[str, Tool]:
+    """Those of the tools that the flow of a point uses."""
+    others = ("sta", "coloquinte") if point.by_openroad else ("openroad",)
     return {name: tool for name, tool in tools.items() if name not in others}
 
 
@@ -171,7 +166,7 @@ def record(
             "corner": platform.corner,
             "hashes": dict(platform.hashes),
         },
-        tools={name: tool.identity for name, tool in tools_of(point.flow, tools).items()},
+        tools={name: tool.identity for name, tool in tools_of(point, tools).items()},
         status="failed" if reason else "ok",
         reason=reason,
         choices=choices,
@@ -236,7 +231,7 @@ def build(
     """
     design = point.design
     platform = sram.for_design(platform, design)
-    if point.flow == "placed" and tools["sta"].version == "unknown":
+    if not point.by_openroad and tools["sta"].version == "unknown":
         raise StepError("sta does not tell its version: its power cannot be trusted")
     with timer("rtl"):
         texts = rtlil_choices(design)
@@ -244,13 +239,13 @@ def build(
             (folder / name).write_text(text, encoding="utf-8")
         (folder / "cells.lib").symlink_to(platform.liberty)
         (folder / "power_cells.lib").symlink_to(power_library)
-        if platform.blocks and counts_once(point.flow, tools):
+        if platform.blocks and counts_once(point, tools):
             shutil.copyfile(folder / "macros.lib", folder / "power_macros.lib")
     with timer("synthesis"):
         choice = synthesize.synthesize_smallest(
             folder, texts, platform, point.period_ps, STEP_TIMEOUT_S
         )
-    implement = openroad.implement if point.flow == "openroad" else placed.implement
+    implement = openroad.implement if point.by_openroad else placed.implement
     result = implement(folder, choice.netlist, platform, point, timer)
     (folder / "layout.def").write_text(
         def_text(result.netlist, platform, result.placement), encoding="ascii"
@@ -263,14 +258,15 @@ def build(
         verilog = (folder / "netlist.v").read_text(encoding="utf-8")
         (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")
     return Built(
-        folder=folder, platform=platform, analyser=analyser_of(point.flow), result=result,
+        folder=folder, platform=platform,
+        analyser=openroad.analyser() if point.by_openroad else STA, result=result,
         delays=delays, choices={"multiplier": choice.architecture, "effort": choice.effort},
     )  # fmt: skip
 
 
-def counts_once(flow: str, tools: Mapping[str, Tool]) -> bool:
+def counts_once(point: Point, tools: Mapping[str, Tool]) -> bool:
     """Whether the flow's OpenSTA is a later one, which counts every transition once in power."""
-    return flow == "openroad" or not tools["sta"].version.startswith("2.0.")
+    return point.by_openroad or not tools["sta"].version.startswith("2.0.")
 
 
 def _run(

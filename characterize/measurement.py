@@ -14,7 +14,8 @@ from rtl_gen.golden import Primitive
 
 #: What a point is measured with unless told otherwise, and what surrogates learn from.
 DEFAULT_OPERANDS = "uniform"
-FLOWS = ("placed", "openroad")
+#: What places and routes. The last one routes in detail, too, which takes minutes.
+FLOWS = ("placed", "openroad", "openroad-detailed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,11 @@ class Point:
     operands: str = DEFAULT_OPERANDS
     mode: int = 0
     run_terms: int = 0
+
+    @property
+    def by_openroad(self) -> bool:
+        """Placed, routed and analysed by OpenROAD."""
+        return self.flow.startswith("openroad")
 
     @property
     def name(self) -> str:

@@ -166,7 +166,8 @@ def place_and_route(
 
 def flow_scripts(platform: Platform, point: Point) -> dict[str, str]:
     """The scripts of this flow's own steps, by file name."""
-    return scripts(platform, point.design.name, Options(seed=point.seed))
+    detailed = point.flow == "openroad-detailed"
+    return scripts(platform, point.design.name, Options(seed=point.seed, detailed=detailed))
 
 
 def wire_constants(platform: Platform) -> Mapping[str, object]:
@@ -181,12 +182,14 @@ def implement(
     """From a synthesized netlist to one that is routed and timed; its files in ``folder``.
 
     Raises:
-        StepError: if OpenROAD fails.
+        StepError: if OpenROAD fails, or leaves violations in a detailed route.
     """
     with timer("route"):
         routed = place_and_route(
             folder, netlist, platform, utilization=point.utilization, timeout_s=STEP_TIMEOUT_S
         )
+    if routed.drc_violations:
+        raise StepError(f"the detailed route has {routed.drc_violations} violations")
     with timer("timing"):
         timed = analyse_timing(folder, point.period_ps, STEP_TIMEOUT_S, analyser())
     trees = steiner_trees(pin_positions(routed.netlist, platform, routed.placement))

@@ -133,7 +133,7 @@ def run_actions(
 
 
 def _build(plan: Campaign, point: Point, folder: Path, timer: StepTimer) -> Built:
-    library = plan.power_library(point.flow)
+    library = plan.power_library(point)
     with _output_into(folder / "flow.log"):
         return build(point, plan.platform, plan.tools, library, folder, timer)
 

@@ -157,10 +157,10 @@ def find_fmax(
         InputError: as ``measure_points``.
     """
     _check_point(utilization, seed, flow)
+    first = Point(design=design, period_ps=PERIOD_PS[0], flow=flow)
     plan = campaign.Campaign(
-        points=[], platform=load_platform(platform), store=Store(store), jobs=1,
-        tools=campaign.tools_for({flow}),
-    )  # fmt: skip
+        points=[first], platform=load_platform(platform), store=Store(store), jobs=1
+    )
     console = Console(stderr=True, quiet=quiet)
 
     def measure(period_ps: int) -> Measurement:

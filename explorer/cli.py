@@ -34,7 +34,8 @@ PlatformName = Annotated[
     str, typer.Option("--platform", help="A shipped platform, or a YAML file.")
 ]
 FlowName = Annotated[
-    str, typer.Option("--flow", help="What places and routes: placed, or openroad (on PATH).")
+    str,
+    typer.Option("--flow", help="What places and routes: placed, openroad, or openroad-detailed."),
 ]
 PeriodPs = Annotated[int, typer.Option("--period-ps", help="Clock period to aim at.")]
 

@@ -694,11 +694,11 @@ def test_both_flows_measure_about_the_same(
 ) -> None:
     """From RTL to power; the simulation is bit-exact in both, or the points would have failed."""
     del routed  # skips without the tool
-    points = [Point(design=DESIGN, period_ps=PERIOD_PS, flow=flow) for flow in FLOWS]
+    points = [Point(design=DESIGN, period_ps=PERIOD_PS, flow=flow) for flow in FLOWS[:2]]
     campaign = Campaign(points=points, platform=load_platform(), store=Store(tmp_path), jobs=1)
     placed, other = campaign.run(lambda *_: None)
     assert (placed.reason, other.reason) == ("", "")
-    assert (placed.flow, other.flow) == FLOWS
+    assert (placed.flow, other.flow) == FLOWS[:2]
     assert "openroad" in other.tools
     assert "sta" not in other.tools
     assert other.metrics["area_um2"] == pytest.approx(placed.metrics["area_um2"], rel=0.08)

@@ -149,7 +149,7 @@ def test_doctor_finds_the_tools_and_the_kit(tmp_path: Path) -> None:
     assert {tool["name"] for tool in report["tools"]} >= {"sta", "iverilog", "pyosys", "coloquinte"}
     assert all(tool["version"] for tool in report["tools"] if not tool["optional"])
     assert {tool["name"] for tool in report["tools"] if tool["optional"]} == {
-        "zigzag-dse", "verilator",
+        "openroad", "verilator", "zigzag-dse",
     }  # fmt: skip
     assert {file["name"] for file in report["platform"]["files"]} == {"liberty", "cell_lef"}
     assert all(len(file["sha256"]) == 64 for file in report["platform"]["files"])

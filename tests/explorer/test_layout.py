@@ -68,7 +68,10 @@ def test_the_command_measures_and_draws(tmp_path: Path) -> None:
     assert said["cells"] > 100
     for arguments, message in (
         (["-o", "a.jpg"], "a.jpg: a picture must end in one of .png, .svg, .pdf"),
-        (["-o", "b.png", "--flow", "x"], "flow must be one of placed, openroad, not 'x'"),
+        (
+            ["-o", "b.png", "--flow", "x"],
+            "flow must be one of placed, openroad, openroad-detailed, not 'x'",
+        ),
     ):
         run = peforge("layout", *design, *arguments, cwd=tmp_path)
         assert (run.returncode, run.stderr) == (2, f"peforge: error: {message}\n")
