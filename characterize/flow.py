@@ -231,8 +231,6 @@ def build(
     """
     design = point.design
     platform = sram.for_design(platform, design)
-    if not point.by_openroad and tools["sta"].version == "unknown":
-        raise StepError("sta does not tell its version: its power cannot be trusted")
     with timer("rtl"):
         texts = rtlil_choices(design)
         for name, text in scripts(point, platform).items():
@@ -257,6 +255,8 @@ def build(
         delays = read_delays(folder / "delays.sdf", result.netlist, platform)
         verilog = (folder / "netlist.v").read_text(encoding="utf-8")
         (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")
+    if not point.by_openroad and tools["sta"].version == "unknown":
+        raise StepError("sta does not tell its version: its power cannot be trusted")
     return Built(
         folder=folder, platform=platform,
         analyser=openroad.analyser() if point.by_openroad else STA, result=result,
