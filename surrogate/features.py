@@ -20,7 +20,7 @@ from rtl_gen.space import POINT_COLUMNS
 Column = NDArray[np.float64]
 
 #: Counts up when a feature is added, removed, reordered or computed differently.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 #: Parameters that are names, and those that they can be.
 CHOICES = {"family": FAMILIES, "multiplier": MULTIPLIERS, "scratchpad": SCRATCHPADS}
@@ -84,7 +84,16 @@ FEATURE_NAMES = (
     "active_term_bits_in_sum",
     "active_term_bits_behind_read",
     "active_tree_bits_in_sum",
+    # What a short period does: paths follow it, and logic grows.
+    "short_period_ps",
+    "hurried_psum_bits",
+    "hurried_multiplier_cells",
+    "hurried_shifter_cells",
+    "hurried_tree_bits",
 )
+
+#: Periods above this leave all that was measured of integers and shifts as it is, ps.
+RELAXED_PS = 2000
 
 
 def feature_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
@@ -109,7 +118,20 @@ def feature_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
     columns |= _pipeline(columns)
     columns |= _cycle(columns)
     columns |= _switching(columns)
+    columns |= _hurry(columns)
     return np.column_stack([columns[name] for name in FEATURE_NAMES])
+
+
+def _hurry(columns: Mapping[str, Column]) -> dict[str, Column]:
+    """Logic in a hurry: none from ``RELAXED_PS`` on, growing with the square of what is missing."""
+    hurry = np.maximum(0.0, RELAXED_PS / columns["period_ps"] - 1) ** 2
+    return {
+        "short_period_ps": np.minimum(columns["period_ps"], RELAXED_PS),
+        "hurried_psum_bits": hurry * columns["psum_bits"],
+        "hurried_multiplier_cells": hurry * columns["multiplier_cells"],
+        "hurried_shifter_cells": hurry * columns["shifter_cells"],
+        "hurried_tree_bits": hurry * columns["adder_tree_bits"],
+    }
 
 
 def parameter_matrix(table: pd.DataFrame) -> NDArray[np.float64]:

@@ -18,6 +18,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from surrogate.baseline import PhysicalBase, check_positive
 from surrogate.features import CHOICES, checked_numbers, feature_indices, feature_matrix
 
+_HURRY = (
+    "hurried_psum_bits",
+    "hurried_multiplier_cells",
+    "hurried_shifter_cells",
+    "hurried_tree_bits",
+)
 _SIZES = (
     "ifmap_spad_bits",
     "filter_spad_bits",
@@ -38,6 +44,7 @@ _SIZES = (
     "psum_bits",
     "pipeline_bits",
     "address_bits",
+    *_HURRY,
 )
 _DELAYS = (
     "psum_bits",
@@ -49,6 +56,7 @@ _DELAYS = (
     "is_fp",
     "is_sram",
     "sram_read_in_sum",
+    "short_period_ps",
 )
 _SWITCHING = (
     "gated_words_clocked",
@@ -68,6 +76,7 @@ _SWITCHING = (
     "fp_sum_bits",
     "is_sram",
     "sram_bits",
+    *_HURRY,
 )
 #: Targets, and the physical quantities whose sum is the base of each.
 BASE_FEATURES: dict[str, tuple[str, ...]] = {
