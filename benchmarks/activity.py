@@ -49,7 +49,7 @@ def main() -> None:
     platform, tools = load_platform(), require_tools()
     print(f"{'':22} {'model':5} {'toggles/MAC':>11} {'pJ/MAC':>7} {'to edge':>8} {'s':>6}")
     with tempfile.TemporaryDirectory() as root:
-        library = prepare_power_library(Store(Path(root, "store")), platform, tools["sta"])
+        library = prepare_power_library(Store(Path(root, "store")), platform, later=False)
         for name, design in DESIGNS.items():
             point = Point(design=design, period_ps=5000 if design.family == "fp" else 2000)
             folder = Path(root, design.name)
