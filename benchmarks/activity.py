@@ -46,7 +46,7 @@ DESIGNS = {
 
 
 def main() -> None:
-    platform, tools = load_platform(), require_tools()
+    platform = load_platform()
     print(f"{'':22} {'model':5} {'toggles/MAC':>11} {'pJ/MAC':>7} {'to edge':>8} {'s':>6}")
     with tempfile.TemporaryDirectory() as root:
         library = prepare_power_library(Store(Path(root, "store")), platform, later=False)

@@ -16,7 +16,10 @@ from explorer.campaigns import measure_points, plan_points
 
 def main() -> None:
     space = Path(sys.argv[1] if len(sys.argv) > 1 else "configs/spaces/quick.yaml")
-    points = plan_points(None, space, period_ps=None, utilization=0.5, seed=1)
+    points = plan_points(
+        None, space, period_ps=None, utilization=0.5, seed=1, operands="uniform", mode=0,
+        run_terms=0, flow="placed",
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         summary = measure_points(
             points,
