@@ -31,6 +31,8 @@ CLOCK_GATE_DELAY_NS = 0.01
 #: Simulated clock period: longer than any path, so that a missed period is a matter of timing
 #: analysis, not of the sums.
 CLOCK_NS = 40
+#: How the test bench writes down a word with unknown bits.
+_UNKNOWN = -1
 ACTIVITY_MODEL = "delay of each cell from OpenSTA after placement, inertial; no wire delay"
 
 
@@ -207,6 +209,10 @@ def _check(
     expected = [word for work in workloads for word in psum_words(design, work.expected)]
     received = result["received"]
     for index, (have, want) in enumerate(zip(received, expected, strict=False)):
+        if have == _UNKNOWN:
+            raise StepError(
+                f"psum {index} has unknown bits, the golden model says {_number(design, want)}"
+            )
         if have != want:
             raise StepError(
                 f"psum {index} is {_number(design, have)}, the golden model says "
