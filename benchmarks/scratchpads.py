@@ -53,8 +53,8 @@ module tb;
   reg clk = 1;
   reg [{high}:0] inputs [0:{last}];
 {declarations}
-  wire [{data_high}:0] read_data;
-  top dut ({connections}, .clk(clk), .read_data(read_data));
+  wire [{output_high}:0] {output};
+  top dut ({connections}, .clk(clk), .{output}({output}));
   integer cycle;
   initial begin
     $dumpfile("activity.vcd");
@@ -62,7 +62,7 @@ module tb;
     for (cycle = 0; cycle <= {last}; cycle = cycle + 1) begin
       clk <= #{half} 0;
       #{behind} {{{names}}} = inputs[cycle];
-      #({period} - {behind}) $display("%h", read_data);
+      #({period} - {behind}) $display("%h", {output});
       if (cycle == {begin}) $dumpvars(1, dut);
       if (cycle == {end}) $dumpoff;
       clk = 1;
@@ -215,46 +215,71 @@ def simulate(
     """Gates with their delays, from X: what each cycle reads, and the activity of a window."""
     address = (bench.depth - 1).bit_length()
     bits = dict(zip(_INPUTS, (1, 1, address, address, bench.width), strict=True))
-    lines = []
+    rows = []
     for access in accesses:
-        write, read = access.write or (0, 0), access.read or 0
-        word = 0
+        write, address_read = access.write or (0, 0), access.read or 0
         enables = (access.write is not None, access.read is not None)
-        for value, size in zip((*enables, write[0], read, write[1]), bits.values(), strict=True):
-            word = word << size | int(value)
-        lines.append(f"{word:x}")
-    (bench.folder / "inputs.hex").write_text("\n".join(lines))
-    text = _TESTBENCH.format(
-        high=sum(bits.values()) - 1,
-        last=len(accesses) - 1,
-        declarations="\n".join(f"  reg [{size - 1}:0] {name};" for name, size in bits.items()),
-        data_high=bench.width - 1,
-        connections=", ".join(f".{name}({name})" for name in bits),
-        names=", ".join(bits),
-        half=clock_ns / 2,
-        period=clock_ns,
-        # Inputs change behind the edge as the registers see it, at the end of the clock tree.
-        behind=clock_ns / 5 + bench.timed.insertion_ps / 1000,
-        begin=window[0],
-        end=window[1],
-    )
-    (bench.folder / "tb.v").write_text(text)
-    run_tool(
-        ["iverilog", "-g2012", "-s", "tb", "-o", "sim.vvp", "tb.v", "cells.v", "delayed.v"],
-        folder=bench.folder, log="iverilog.log", timeout_s=600,
-    )  # fmt: skip
-    printed = run_tool(
-        ["vvp", "-n", "sim.vvp", "-vcd"], folder=bench.folder, log="simulation.log", timeout_s=600
-    )
-    words = re.findall(r"^[\da-fxz]+$", printed, re.M | re.I)
+        rows.append((*map(int, enables), write[0], address_read, write[1]))
+    words, activity = run_gates(bench, bits, rows, ("read_data", bench.width), window, clock_ns)
     shown = [None if re.search("[xz]", word, re.I) else int(word, 16) for word in words]
     latency = 2 + READ_LATENCY[bench.style]
-    read = [
+    read_words = [
         shown[cycle + latency]
         for cycle, access in enumerate(accesses[: len(accesses) - latency])
         if access.read is not None
     ]
-    return read, read_activity(bench.folder / "activity.vcd")
+    return read_words, activity
+
+
+def run_gates(
+    built: Built,
+    inputs: Mapping[str, int],
+    rows: Sequence[Sequence[int]],
+    output: tuple[str, int],
+    window: tuple[int, int],
+    clock_ns: float = CLOCK_NS,
+) -> tuple[list[str], dict[str, Activity]]:
+    """Simulate ``delayed.v``, from X; what the output shows in each cycle, in hexadecimal.
+
+    Args:
+        inputs: bits of each input, by name.
+        rows: values of the inputs in each cycle.
+        output: its name and bits.
+        window: cycles of the activity, first and behind the last.
+    """
+    lines = []
+    for row in rows:
+        word = 0
+        for value, size in zip(row, inputs.values(), strict=True):
+            word = word << size | value
+        lines.append(f"{word:x}")
+    folder = built.folder
+    (folder / "inputs.hex").write_text("\n".join(lines))
+    text = _TESTBENCH.format(
+        high=sum(inputs.values()) - 1,
+        last=len(rows) - 1,
+        declarations="\n".join(f"  reg [{size - 1}:0] {name};" for name, size in inputs.items()),
+        output=output[0],
+        output_high=output[1] - 1,
+        connections=", ".join(f".{name}({name})" for name in inputs),
+        names=", ".join(inputs),
+        half=clock_ns / 2,
+        period=clock_ns,
+        # Inputs change behind the edge as the registers see it, at the end of the clock tree.
+        behind=clock_ns / 5 + built.timed.insertion_ps / 1000,
+        begin=window[0],
+        end=window[1],
+    )
+    (folder / "tb.v").write_text(text)
+    run_tool(
+        ["iverilog", "-g2012", "-s", "tb", "-o", "sim.vvp", "tb.v", "cells.v", "delayed.v"],
+        folder=folder, log="iverilog.log", timeout_s=600,
+    )  # fmt: skip
+    printed = run_tool(
+        ["vvp", "-n", "sim.vvp", "-vcd"], folder=folder, log="simulation.log", timeout_s=600
+    )
+    words = re.findall(r"^[\da-fxz]+$", printed, re.M | re.I)
+    return words, read_activity(folder / "activity.vcd")
 
 
 def expected(bench: Bench, accesses: Sequence[Access]) -> list[int | None]:

@@ -23,15 +23,15 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from benchmarks import scratchpads
-from benchmarks.scratchpads import CLOCK_NS, PERIOD_PS, Built, build_component, take_power
+from benchmarks.scratchpads import PERIOD_PS, Built, build_component, run_gates, take_power
 from benchmarks.units import SOURCES, UNITS, Published, Unit
 from characterize import cacti, power_library
-from characterize.activity import Activity, read_activity
+from characterize.activity import Activity
 from characterize.clock_tree import CLOCK_BUFFER
 from characterize.delays import delayed_netlist
 from characterize.platform import Platform, load_platform
 from characterize.power import net_load_ff
-from characterize.process import StepError, run_tool
+from characterize.process import StepError
 
 #: Operations that are simulated; the first few, which begin from X, are not counted.
 OPERATIONS = 300
@@ -47,31 +47,6 @@ CACHES = {(1024, 64): 10.0, (4096, 64): 20.0}
 EYERISS_REGISTER_FILE = 1.0
 #: One bit of a register of Aladdin: energy of a read in pJ, area in um2.
 ALADDIN_REGISTER = (0.009, 5.98)
-
-_TESTBENCH = """\
-`timescale 1ns/1ps
-module tb;
-  reg clk = 1;
-  reg [{high}:0] inputs [0:{last}];
-{declarations}
-  wire [{result_high}:0] result;
-  top dut ({connections}, .clk(clk), .result(result));
-  integer cycle;
-  initial begin
-    $dumpfile("activity.vcd");
-    $readmemh("inputs.hex", inputs);
-    for (cycle = 0; cycle <= {last}; cycle = cycle + 1) begin
-      clk <= #{half} 0;
-      #{behind} {{{names}}} = inputs[cycle];
-      #({period} - {behind}) $display("%h", result);
-      if (cycle == {begin}) $dumpvars(1, dut);
-      if (cycle == {end}) $dumpoff;
-      clk = 1;
-    end
-    $finish;
-  end
-endmodule
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,43 +185,16 @@ def simulate(
     """
     rng = random.Random(1)
     operands = [unit.draw(rng) for _ in range(WARM_UP + OPERATIONS + LATENCY + 1)]
-    names, widths = list(top.operands), list(top.operands.values())
-    lines = []
-    for values in operands:
-        word = 0
-        for value, bits in zip(values, widths, strict=True):
-            word = word << bits | value
-        lines.append(f"{word:x}")
-    folder, period = built.folder, CLOCK_NS
-    (folder / "inputs.hex").write_text("\n".join(lines))
-    text = _TESTBENCH.format(
-        high=sum(widths) - 1,
-        last=len(operands) - 1,
-        declarations="\n".join(f"  reg [{top.operands[name] - 1}:0] {name};" for name in names),
-        result_high=top.result_bits - 1,
-        connections=", ".join(f".{name}({name})" for name in names),
-        names=", ".join(names),
-        half=period / 2,
-        period=period,
-        # Inputs change behind the edge as the registers see it, at the end of the clock tree.
-        behind=period / 5 + built.timed.insertion_ps / 1000,
-        begin=WARM_UP,
-        end=WARM_UP + OPERATIONS,
-    )
-    (folder / "tb.v").write_text(text)
-    verilog = (folder / "netlist.v").read_text()
-    (folder / "delayed.v").write_text(delayed_netlist(verilog, dict(delays)))
-    run_tool(
-        ["iverilog", "-g2012", "-s", "tb", "-o", "sim.vvp", "tb.v", "cells.v", "delayed.v"],
-        folder=folder, log="iverilog.log", timeout_s=600,
+    verilog = (built.folder / "netlist.v").read_text()
+    (built.folder / "delayed.v").write_text(delayed_netlist(verilog, dict(delays)))
+    results, activity = run_gates(
+        built, top.operands, operands, ("result", top.result_bits),
+        (WARM_UP, WARM_UP + OPERATIONS),
     )  # fmt: skip
-    printed = run_tool(["vvp", "-n", "sim.vvp", "-vcd"], folder=folder, log="simulation.log",
-                       timeout_s=600)  # fmt: skip
-    results = [line for line in printed.splitlines() if set(line) <= set("0123456789abcdefxz")]
     for values, shown in zip(operands, results[LATENCY:], strict=False):
         if shown != f"{unit.expect(values):0{-(-top.result_bits // 4)}x}":
             raise StepError(f"the result of {values} is {shown}, not {unit.expect(values):x}")
-    return read_activity(folder / "activity.vcd")
+    return activity
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from characterize.openroad_tcl import NEEDED, USEFUL
 from characterize.process import StepError, run_tool
 from characterize.timing import Analyser
-from characterize.toolchain import Tool
+from characterize.toolchain import Tool, openroad_version
 from rtl_gen.errors import InputError
 
 PROGRAM = "openroad"
@@ -56,7 +56,9 @@ def probe(program: str = PROGRAM) -> Openroad:
         folder = Path(name)
         (folder / "probe.tcl").write_text(script + 'puts "peforge probe_done"\nexit\n')
         try:
-            version = _version(run_tool([path, "-version"], folder=folder, log="v", timeout_s=60))
+            version = openroad_version(
+                run_tool([path, "-version"], folder=folder, log="v", timeout_s=60)
+            )
             text = run_script([path, *FLAGS], "probe", folder, _PROBE_TIMEOUT_S)
         except StepError as error:
             raise InputError(f"{path} does not run: {error}") from None
@@ -71,13 +73,6 @@ def probe(program: str = PROGRAM) -> Openroad:
         tool=Tool(name=PROGRAM, version=version, path=path, digest=digest, remedy=_REMEDY),
         has=frozenset(has & set(USEFUL)),
     )
-
-
-def _version(text: str) -> str:
-    """The word that the program prints; versions have many forms."""
-    words = [word for line in text.splitlines() for word in line.split()[:1]]
-    found = [word for word in words if re.fullmatch(r"[\w.+-]*\d[\w.+-]*", word)]
-    return found[0] if found else "unknown"
 
 
 def analyser(program: str = PROGRAM) -> Analyser:

@@ -82,19 +82,19 @@ def implement(
                 f"a utilization of {utilization + UTILIZATION_STEP:.2f}"
             )
     with timer("timing"):
-        repaired, timed, wires = close_timing(
-            folder, platform, repaired, point.period_ps, point.seed
-        )
+        final, timed, wires = close_timing(folder, platform, repaired, point.period_ps, point.seed)
+        if final is not repaired:
+            crowded = routing_congestion(final, platform)
     return Implementation(
-        netlist=repaired.netlist,
+        netlist=final.netlist,
         wires=wires,
-        placement=repaired.placement,
+        placement=final.placement,
         timed=timed,
-        buffers=repaired.buffers,
-        clock_buffers=repaired.clock_buffers,
-        hold_buffers=repaired.hold_buffers,
+        buffers=final.buffers,
+        clock_buffers=final.clock_buffers,
+        hold_buffers=final.hold_buffers,
         utilization=utilization,
-        congestion=routing_congestion(repaired, platform),
+        congestion=crowded,
     )
 
 

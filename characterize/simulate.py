@@ -31,8 +31,6 @@ CLOCK_GATE_DELAY_NS = 0.01
 #: Simulated clock period: longer than any path, so that a missed period is a matter of timing
 #: analysis, not of the sums.
 CLOCK_NS = 40
-#: How the test bench writes down a word with unknown bits.
-_UNKNOWN = -1
 ACTIVITY_MODEL = "delay of each cell from OpenSTA after placement, inertial; no wire delay"
 
 
@@ -209,7 +207,7 @@ def _check(
     expected = [word for work in workloads for word in psum_words(design, work.expected)]
     received = result["received"]
     for index, (have, want) in enumerate(zip(received, expected, strict=False)):
-        if have == _UNKNOWN:
+        if have is None:
             raise StepError(
                 f"psum {index} has unknown bits, the golden model says {_number(design, want)}"
             )

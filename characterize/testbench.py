@@ -18,8 +18,6 @@ from cocotb.triggers import FallingEdge, RisingEdge, Timer
 
 STREAMS = ("config", "filter", "ifmap", "psum_in")
 RESET_CYCLES = 4
-#: Stands for a word with unknown bits.
-UNKNOWN = -1
 
 
 class Source:
@@ -82,7 +80,7 @@ async def run_primitives(dut: Any) -> None:
     clock.start()
     await reset(dut, period_ns)
 
-    received: list[int] = []
+    received: list[int | None] = []  # None: a word with unknown bits
     cycle = started = finished = 0
     out_valid, out_ready, out_payload = (
         dut.psum_out__valid,
@@ -110,7 +108,7 @@ async def run_primitives(dut: Any) -> None:
             started = cycle
         if ready and str(out_valid.value) == "1":
             word = out_payload.value
-            received.append(int(word.to_unsigned()) if word.is_resolvable else UNKNOWN)
+            received.append(int(word.to_unsigned()) if word.is_resolvable else None)
             finished = cycle
         await RisingEdge(dut.clk)
         if len(received) == len(expected) and cycle >= job["last_cycle"]:

@@ -68,21 +68,17 @@ def find_optional() -> list[Tool]:
 
 
 def _find_openroad() -> Tool:
-    """OpenROAD, whose version has many forms: the first word that it prints."""
     remedy = "for flow openroad: put one (https://openroad.readthedocs.io) on PATH"
-    path = shutil.which("openroad")
-    if path is None:
-        return Tool(name="openroad", version="", path="", digest="", remedy=remedy)
-    try:
-        run = subprocess.run(
-            [path, "-version"], capture_output=True, text=True, errors="replace", timeout=20,
-            check=False, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        words = run.stdout.split()
-    except (OSError, subprocess.TimeoutExpired):
-        words = []
-    version = words[0] if words else "unknown"
+    path = shutil.which("openroad") or ""
+    version = openroad_version(_printed(path, ("-version",))) if path else ""
     return Tool(name="openroad", version=version, path=path, digest="", remedy=remedy)
+
+
+def openroad_version(text: str) -> str:
+    """The version in what ``openroad -version`` prints; it has many forms, always one word."""
+    words = [word for line in text.splitlines() for word in line.split()[:1]]
+    found = [word for word in words if re.fullmatch(r"[\w.+-]*\d[\w.+-]*", word)]
+    return found[0] if found else "unknown"
 
 
 def require_tools() -> dict[str, Tool]:
@@ -110,6 +106,12 @@ def _find_program(name: str) -> Tool:
 
 def _ask_version(path: str, arguments: tuple[str, ...]) -> str:
     """The first number with a dot that the program prints; a broken program has none."""
+    found = re.search(r"\d+\.\d+(?:\.\d+)*", _printed(path, arguments))
+    return found[0] if found else "unknown"
+
+
+def _printed(path: str, arguments: tuple[str, ...]) -> str:
+    """All that a program prints; nothing if it does not run, or fails."""
     try:
         run = subprocess.run(
             [path, *arguments],
@@ -121,9 +123,8 @@ def _ask_version(path: str, arguments: tuple[str, ...]) -> str:
             stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    found = re.search(r"\d+\.\d+(?:\.\d+)*", run.stdout + run.stderr)
-    return found[0] if found and run.returncode == 0 else "unknown"
+        return ""
+    return run.stdout + run.stderr if run.returncode == 0 else ""
 
 
 @functools.cache

@@ -37,6 +37,8 @@ FlowName = Annotated[
     str,
     typer.Option("--flow", help="What places and routes: placed, openroad, or openroad-detailed."),
 ]
+Utilization = Annotated[float, typer.Option("--utilization", help="Cell area over core area.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of placement and operands.")]
 PeriodPs = Annotated[int, typer.Option("--period-ps", help="Clock period to aim at.")]
 
 STORE = Path("build/store")
@@ -209,10 +211,8 @@ def characterize(
         int | None,
         typer.Option("--period-ps", help="Clock period to aim at, for one design [2000]."),
     ] = None,
-    utilization: Annotated[
-        float, typer.Option("--utilization", help="Cell area over core area.")
-    ] = 0.5,
-    seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
+    utilization: Utilization = 0.5,
+    seed: Seed = 1,
     operands: Annotated[
         str,
         typer.Option(
@@ -264,10 +264,8 @@ def layout(
     store: StorePath = STORE,
     platform: PlatformName = "freepdk45",
     flow: FlowName = "placed",
-    utilization: Annotated[
-        float, typer.Option("--utilization", help="Cell area over core area.")
-    ] = 0.5,
-    seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
+    utilization: Utilization = 0.5,
+    seed: Seed = 1,
     as_json: JsonFlag = False,
 ) -> None:
     """Draw where the cells of a design stand: measures it, if the store does not have it.
@@ -294,10 +292,8 @@ def fmax(
     store: StorePath = STORE,
     platform: PlatformName = "freepdk45",
     flow: FlowName = "placed",
-    utilization: Annotated[
-        float, typer.Option("--utilization", help="Cell area over core area.")
-    ] = 0.5,
-    seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
+    utilization: Utilization = 0.5,
+    seed: Seed = 1,
     as_json: JsonFlag = False,
 ) -> None:
     """Search for the highest clock of a design that meets setup, hold, slew and load.
@@ -331,7 +327,7 @@ def actions(
     check: Annotated[
         int, typer.Option("--check", help="Add up and measure so many other convolutions.")
     ] = 0,
-    seed: Annotated[int, typer.Option("--seed", help="Of placement and operands.")] = 1,
+    seed: Seed = 1,
     store: StorePath = STORE,
     platform: PlatformName = "freepdk45",
     flow: FlowName = "placed",

@@ -6,7 +6,6 @@ used.
 
 from __future__ import annotations
 
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,8 @@ from characterize.layout_def import DefDesign, read_def
 from characterize.platform import Platform, load_platform
 from characterize.timing_repair import HOLD_BUFFER
 from explorer.campaigns import measure_points, plan_points
-from explorer.plot import EXTENSIONS
-from rtl_gen.atomic import check_target, write_bytes
+from explorer.plot import check_extension, write_figure
+from rtl_gen.atomic import check_target
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 
@@ -84,10 +83,10 @@ def check_picture(path: Path) -> None:
     """Refuse what no picture can be written to.
 
     Raises:
-        InputError: if the extension is not one of ``EXTENSIONS``, or the folder cannot be written.
+        InputError: if the extension is not one of ``explorer.plot.EXTENSIONS``, or the folder
+            cannot be written.
     """
-    if path.suffix.lower() not in EXTENSIONS:
-        raise InputError(f"{path}: a picture must end in one of {', '.join(EXTENSIONS)}")
+    check_extension(path, "picture")
     check_target(path)
 
 
@@ -125,9 +124,7 @@ def draw_layout(design: DefDesign, platform: Platform, path: Path, title: str) -
         if boxes
     ]
     figure.legend(handles=shown, loc="outside lower center", ncols=4, frameon=False)
-    picture = BytesIO()
-    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
-    write_bytes(path, picture.getvalue())
+    write_figure(figure, path)
 
 
 def group_of(instance: str, kind: str, platform: Platform) -> str:

@@ -44,11 +44,31 @@ def write_plot(result: ExplorationResult, path: Path) -> None:
     """
     if len(result.objectives) == 1:
         raise InputError("a plot needs at least two objectives, not 1")
-    extension = path.suffix.lower()
-    if extension not in EXTENSIONS:
-        raise InputError(f"{path}: a plot must end in one of {', '.join(EXTENSIONS)}")
+    check_extension(path, "plot")
+    write_figure(_draw(result), path)
+
+
+def check_extension(path: Path, what: str) -> None:
+    """Refuse a file that no picture can be written to.
+
+    Args:
+        what: is to be written, for the message.
+
+    Raises:
+        InputError: if the extension is not one of ``EXTENSIONS``.
+    """
+    if path.suffix.lower() not in EXTENSIONS:
+        raise InputError(f"{path}: a {what} must end in one of {', '.join(EXTENSIONS)}")
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of the path's extension, whole or not at all.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
     picture = BytesIO()
-    _draw(result).savefig(picture, format=extension[1:], dpi=150)
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
     write_bytes(path, picture.getvalue())
 
 
