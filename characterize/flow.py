@@ -403,6 +403,7 @@ def _window_metrics(simulated: SimulationResult, cycles: int, macs: int) -> dict
         "window_macs": macs,
         "window_cycles": cycles,
         "row_cycles": simulated.cycles,
+        "random_start": int(simulated.random_start),
     }
 
 

@@ -105,6 +105,8 @@ METRICS = {
     "window_macs": "multiply-accumulates in the compute window",
     "window_cycles": "clock cycles in the compute window",
     "row_cycles": "clock cycles of the whole primitive, as simulated",
+    "random_start": "1 if registers began with random bits in simulation, for from X the sums were "
+    "unknown; else 0",
 }
 
 #: What the flow may choose.

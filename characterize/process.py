@@ -26,6 +26,10 @@ class StepError(Exception):
     """A step of the flow failed; the message is the reason that the failed row carries."""
 
 
+class UnknownBitsError(StepError):
+    """A simulation that began from X gave sums with unknown bits."""
+
+
 def die_with_parent() -> None:
     """Ask the kernel to kill this process when its parent ends, however it ends (Linux)."""
     try:

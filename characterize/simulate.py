@@ -15,7 +15,7 @@ import find_libpython
 
 from characterize.activity import Activities, ActivityCounter
 from characterize.liberty import LibraryCell
-from characterize.process import StepError, run_streaming, run_tool
+from characterize.process import StepError, UnknownBitsError, run_streaming, run_tool
 from characterize.schedule import Schedule
 from characterize.testbench_wrapper import DUMP, wrapper
 from rtl_gen.design import PEDesign
@@ -31,6 +31,9 @@ CLOCK_GATE_DELAY_NS = 0.01
 #: Simulated clock period: longer than any path, so that a missed period is a matter of timing
 #: analysis, not of the sums.
 CLOCK_NS = 40
+#: Macro under which the state of cell models begins with random bits, the same in every run, or
+#: with their inverses where it is 1; without it, with X.
+_RANDOM_START = "RANDOM_START"
 ACTIVITY_MODEL = "delay of each cell from OpenSTA after placement, inertial; no wire delay"
 
 
@@ -42,11 +45,13 @@ class SimulationResult:
         cycles: from the edge that took the first configuration to that of the last sum.
         output_delay_ps: from the clock edge to the last change of ``psum_out.valid``.
         activities: of all nets in each phase of the schedule, if there is one.
+        random_start: registers began with random bits, for from X the sums were unknown.
     """
 
     cycles: int
     output_delay_ps: int
     activities: Activities | None = None
+    random_start: bool = False
 
 
 def write_job(
@@ -110,6 +115,12 @@ def simulate(
 ) -> SimulationResult:
     """Simulate primitives back to back and hold the sums against the golden ones.
 
+    Everything begins from X. X is pessimistic: ``b ^ s & (a ^ b)`` is unknown while ``b`` is,
+    though it is ``a`` where ``s`` is 1; and such gates may stand behind words never written. A
+    netlist whose sums are so unknown is simulated again, from random bits and from their inverses,
+    for real registers begin with some: a sum that depends on one of them is wrong in one of the two
+    runs.
+
     Args:
         folder: where ``sources`` are and results go.
         gates: the sources are a netlist and its cells: outputs must change behind the clock edge.
@@ -124,12 +135,48 @@ def simulate(
         folder / "job.json", design, workloads,
         stall=stall, seed=seed, reset_at=reset_at, schedule=schedule,
     )  # fmt: skip
-    run_tool(
-        ["iverilog", "-g2012", "-s", "tb", "-o", "sim.vvp", "tb.v", *sources],
-        folder=folder,
-        log="iverilog.log",
-        timeout_s=timeout_s,
+    cycles = schedule.cycles if schedule else None
+    if schedule is None and stall == 0 and len(workloads) == 1:
+        cycles = row_cycles(design, workloads[0].size)
+    random_start = False
+    try:
+        counter = _run(folder, sources, schedule, timeout_s)
+        result = _check(folder, design, workloads, cycles)
+    except UnknownBitsError:
+        if not gates:
+            raise
+        random_start = True
+        for inverted in (1, 0):
+            counter = _run(folder, sources, schedule, timeout_s, f"{_RANDOM_START}={inverted}")
+            result = _check(folder, design, workloads, cycles)
+    seen = result["output_delay_ps"]
+    if gates and (seen < 1 if output_delay_ps is None else abs(seen - output_delay_ps) > 1):
+        expected = output_delay_ps or "some"
+        raise StepError(
+            f"psum_out.valid changes {seen} ps behind the clock, not {expected}: "
+            "cell delays are not applied"
+        )
+    return SimulationResult(
+        cycles=result["cycles"],
+        output_delay_ps=seen,
+        activities=counter.finish() if schedule else None,
+        random_start=random_start,
     )
+
+
+def _run(
+    folder: Path,
+    sources: Sequence[str],
+    schedule: Schedule | None,
+    timeout_s: float,
+    *macros: str,
+) -> ActivityCounter:
+    """Compile with these macros and run; leaves what the test bench saw."""
+    defines = [f"-D{macro}" for macro in macros]
+    run_tool(
+        ["iverilog", "-g2012", *defines, "-s", "tb", "-o", "sim.vvp", "tb.v", *sources],
+        folder=folder, log="iverilog.log", timeout_s=timeout_s,
+    )  # fmt: skip
     (folder / "result.json").unlink(missing_ok=True)
     (folder / "results.xml").unlink(missing_ok=True)
     counter = ActivityCounter(phases=schedule.phases if schedule else 0)
@@ -143,22 +190,7 @@ def simulate(
             vvp_command(dump=True), folder=folder, log="simulation.log", timeout_s=timeout_s,
             environment=cocotb_environment(), pipe=DUMP, consume=counter.feed,
         )  # fmt: skip
-    cycles = schedule.cycles if schedule else None
-    if schedule is None and stall == 0 and len(workloads) == 1:
-        cycles = row_cycles(design, workloads[0].size)
-    result = _check(folder, design, workloads, cycles)
-    seen = result["output_delay_ps"]
-    if gates and (seen < 1 if output_delay_ps is None else abs(seen - output_delay_ps) > 1):
-        expected = output_delay_ps or "some"
-        raise StepError(
-            f"psum_out.valid changes {seen} ps behind the clock, not {expected}: "
-            "cell delays are not applied"
-        )
-    return SimulationResult(
-        cycles=result["cycles"],
-        output_delay_ps=seen,
-        activities=counter.finish() if schedule else None,
-    )
+    return counter
 
 
 def vvp_command(*, dump: bool) -> list[str]:
@@ -208,7 +240,7 @@ def _check(
     received = result["received"]
     for index, (have, want) in enumerate(zip(received, expected, strict=False)):
         if have is None:
-            raise StepError(
+            raise UnknownBitsError(
                 f"psum {index} has unknown bits, the golden model says {_number(design, want)}"
             )
         if have != want:
@@ -240,7 +272,7 @@ def cell_models(cells: Iterable[LibraryCell]) -> str:
 
     The delay of an instance is its parameter ``DELAY_NS``; a pulse that is shorter is swallowed. A
     flip-flop samples at its clock edge; a clock gate latches its enable while the clock is low; a
-    macro behaves as its RTL. Nothing has an initial value: simulation starts from X.
+    macro behaves as its RTL. Simulation starts from X, unless ``RANDOM_START`` is defined.
 
     Raises:
         StepError: on a cell whose behaviour the Liberty file does not give in such terms.
@@ -253,7 +285,9 @@ def _cell_model(cell: LibraryCell) -> str:
     default = CLOCK_GATE_DELAY_NS if cell.clock_gate else CELL_DELAY_NS
     parameter = f" #(parameter real DELAY_NS = {default})"
     if size := sram_size(cell.name):
-        return sram_module(*size, parameters=parameter, delay="#DELAY_NS ")
+        start = _start(*(f"for (i = 0; i < {size[0]}; i = i + 1) words[i] = {_random(size[1])};",
+                         f"q = {_random(size[1])};"))  # fmt: skip
+        return sram_module(*size, parameters=parameter, delay="#DELAY_NS ", start=start)
     lines = [f"module {cell.name}{parameter}({', '.join([*cell.inputs, *outputs])});"]
     lines += [f"  input {pin};" for pin in cell.inputs]
     lines += [f"  output {pin};" for pin in outputs]
@@ -271,6 +305,7 @@ def _cell_model(cell: LibraryCell) -> str:
             f"  wire {inverted} = ~{true};",
             f"  always @(posedge {_verilog(cell.clocked_on)})"
             f" {true} <= #DELAY_NS {_verilog(cell.next_state)};",
+            _start(f"{true} = {_random(1)};"),
         ]
         lines += [f"  assign {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs]
     elif cell.is_latch and all(cell.outputs.values()):
@@ -279,6 +314,7 @@ def _cell_model(cell: LibraryCell) -> str:
             f"  reg {true};",
             f"  wire {inverted} = ~{true};",
             f"  always @* if ({_verilog(cell.open_while)}) {true} = {_verilog(cell.data)};",
+            _start(f"{true} = {_random(1)};"),
         ]
         lines += [f"  assign #DELAY_NS {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs]
     elif outputs and all(cell.outputs.values()) and not cell.has_other_state:
@@ -286,6 +322,18 @@ def _cell_model(cell: LibraryCell) -> str:
     else:
         raise StepError(f"no simulation model for cell {cell.name}")
     return "\n".join([*lines, "endmodule\n"])
+
+
+def _start(*statements: str) -> str:
+    """Statements of time zero of a simulation that does not start from X."""
+    body = " ".join(statements)
+    return f"`ifdef {_RANDOM_START}\n  initial begin {body} end\n`endif"
+
+
+def _random(bits: int) -> str:
+    """So many random bits in Verilog; the simulator's sequence is the same in every run."""
+    words = ", ".join(["$urandom"] * -(-bits // 32))
+    return f"{{{bits}{{1'b`{_RANDOM_START}}}}} ^ {{{words}}}"
 
 
 def _verilog(function: str) -> str:

@@ -71,7 +71,7 @@ module {name}{parameters} ({ports});
   wire reads = ce & ~we;
   wire writes = ce & we;
   integer i;
-  assign {{{q}}} = q;
+{start}  assign {{{q}}} = q;
   always @(posedge clk) begin
     if (reads !== 1'b0) q <= {delay}reads === 1'b1 ? words[a] : {{{width}{{1'bx}}}};
     if (writes === 1'b1 && (^a) !== 1'bx) words[a] <= d;
@@ -230,12 +230,15 @@ def sram_pins(depth: int, width: int) -> dict[str, list[str]]:
     }
 
 
-def sram_module(depth: int, width: int, *, parameters: str = "", delay: str = "") -> str:
+def sram_module(
+    depth: int, width: int, *, parameters: str = "", delay: str = "", start: str = ""
+) -> str:
     """Behaviour of the macro with this many words and bits in Verilog-2005.
 
     Args:
         parameters: the module's, as Verilog writes them.
         delay: from the clock edge to ``q``, as Verilog writes it behind ``<=``.
+        start: more lines, of what ``words`` and ``q`` begin with; else they are unknown.
     """
     pins = sram_pins(depth, width)
     *inputs, outputs = pins.values()
@@ -248,6 +251,7 @@ def sram_module(depth: int, width: int, *, parameters: str = "", delay: str = ""
         address_high=max(0, len(pins["address"]) - 1),
         parameters=parameters,
         delay=delay,
+        start=f"{start}\n" if start else "",
         ports=", ".join(pin for kind in pins.values() for pin in kind),
         declarations="\n".join(
             [f"  input {', '.join(kind)};" for kind in inputs if kind]

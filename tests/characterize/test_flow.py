@@ -13,7 +13,9 @@ from characterize import power
 from characterize.campaign import Campaign
 from characterize.measurement import METRICS, Measurement, Point
 from characterize.platform import load_platform
-from characterize.simulate import simulate
+from characterize.process import StepError
+from characterize.schedule import compute_window
+from characterize.simulate import SimulationResult, cell_models, simulate
 from characterize.store import Store
 from characterize.workload import measured_primitive
 from rtl_gen.design import PEDesign
@@ -77,6 +79,39 @@ def test_the_netlist_left_behind_simulates_again_with_other_operands(
     )
 
 
+@pytest.mark.parametrize("harmful", [False, True])
+def test_sums_that_are_unknown_only_from_x_are_simulated_from_random_bits(
+    measured: tuple[Measurement, Path], tmp_path: Path, harmful: bool
+) -> None:
+    # A register that keeps what it began with: inverting an output twice by it leaves the sums as
+    # they are, but unknown from X; inverting once makes them wrong from one of two starts.
+    netlist = (measured[1] / "delayed.v").read_text()
+    bit = "psum_out__payload[0]"
+    assert f"({bit})" in netlist
+    netlist = netlist.replace(f"({bit})", "(inner)")
+    once = f"XOR2_X1 once (.A(inner), .B(kept), .Z({bit if harmful else 'turned'}));\n"
+    twice = "" if harmful else f"XOR2_X1 twice (.A(turned), .B(kept), .Z({bit}));\n"
+    keeper = "wire inner, kept, turned;\nDFF_X1 keeper (.CK(clk), .D(kept), .Q(kept));\n"
+    netlist = netlist.replace("endmodule", f"{keeper}{once}{twice}endmodule")
+    (tmp_path / "delayed.v").write_text(netlist)
+    kinds = set(re.findall(r"^ *([A-Z]+\w*_X\d+)\b", netlist, re.M))
+    models = cell_models(load_platform().cells()[kind] for kind in sorted(kinds))
+    (tmp_path / "cells.v").write_text(models)
+    work = draw(DESIGN, measured_primitive(DESIGN), 77)
+
+    def run() -> SimulationResult:
+        return simulate(
+            tmp_path, DESIGN, [work], ["cells.v", "delayed.v"], gates=True, timeout_s=120,
+            schedule=compute_window(DESIGN, work.size),
+        )  # fmt: skip
+
+    if harmful:
+        with pytest.raises(StepError, match=r"psum 0 is -?\d+, the golden model says -?\d+"):
+            run()
+    else:
+        assert run().random_start
+
+
 def test_the_scripts_left_behind_time_the_netlist_again(
     measured: tuple[Measurement, Path],
 ) -> None:
@@ -113,7 +148,8 @@ def test_delays_and_unknown_starts_are_in_the_simulation(
     seen = json.loads((folder / "result.json").read_text())["output_delay_ps"]
     assert seen == pytest.approx(expected * 1000, abs=2)
     assert len(set(re.findall(r"DELAY_NS\(([\d.]+)\)", netlist))) > 10
-    assert "initial" not in (folder / "cells.v").read_text()
+    models = (folder / "cells.v").read_text()
+    assert "initial" not in re.sub(r"`ifdef RANDOM_START\n.*\n`endif", "", models)
     assert "initial" not in (folder / "netlist.v").read_text()
 
 
