@@ -1,0 +1,1 @@
+"""Arrays of PEs: row-stationary dataflow, from a layer to register values and buffer images."""

@@ -1,0 +1,651 @@
+"""From a layer, its operands and a tiling to register values and images of the buffer.
+
+The array (``rtl_gen.array.top``) computes a part of a layer that fits its buffer in one *run*; a
+layer that does not fit is several runs. Imports no Amaranth.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+
+from rtl_gen.array.design import ArrayDesign
+from rtl_gen.array.layer import Layer, check_operands, convolve
+from rtl_gen.array.registers import register_words
+from rtl_gen.errors import InputError, require_bool, require_int, require_integers
+from rtl_gen.golden import Primitive, Words, convolve_row, wrap
+from rtl_gen.packing import pack
+from rtl_gen.requantize import MAX_SHIFT, float_activations, requantize
+from rtl_gen.streams import filter_words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiling:
+    """How a layer is laid out on an array.
+
+    Attributes:
+        filters: p, filters of a pass; depthwise: of a channel.
+        channels: q, channels that a PE interleaves.
+        filter_rows: filter rows of a pass, one in each row of PEs.
+        sets: sets of such rows of PEs, each with q channels of its own.
+        columns: columns of PEs, each with an ofmap row.
+    """
+
+    filters: int
+    channels: int
+    filter_rows: int
+    sets: int
+    columns: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scales:
+    """What the output stage does (``rtl_gen.requantize``); for ``fp``, ``relu`` alone.
+
+    Attributes:
+        multiplier, shift, bias: of each filter, ``[M]``.
+        relu: negative sums become zero.
+    """
+
+    multiplier: Words
+    shift: Words
+    bias: Words
+    relu: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """A layer on an array: everything that does not depend on operands.
+
+    Attributes:
+        design, layer, tiling, mode: what it was made of.
+        primitive: of every PE; depthwise layers use the PE's depthwise primitive.
+        groups, filter_tiles, row_tiles, channel_tiles, strips: numbers of tiles; channels of a
+            depthwise layer are ``groups``.
+        row_stride: ifmap rows from one ofmap row to the next, those that no window covers left out.
+    """
+
+    design: ArrayDesign
+    layer: Layer
+    tiling: Tiling
+    mode: int
+    primitive: Primitive
+    groups: int
+    filter_tiles: int
+    row_tiles: int
+    channel_tiles: int
+    strips: int
+    row_stride: int
+
+    @property
+    def filters_of_group(self) -> int:
+        """Filters of a group, or of a channel if depthwise."""
+        return self.layer.filters // self.layer.groups
+
+    @property
+    def channel_words(self) -> int:
+        """Ifmap words of q channels."""
+        return self.primitive.groups(self.design.pe)
+
+    @property
+    def tile_words(self) -> int:
+        """Ifmap words of a pixel in a channel tile."""
+        return self.tiling.sets * self.channel_words
+
+    @property
+    def active_rows(self) -> int:
+        """Rows of PEs in use."""
+        return self.tiling.filter_rows * self.tiling.sets
+
+    def columns_of(self, strip: int) -> int:
+        """Columns of PEs in use in a strip of ofmap rows."""
+        left = self.layer.out_height - strip * self.tiling.columns
+        return min(self.tiling.columns, left)
+
+
+def shape_layer(design: ArrayDesign, layer: Layer, tiling: Tiling, mode: int = 0) -> Shape:
+    """Check a tiling.
+
+    Raises:
+        InputError: if it does not fit the array or its PEs; the message says what is too large.
+    """
+    pe = design.pe
+    require_int("mode", mode, 0, pe.precision_modes - 1)
+    for field in fields(tiling):
+        require_int(f"tiling: {field.name}", getattr(tiling, field.name), 1, 1 << 12)
+    depthwise = layer.depthwise
+    if depthwise and tiling.sets > 1:
+        raise InputError(
+            f"tiling: sets must be 1 for a depthwise layer, whose channels are not added up, "
+            f"not {tiling.sets}"
+        )
+    used = tiling.filter_rows * tiling.sets
+    if used > design.rows:
+        raise InputError(
+            f"tiling: filter_rows x sets must be at most rows = {design.rows}, not {used}"
+        )
+    if tiling.columns > design.columns:
+        raise InputError(
+            f"tiling: columns must be at most columns = {design.columns}, not {tiling.columns}"
+        )
+    primitive = Primitive(
+        filter_width=layer.filter_width, channels=tiling.channels, filters=tiling.filters,
+        outputs=layer.out_width, stride=layer.stride, depthwise=depthwise, mode=mode,
+    )  # fmt: skip
+    try:
+        primitive.check(pe)
+    except InputError as error:
+        raise InputError(f"tiling: {error}") from None
+    of_group = layer.filters // layer.groups
+    channels = tiling.sets * tiling.channels
+    if depthwise:
+        groups, channel_tiles = math.ceil(layer.channels / tiling.channels), 1
+    else:
+        groups, channel_tiles = layer.groups, math.ceil(layer.group_channels / channels)
+    return Shape(
+        design=design, layer=layer, tiling=tiling, mode=mode, primitive=primitive,
+        groups=groups, filter_tiles=math.ceil(of_group / tiling.filters),
+        row_tiles=math.ceil(layer.filter_height / tiling.filter_rows),
+        channel_tiles=channel_tiles,
+        strips=math.ceil(layer.out_height / tiling.columns),
+        row_stride=min(layer.stride, layer.filter_height),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """The part of a layer that a run computes: ranges of tiles, ends not included.
+
+    A run that has not all channel tiles goes on from the sums in the buffer, or leaves sums there.
+    """
+
+    groups: tuple[int, int]
+    filters: tuple[int, int]
+    strips: tuple[int, int]
+    channels: tuple[int, int]
+
+    @property
+    def counts(self) -> tuple[int, int, int, int]:
+        """Tiles of each kind."""
+        groups, filters, strips, channels = (
+            last - first for first, last in (self.groups, self.filters, self.strips, self.channels)
+        )
+        return groups, filters, strips, channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a host does once: load the images, write the registers, start, wait.
+
+    Attributes:
+        span: the part of the layer.
+        registers: value of every field.
+        images: words of each bank, from its first; banks of psums are left as they are.
+    """
+
+    span: Span
+    registers: Mapping[str, int]
+    images: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """All runs of a layer.
+
+    Attributes:
+        shape: the layer on its array.
+        scales: of the output stage; None leaves sums in the buffer.
+        runs: in order.
+    """
+
+    shape: Shape
+    scales: Scales | None
+    runs: tuple[Run, ...]
+
+    def ofmap(self, banks: Sequence[Mapping[str, Words]]) -> Words:
+        """The ofmap ``[rows, columns, M]`` from the banks of psums as each run left them.
+
+        Args:
+            banks: for each run, words of ``psum0``, ``psum1``, ... as unsigned integers.
+        """
+        shape, layer, pe = self.shape, self.shape.layer, self.shape.design.pe
+        size, tiling = shape.primitive, shape.tiling
+        tiles = shape.filter_tiles
+        result = np.zeros(
+            (layer.out_height, layer.out_width, shape.groups, tiles, size.sums), dtype=np.int64
+        )
+        for run, bank in zip(self.runs, banks, strict=True):
+            at = dict.fromkeys(bank, 0)
+            for group in range(*run.span.groups):
+                for tile in range(*run.span.filters):
+                    for strip in range(*run.span.strips):
+                        for k in range(shape.design.psum_buses):
+                            rows = np.arange(k, shape.columns_of(strip), shape.design.psum_buses)
+                            count = layer.out_width * len(rows) * size.sums
+                            words = bank[f"psum{k}"][at[f"psum{k}"] :][:count]
+                            at[f"psum{k}"] += count
+                            sums = words.reshape(layer.out_width, len(rows), size.sums)
+                            result[strip * tiling.columns + rows, :, group, tile] = np.moveaxis(
+                                sums, 1, 0
+                            )
+        if pe.family != "fp":
+            result = wrap(result, pe.psum_bits)
+        if layer.depthwise:  # [..., channel block, tile, channel, filter]
+            result = result.reshape(*result.shape[:4], tiling.channels, tiling.filters)
+            result = np.moveaxis(result, 3, 4)
+        per_group = result.reshape(
+            *result.shape[:2], -1, tiles * (tiling.filters if layer.depthwise else size.sums)
+        )
+        kept = per_group[:, :, : layer.groups, : shape.filters_of_group]
+        return kept.reshape(layer.out_height, layer.out_width, layer.filters)
+
+    def expected(self, ifmap: Words, weights: Words) -> Words:
+        """What ``ofmap`` must be: the sums of the layer, or what the output stage makes of them."""
+        shape, pe, scales = self.shape, self.shape.design.pe, self.scales
+        if pe.family == "fp":
+            sums = sums_in_order(shape, ifmap, weights)
+        else:
+            sums = convolve(pe, shape.layer, ifmap, weights, shape.mode)
+        if scales is None:
+            return sums
+        if pe.family == "fp":
+            return float_activations(
+                sums, relu=scales.relu, psum_bits=pe.psum_bits, act_bits=pe.act_bits
+            )
+        return requantize(
+            sums, scales.multiplier, scales.shift, bias=scales.bias, relu=scales.relu,
+            act_bits=pe.act_bits, act_signed=pe.act_signed,
+        )  # fmt: skip
+
+
+def compile_layer(
+    shape: Shape, ifmap: Words, weights: Words, scales: Scales | None = None
+) -> Program:
+    """Register values and images of all runs.
+
+    Args:
+        ifmap, weights: as ``rtl_gen.array.layer.check_operands``.
+        scales: of the output stage; None leaves the sums themselves in the buffer.
+
+    Raises:
+        InputError: if an operand is not legal, or a single pass does not fit the buffer.
+    """
+    design, layer = shape.design, shape.layer
+    ifmap, weights = check_operands(design.pe, layer, ifmap, weights, shape.mode)
+    if scales is not None:
+        _check_scales(shape, scales)
+    pixels = _pixel_words(shape, ifmap)
+    streams = _filter_streams(shape, weights)
+    runs = []
+    for span in _spans(shape):
+        last = span.channels[1] == shape.channel_tiles
+        finish = scales is not None and last
+        images = {**_ifmap_images(shape, span, pixels), **_filter_images(shape, span, streams)}
+        if finish and design.pe.family != "fp":
+            assert scales is not None
+            images |= _scale_images(shape, span, scales)
+        registers = _registers(shape, span, requantized=finish, relu=finish and scales.relu)
+        register_words(design, registers)
+        runs.append(Run(span=span, registers=registers, images=images))
+    return Program(shape=shape, scales=scales, runs=tuple(runs))
+
+
+def sums_in_order(shape: Shape, ifmap: Words, weights: Words) -> Words:
+    """The sums of a layer ``[rows, columns, M]`` as the array adds them up.
+
+    In every PE as ``rtl_gen.golden.convolve_row``, then up the column of PEs, then over channel
+    tiles, then over row tiles. For integers, the order does not matter.
+    """
+    design, layer, tiling = shape.design, shape.layer, shape.tiling
+    pe, size = design.pe, shape.primitive
+    acts = _padded_channels(shape, ifmap)
+    top, _, left, _ = layer.padding
+    height = (layer.out_height - 1) * layer.stride + shape.row_tiles * tiling.filter_rows
+    width = size.ifmap_columns
+    space = np.zeros((height, width, *acts.shape[2:]), dtype=np.int64)
+    part = acts[: max(0, height - top), : max(0, width - left)]
+    space[top : top + part.shape[0], left : left + part.shape[1]] = part
+    filters = _padded_filters(shape, weights)
+    result = np.zeros(
+        (layer.out_height, layer.out_width, shape.groups, shape.filter_tiles, size.sums),
+        dtype=np.int64,
+    )
+    for y, group, tile in itertools.product(
+        range(layer.out_height), range(shape.groups), range(shape.filter_tiles)
+    ):
+        sums: Words | None = None
+        for row_tile, channel_tile in itertools.product(
+            range(shape.row_tiles), range(shape.channel_tiles)
+        ):
+            for i in reversed(range(shape.active_rows)):
+                of_set, row = divmod(i, tiling.filter_rows)
+                row += row_tile * tiling.filter_rows
+                sums = convolve_row(
+                    pe, replace(size, chain=sums is not None),
+                    space[y * layer.stride + row, :, group, channel_tile, of_set],
+                    filters[group, tile, row, :, channel_tile, of_set], sums,
+                )  # fmt: skip
+        result[y, :, group, tile] = sums
+    if layer.depthwise:
+        result = result.reshape(*result.shape[:4], tiling.channels, tiling.filters)
+        result = np.moveaxis(result, 3, 4)
+    tail = shape.filter_tiles * tiling.filters
+    kept = result.reshape(*result.shape[:2], -1, tail)
+    kept = kept[:, :, : layer.groups, : shape.filters_of_group]
+    return kept.reshape(layer.out_height, layer.out_width, layer.filters)
+
+
+def _check_scales(shape: Shape, scales: Scales) -> None:
+    pe, filters = shape.design.pe, shape.layer.filters
+    require_bool("relu", scales.relu)
+    half = 1 << (pe.psum_bits - 1)
+    for name, low, high in (
+        ("multiplier", 0, (1 << shape.design.scale_bits) - 1),
+        ("shift", 0, MAX_SHIFT),
+        ("bias", -half, half - 1),
+    ):
+        require_integers(name, getattr(scales, name), low, high, (filters,))
+
+
+def _padded_channels(shape: Shape, ifmap: Words) -> Words:
+    """Activations ``[H, W, groups, channel tiles, sets, q]``, zero where there is no channel."""
+    layer, tiling = shape.layer, shape.tiling
+    if layer.depthwise:
+        missing = shape.groups * tiling.channels - layer.channels
+        padded = np.pad(ifmap, ((0, 0), (0, 0), (0, missing)))
+        return padded.reshape(*ifmap.shape[:2], shape.groups, 1, 1, tiling.channels)
+    grouped = ifmap.reshape(*ifmap.shape[:2], layer.groups, layer.group_channels)
+    missing = shape.channel_tiles * tiling.sets * tiling.channels - layer.group_channels
+    padded = np.pad(grouped, ((0, 0), (0, 0), (0, 0), (0, missing)))
+    return padded.reshape(*grouped.shape[:3], shape.channel_tiles, tiling.sets, tiling.channels)
+
+
+def _padded_filters(shape: Shape, weights: Words) -> Words:
+    """Codes ``[groups, filter tiles, row, S, channel tiles, sets, q, p]``, 0 where there is none."""
+    layer, tiling = shape.layer, shape.tiling
+    rows = shape.row_tiles * tiling.filter_rows
+    codes = weights.reshape(
+        layer.filter_height, layer.filter_width, layer.group_channels, layer.groups,
+        shape.filters_of_group,
+    )  # fmt: skip
+    missing = [rows - layer.filter_height, 0, 0, 0,
+               shape.filter_tiles * tiling.filters - shape.filters_of_group]  # fmt: skip
+    if layer.depthwise:
+        missing[3] = shape.groups * tiling.channels - layer.channels
+    else:
+        missing[2] = shape.channel_tiles * tiling.sets * tiling.channels - layer.group_channels
+    codes = np.pad(codes, [(0, count) for count in missing])
+    if layer.depthwise:  # row, S, 1, blocks, q, tiles, p
+        codes = codes.reshape(
+            rows, layer.filter_width, 1, shape.groups, tiling.channels, shape.filter_tiles,
+            tiling.filters,
+        )  # fmt: skip
+        return codes.transpose(3, 5, 0, 1, 2, 4, 6)[:, :, :, :, :, None]
+    codes = codes.reshape(
+        rows, layer.filter_width, shape.channel_tiles, tiling.sets, tiling.channels, layer.groups,
+        shape.filter_tiles, tiling.filters,
+    )  # fmt: skip
+    return codes.transpose(5, 6, 0, 1, 2, 3, 4, 7)
+
+
+def _covered(outputs: int, size: int, stride: int) -> Words:
+    """Places of the padded ifmap that a window covers, one way."""
+    places = np.arange((outputs - 1) * stride + size)
+    return places[places % stride < size]
+
+
+def stored(shape: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(first, number) of the rows, and of the columns, that are not padding.
+
+    Counted in the padded ifmap without what no window covers.
+    """
+    layer = shape.layer
+    top, _, left, _ = layer.padding
+    result = []
+    for outputs, size, before, real in (
+        (layer.out_height, layer.filter_height, top, layer.height),
+        (layer.out_width, layer.filter_width, left, layer.width),
+    ):
+        places = _covered(outputs, size, layer.stride)
+        result.append(
+            (int((places < before).sum()),
+             int(((places >= before) & (places < before + real)).sum()))
+        )  # fmt: skip
+    return result[0], result[1]
+
+
+def _pixel_words(shape: Shape, ifmap: Words) -> Words:
+    """Stored ifmap words ``[rows, columns, groups, channel tiles, words]``."""
+    layer, pe = shape.layer, shape.design.pe
+    top, _, left, _ = layer.padding
+    rows = _covered(layer.out_height, layer.filter_height, layer.stride) - top
+    columns = _covered(layer.out_width, layer.filter_width, layer.stride) - left
+    rows = rows[(rows >= 0) & (rows < layer.height)]
+    columns = columns[(columns >= 0) & (columns < layer.width)]
+    mode = pe.modes[shape.mode]
+    acts = _padded_channels(shape, ifmap)[rows][:, columns]
+    lanes = acts.reshape(*acts.shape[:4], -1, mode.products)
+    return pack(lanes, mode.act_bits)
+
+
+def _filter_streams(shape: Shape, weights: Words) -> dict[tuple[int, ...], list[int]]:
+    """Filter words of a PE by (group, filter tile, row tile, channel tile, row of PEs)."""
+    tiling = shape.tiling
+    filters = _padded_filters(shape, weights)
+    result = {}
+    for index in itertools.product(
+        range(shape.groups), range(shape.filter_tiles), range(shape.row_tiles),
+        range(shape.channel_tiles), range(shape.active_rows),
+    ):  # fmt: skip
+        group, tile, row_tile, channel_tile, i = index
+        of_set, row = divmod(i, tiling.filter_rows)
+        row += row_tile * tiling.filter_rows
+        codes = filters[group, tile, row, :, channel_tile, of_set]
+        result[index] = filter_words(shape.design.pe, shape.primitive, codes)
+    return result
+
+
+def _spans(shape: Shape) -> Iterator[Span]:
+    """The parts of a layer, each as large as the buffer allows; channel tiles are innermost."""
+    totals = (shape.groups, shape.filter_tiles, shape.strips, shape.channel_tiles)
+    blocks = list(totals)
+    # What makes a bank's content smaller, first what costs least.
+    remedies = {"ifmap": (2, 3, 0), "filter": (1, 0, 3), "psum": (2, 1, 0), "scale": (1, 0)}
+    while full := _overflow(shape, tuple(blocks)):
+        kind, need, have = full
+        for index in remedies[kind]:
+            if blocks[index] > 1:
+                blocks[index] = math.ceil(blocks[index] / 2)
+                break
+        else:
+            raise InputError(
+                f"a pass needs {need} words in a bank of {kind} words, which has {have}: "
+                f"choose a smaller tile, or a larger {kind}_words"
+            )
+    ranges = [
+        [(first, min(first + block, total)) for first in range(0, total, block)]
+        for block, total in zip(blocks, totals, strict=True)
+    ]
+    for groups, filters, strips, channels in itertools.product(*ranges):
+        yield Span(groups=groups, filters=filters, strips=strips, channels=channels)
+
+
+def _overflow(shape: Shape, blocks: tuple[int, ...]) -> tuple[str, int, int] | None:
+    """(bank, words needed, words there are) of the first bank that is too small for such a run."""
+    design, tiling = shape.design, shape.tiling
+    groups, filters, strips, channels = blocks
+    row_words = _pixel(shape, groups, channels) * stored(shape)[1][1]
+    rows = (strips * tiling.columns - 1) * shape.row_stride
+    rows = min(rows + shape.layer.filter_height, stored(shape)[0][1])
+    used = {
+        "ifmap": math.ceil(rows / design.ifmap_buses) * row_words,
+        "filter": math.ceil(shape.active_rows / design.filter_buses)
+        * shape.primitive.filter_words(design.pe) * groups * filters * channels * shape.row_tiles,
+        "psum": math.ceil(tiling.columns / design.psum_buses) * shape.layer.out_width
+        * shape.primitive.sums * groups * filters * strips,
+        "scale": shape.primitive.sums * groups * filters,
+    }  # fmt: skip
+    for kind, need in used.items():
+        have = getattr(design, f"{kind}_words")
+        if need > have:
+            return kind, need, have
+    return None
+
+
+def _pixel(shape: Shape, groups: int, channels: int) -> int:
+    """Ifmap words of a pixel in a run with so many groups and channel tiles."""
+    return groups * channels * shape.tile_words
+
+
+def _rows_of(shape: Shape, span: Span) -> tuple[int, int, int]:
+    """First ifmap row of a run; and the first of those stored, and their number, from there."""
+    first, count = stored(shape)[0]
+    begin = span.strips[0] * shape.tiling.columns * shape.row_stride
+    last_row = min(span.strips[1] * shape.tiling.columns, shape.layer.out_height) - 1
+    end = last_row * shape.row_stride + shape.layer.filter_height
+    low, high = max(first, begin), min(first + count, end)
+    return begin, max(0, low - begin), max(0, high - low)
+
+
+def _ifmap_images(shape: Shape, span: Span, pixels: Words) -> dict[str, list[int]]:
+    begin, first, count = _rows_of(shape, span)
+    from_stored = begin + first - stored(shape)[0][0]
+    part = pixels[from_stored : from_stored + count, :, slice(*span.groups), slice(*span.channels)]
+    rows = part.reshape(len(part), -1)
+    buses = shape.design.ifmap_buses
+    # Row h of the run, counted with the padding, is in bank h modulo the buses.
+    return {
+        f"ifmap{k}": rows[(k - first) % buses :: buses].ravel().tolist() for k in range(buses)
+    }
+
+
+def _filter_images(
+    shape: Shape, span: Span, streams: Mapping[tuple[int, ...], list[int]]
+) -> dict[str, list[int]]:
+    buses = shape.design.filter_buses
+    images: dict[str, list[int]] = {f"filter{k}": [] for k in range(buses)}
+    for index in itertools.product(
+        range(*span.groups), range(*span.filters), range(shape.row_tiles), range(*span.channels)
+    ):
+        for i in range(shape.active_rows):
+            images[f"filter{i % buses}"] += streams[(*index, i)]
+    return images
+
+
+def _scale_images(shape: Shape, span: Span, scales: Scales) -> dict[str, list[int]]:
+    """Scale words of every sum, in the order (group, filter tile, sum); the same in every bank."""
+    design, layer, tiling = shape.design, shape.layer, shape.tiling
+    bits = design.scale_bits
+    mask = (1 << design.pe.psum_bits) - 1
+    words = [
+        int(multiplier) | int(shift) << bits | int(scales.relu) << (bits + 6)
+        | (int(bias) & mask) << (bits + 7)
+        for multiplier, shift, bias in zip(
+            scales.multiplier, scales.shift, scales.bias, strict=True
+        )
+    ]  # fmt: skip
+    result = []
+    for group, tile, index in itertools.product(
+        range(*span.groups), range(*span.filters), range(shape.primitive.sums)
+    ):
+        of_group, filter_index = group, tile * tiling.filters + index
+        if layer.depthwise:
+            channel, within = divmod(index, tiling.filters)
+            of_group = group * tiling.channels + channel
+            filter_index = tile * tiling.filters + within
+        known = of_group < layer.groups and filter_index < shape.filters_of_group
+        result.append(words[of_group * shape.filters_of_group + filter_index] if known else 0)
+    return {f"scale{k}": result for k in range(design.psum_buses)}
+
+
+def _registers(shape: Shape, span: Span, *, requantized: bool, relu: bool) -> dict[str, int]:
+    design, tiling = shape.design, shape.tiling
+    groups, filters, strips, channels = span.counts
+    config = shape.primitive.config_word(design.pe)
+    _, first_row, rows = _rows_of(shape, span)
+    first_column, columns = stored(shape)[1]
+    last_columns = shape.columns_of(span.strips[1] - 1)
+    pixel = _pixel(shape, groups, channels)
+    values = {
+        "config_low": config & 0xFFFFFFFF,
+        "config_high": config >> 32,
+        "filter_rows": tiling.filter_rows - 1,
+        "sets": tiling.sets - 1,
+        "columns": tiling.columns - 1,
+        "last_columns": last_columns - 1,
+        "stride": shape.row_stride - 1,
+        "diagonals": (tiling.columns - 1) * shape.row_stride + tiling.filter_rows - 1,
+        "last_diagonals": (last_columns - 1) * shape.row_stride + tiling.filter_rows - 1,
+        "sums": shape.primitive.sums - 1,
+        "strips": strips - 1,
+        "groups": groups - 1,
+        "filter_tiles": filters - 1,
+        "channel_tiles": channels - 1,
+        "row_tiles": shape.row_tiles - 1,
+        "first_row": first_row,
+        "first_column": first_column,
+        "accumulate": int(span.channels[0] > 0),
+        "requantize": int(requantized),
+        "relu": int(relu),
+        "stored_rows": rows,
+        "stored_columns": columns,
+        "strip_rows": tiling.columns * shape.row_stride,
+        "tile_rows": tiling.filter_rows,
+        "pixel_words": pixel,
+        "tile_words": shape.tile_words,
+        "row_words": pixel * columns,
+        "group_words": channels * shape.tile_words,
+        "filter_words": shape.primitive.filter_words(design.pe) - 1,
+        "filter_base": 0,
+        "psum_base": 0,
+        "scale_base": 0,
+    }
+    for k in range(design.ifmap_buses):
+        # The first row of the bank that is stored begins at word 0, its first column there.
+        row = first_row + (k - first_row) % design.ifmap_buses
+        before = row // design.ifmap_buses * pixel * columns + first_column * pixel
+        values[f"ifmap_base_{k}"] = -before % (1 << 20)
+    return values
+
+
+def default_tiling(design: ArrayDesign, layer: Layer, mode: int = 0) -> Tiling:
+    """A tiling that uses many PEs; nothing is optimised.
+
+    Raises:
+        InputError: if a filter row does not fit a PE.
+    """
+    pe = design.pe
+    products = pe.modes[mode].products
+    rows = min(layer.filter_height, design.rows)
+    rows = math.ceil(layer.filter_height / math.ceil(layer.filter_height / rows))
+    columns = min(design.columns, layer.out_height)
+    terms = pe.terms if pe.serial_terms else 1
+    room = pe.filter_depth * (1 if products == 4 else pe.weights_per_word) // terms
+    width = layer.filter_width
+    if width > min(pe.ifmap_depth, room):
+        raise InputError(
+            f"filter_width must be at most {min(pe.ifmap_depth, room)} for the scratchpads of this "
+            f"PE, not {width}"
+        )
+    of_group = layer.filters // layer.groups
+    if layer.depthwise:
+        filters = min(of_group, pe.psum_depth, room // width)
+        most = min(pe.ifmap_depth // width, pe.psum_depth // filters, room // (width * filters))
+        return Tiling(
+            filters=filters, channels=min(layer.channels, most), filter_rows=rows, sets=1,
+            columns=columns,
+        )  # fmt: skip
+    sets = min(design.rows // rows, math.ceil(layer.group_channels / products))
+    words = math.ceil(layer.group_channels / products / sets)
+    words = min(words, pe.ifmap_depth // width)
+    filters = max(1, min(of_group, pe.psum_depth, room // (width * words)))
+    words = min(words, room // (width * filters))
+    filters = math.ceil(of_group / math.ceil(of_group / filters))
+    return Tiling(
+        filters=filters, channels=words * products, filter_rows=rows, sets=sets, columns=columns
+    )
+
