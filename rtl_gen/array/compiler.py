@@ -281,7 +281,7 @@ def compile_layer(
     pixels = _pixel_words(shape, ifmap)
     streams = _filter_streams(shape, weights)
     runs = []
-    for span in _spans(shape):
+    for span in spans(shape):
         last = span.channels[1] == shape.channel_tiles
         finish = scales is not None and last
         images = {**_ifmap_images(shape, span, pixels), **_filter_images(shape, span, streams)}
@@ -449,7 +449,7 @@ def _filter_streams(shape: Shape, weights: Words) -> dict[tuple[int, ...], list[
     return result
 
 
-def _spans(shape: Shape) -> Iterator[Span]:
+def spans(shape: Shape) -> Iterator[Span]:
     """The parts of a layer, each as large as the buffer allows; channel tiles are innermost."""
     totals = (shape.groups, shape.filter_tiles, shape.strips, shape.channel_tiles)
     blocks = list(totals)
@@ -501,7 +501,7 @@ def _pixel(shape: Shape, groups: int, channels: int) -> int:
     return groups * channels * shape.tile_words
 
 
-def _rows_of(shape: Shape, span: Span) -> tuple[int, int, int]:
+def rows_of_run(shape: Shape, span: Span) -> tuple[int, int, int]:
     """First ifmap row of a run; and the first of those stored, and their number, from there."""
     first, count = stored(shape)[0]
     begin = span.strips[0] * shape.tiling.columns * shape.row_stride
@@ -512,7 +512,7 @@ def _rows_of(shape: Shape, span: Span) -> tuple[int, int, int]:
 
 
 def _ifmap_images(shape: Shape, span: Span, pixels: Words) -> dict[str, list[int]]:
-    begin, first, count = _rows_of(shape, span)
+    begin, first, count = rows_of_run(shape, span)
     from_stored = begin + first - stored(shape)[0][0]
     part = pixels[from_stored : from_stored + count, :, slice(*span.groups), slice(*span.channels)]
     rows = part.reshape(len(part), -1)
@@ -566,7 +566,7 @@ def _registers(shape: Shape, span: Span, *, requantized: bool, relu: bool) -> di
     design, tiling = shape.design, shape.tiling
     groups, filters, strips, channels = span.counts
     config = shape.primitive.config_word(design.pe)
-    _, first_row, rows = _rows_of(shape, span)
+    _, first_row, rows = rows_of_run(shape, span)
     first_column, columns = stored(shape)[1]
     last_columns = shape.columns_of(span.strips[1] - 1)
     pixel = _pixel(shape, groups, channels)
