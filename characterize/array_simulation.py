@@ -11,7 +11,7 @@ import numpy as np
 from characterize.process import StepError, run_tool
 from rtl_gen.array.compiler import Program
 from rtl_gen.array.design import ArrayDesign
-from rtl_gen.array.testbench import input_files, read_bank, read_counts, testbench_text
+from rtl_gen.array.testbench import array_testbench, input_files, read_bank, read_counts
 from rtl_gen.array.top import array_verilog, bank_bits
 from rtl_gen.golden import Words
 
@@ -49,7 +49,7 @@ class ArraySimulator:
     def __init__(self, design: ArrayDesign, folder: Path, verilog: str | None = None) -> None:
         self.design, self._folder = design, folder
         (folder / "array.v").write_text(verilog or array_verilog(design), encoding="utf-8")
-        (folder / "tb.v").write_text(testbench_text(design), encoding="utf-8")
+        (folder / "tb.v").write_text(array_testbench(design), encoding="utf-8")
         run_tool(
             ["iverilog", "-g2005", "-o", "sim.vvp", "tb.v", "array.v"],
             folder=folder, log="iverilog.log", timeout_s=600,

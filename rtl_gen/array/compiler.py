@@ -288,7 +288,8 @@ def compile_layer(
         if finish and design.pe.family != "fp":
             assert scales is not None
             images |= _scale_images(shape, span, scales)
-        registers = _registers(shape, span, requantized=finish, relu=finish and scales.relu)
+        relu = scales is not None and finish and scales.relu
+        registers = _registers(shape, span, requantized=finish, relu=relu)
         register_words(design, registers)
         runs.append(Run(span=span, registers=registers, images=images))
     return Program(shape=shape, scales=scales, runs=tuple(runs))
@@ -329,6 +330,7 @@ def sums_in_order(shape: Shape, ifmap: Words, weights: Words) -> Words:
                     space[y * layer.stride + row, :, group, channel_tile, of_set],
                     filters[group, tile, row, :, channel_tile, of_set], sums,
                 )  # fmt: skip
+        assert sums is not None
         result[y, :, group, tile] = sums
     if layer.depthwise:
         result = result.reshape(*result.shape[:4], tiling.channels, tiling.filters)
@@ -365,7 +367,7 @@ def _padded_channels(shape: Shape, ifmap: Words) -> Words:
 
 
 def _padded_filters(shape: Shape, weights: Words) -> Words:
-    """Codes ``[groups, filter tiles, row, S, channel tiles, sets, q, p]``, 0 where there is none."""
+    """Codes ``[groups, filter tiles, row, S, channel tiles, sets, q, p]``, padded with 0."""
     layer, tiling = shape.layer, shape.tiling
     rows = shape.row_tiles * tiling.filter_rows
     codes = weights.reshape(
@@ -436,7 +438,7 @@ def _filter_streams(shape: Shape, weights: Words) -> dict[tuple[int, ...], list[
     """Filter words of a PE by (group, filter tile, row tile, channel tile, row of PEs)."""
     tiling = shape.tiling
     filters = _padded_filters(shape, weights)
-    result = {}
+    result: dict[tuple[int, ...], list[int]] = {}
     for index in itertools.product(
         range(shape.groups), range(shape.filter_tiles), range(shape.row_tiles),
         range(shape.channel_tiles), range(shape.active_rows),
@@ -518,9 +520,7 @@ def _ifmap_images(shape: Shape, span: Span, pixels: Words) -> dict[str, list[int
     rows = part.reshape(len(part), -1)
     buses = shape.design.ifmap_buses
     # Row h of the run, counted with the padding, is in bank h modulo the buses.
-    return {
-        f"ifmap{k}": rows[(k - first) % buses :: buses].ravel().tolist() for k in range(buses)
-    }
+    return {f"ifmap{k}": rows[(k - first) % buses :: buses].ravel().tolist() for k in range(buses)}
 
 
 def _filter_images(
@@ -648,4 +648,3 @@ def default_tiling(design: ArrayDesign, layer: Layer, mode: int = 0) -> Tiling:
     return Tiling(
         filters=filters, channels=words * products, filter_rows=rows, sets=sets, columns=columns
     )
-

@@ -63,6 +63,12 @@ class ArrayDesign:
             value = getattr(self, name)
             if isinstance(value, bool) or value not in BUSES:
                 raise InputError(f"{name} must be 1, 2, 4 or 8, not {value!r}")
+        for name, most in (("filter_buses", "rows"), ("psum_buses", "columns")):
+            if getattr(self, name) > getattr(self, most):
+                raise InputError(
+                    f"{name} must be at most {most} = {getattr(self, most)}, "
+                    f"not {getattr(self, name)}"
+                )
         for name in ("ifmap_words", "filter_words", "psum_words", "scale_words"):
             require_int(name, getattr(self, name), *BANK_WORDS)
         require_int("scale_bits", self.scale_bits, *SCALE_BITS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import or_
+from typing import Any
 
 from amaranth.hdl import Cat, ClockSignal, Instance, Module, ResetSignal, Signal, Value
 from amaranth.lib import stream, wiring
@@ -50,7 +51,10 @@ class Grid(wiring.Component):
                 **{f"ifmap{k}": In(stream.Signature(ifmap)) for k in range(design.ifmap_buses)},
                 **{f"filter{k}": In(stream.Signature(filters)) for k in range(design.filter_buses)},
                 **{f"psum_in{k}": In(stream.Signature(psums)) for k in range(design.psum_buses)},
-                **{f"psum_out{j}": Out(stream.Signature(pe.psum_bits)) for j in range(design.columns)},
+                **{
+                    f"psum_out{j}": Out(stream.Signature(pe.psum_bits))
+                    for j in range(design.columns)
+                },
             }
         )  # fmt: skip
 
@@ -104,9 +108,7 @@ class Grid(wiring.Component):
                 m.d.comb += [
                     pe.config.payload.eq(self.config.payload),
                     pe.config.payload.chain.eq(~self._row_starts[i] | self.inject),
-                    pe.config.valid.eq(
-                        self.config.valid & self.config.ready & self._active[i][j]
-                    ),
+                    pe.config.valid.eq(self.config.valid & self.config.ready & self._active[i][j]),
                 ]
                 waits.append(self._active[i][j] & ~pe.config.ready)
         m.d.comb += self.config.ready.eq(~Cat(waits).any())
@@ -190,6 +192,12 @@ class Grid(wiring.Component):
 
 class _Node:
     """A PE as an instance of its own module, which is the same for all: its streams."""
+
+    config: Any
+    filter: Any
+    ifmap: Any
+    psum_in: Any
+    psum_out: Any
 
     def __init__(self, m: Module, design: ArrayDesign, name: str, abandon: Value) -> None:
         connections: dict[str, Value] = {}

@@ -118,14 +118,12 @@ def check_operands(
         low, high = -(1 << (precision.act_bits - 1)), (1 << (precision.act_bits - 1)) - 1
     shape = (layer.height, layer.width, layer.channels)
     ifmap = require_integers("ifmap", ifmap, low, high, shape)
-    shape = (layer.filter_height, layer.filter_width, layer.group_channels, layer.filters)
+    filters = (layer.filter_height, layer.filter_width, layer.group_channels, layer.filters)
     top = (1 << precision.weight_bits) - 1
-    return ifmap, require_integers("weights", weights, 0, top, shape)
+    return ifmap, require_integers("weights", weights, 0, top, filters)
 
 
-def convolve(
-    design: PEDesign, layer: Layer, ifmap: Words, weights: Words, mode: int = 0
-) -> Words:
+def convolve(design: PEDesign, layer: Layer, ifmap: Words, weights: Words, mode: int = 0) -> Words:
     """The sums of a layer, ``[rows, columns, M]``, wrapped to ``psum_bits``; not for ``fp``.
 
     Floating-point sums depend on the order, which a tiling decides:

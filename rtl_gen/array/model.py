@@ -9,7 +9,7 @@ all of these move by the same number of cycles, the rest follows. Imports no Ama
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +30,7 @@ _STAGE_LATENCY = {"fp": 1}
 _INT_STAGE_LATENCY = 4
 #: From the last write to the next pass.
 _PASS_END = 2
+_Batches = tuple[Times, NDArray[np.bool_], Times, Times]
 #: A moment before everything.
 _NEVER = np.int64(-1) << 40
 
@@ -211,7 +212,7 @@ class _Timing:
         state = self._begin(kind)
         outputs, before, moved = self._size.outputs, None, 0
         for x in range(outputs):
-            self._bring(kind, state, batches, first=x == 0)
+            self._bring(state, batches, first=x == 0)
             self._sums(kind, state)
             moments = state.moments()
             same = before is not None and x > 1 and len(set((moments - before)[moments > 0])) == 1
@@ -250,12 +251,12 @@ class _Timing:
             zero=[True] * design.ifmap_buses,
         )  # fmt: skip
 
-    def _batches(self, kind: _Pass, bus: int) -> tuple[Times, NDArray[np.bool_], Times, Times]:
+    def _batches(self, kind: _Pass, bus: int) -> _Batches:
         """What a bus brings for an ofmap column, a batch for each set and ifmap row.
 
         Returns:
-            Which PE, as ``row * columns + column``, sorted by batch; where each batch begins among
-            them, as ``reduceat`` takes it; whether each batch is padding.
+            PEs, as ``row * columns + column``, sorted by batch; whether each batch is padding; where
+            it begins among the PEs, and how many it is for.
         """
         shape, tiling = self._shape, self._shape.tiling
         i, j = np.divmod(np.arange(shape.active_rows * kind.columns), kind.columns)
@@ -269,9 +270,7 @@ class _Timing:
         zero = np.array(kind.zero_rows)[batch % len(kind.zero_rows)]
         return pes, zero, begin, np.diff(np.append(begin, len(pes)))
 
-    def _bring(
-        self, kind: _Pass, state: _State, batches: list[tuple[Times, ...]], *, first: bool
-    ) -> None:
+    def _bring(self, state: _State, batches: Sequence[_Batches], *, first: bool) -> None:
         """The ifmap words of an ofmap column; ``ready`` becomes when the first sum is."""
         columns = self._size.filter_width if first else self._size.slide
         words = columns * self._shape.channel_words
@@ -287,7 +286,7 @@ class _Timing:
             # Until something real comes, a word is there a cycle earlier.
             if state.zero[k]:
                 real = ~zero
-                if first and first_column >= columns or not real_columns:
+                if (first and first_column >= columns) or not real_columns:
                     real = np.zeros_like(real)
                 seen = np.logical_or.accumulate(real)
                 lag = np.where(seen, _FIRST_IFMAP, _FIRST_ZERO)
@@ -337,4 +336,3 @@ def _last_taken(begin: Times, last: int) -> Times:
     above = np.maximum.accumulate(shifted[::-1])[::-1]
     lowest = np.maximum(places - last, 0)
     return above[lowest] - places + last
-

@@ -49,7 +49,7 @@ _REGISTERS = (
         ("-refused", 1, "the last one was not begun: more rows or columns than there are"),
         ("-hung", 1, "the last one was given up: nothing moved for so long (watchdog)"),
     ],
-    [("config_low", 32, "the PE's configuration word, bits 31..0; keep_filter and chain are not looked at")],
+    [("config_low", 32, "the PE's configuration word, bits 31..0, but keep_filter and chain")],
     [("config_high", 32, "its other bits")],
     [
         ("filter_rows", 6, "rows of the filter that a pass takes, less 1"),
@@ -63,7 +63,10 @@ _REGISTERS = (
         ("last_diagonals", 12, "the same of the last strip"),
         ("sums", 8, "sums of an ofmap column, less 1"),
     ],
-    [("strips", 16, "strips of ofmap rows, less 1"), ("groups", 16, "groups of channels, less 1")],
+    [
+        ("strips", 16, "strips of ofmap rows, less 1"),
+        ("groups", 16, "groups of channels, less 1"),
+    ],
     [
         ("filter_tiles", 16, "tiles of filters in a group, less 1"),
         ("channel_tiles", 12, "tiles of channels that are added up, less 1"),
@@ -76,15 +79,27 @@ _REGISTERS = (
         ("requantize", 1, "the last sums go through the output stage"),
         ("relu", 1, "fp: negative sums become zero there"),
     ],
-    [("stored_rows", 16, "ifmap rows that are stored"), ("stored_columns", 16, "and columns")],
-    [("strip_rows", 16, "ifmap rows from one strip to the next"), ("tile_rows", 16, "and from one row tile")],
-    [("pixel_words", 16, "ifmap words of a pixel, of all channels"), ("tile_words", 16, "those of a channel tile")],
+    [
+        ("stored_rows", 16, "ifmap rows that are stored"),
+        ("stored_columns", 16, "ifmap columns that are stored"),
+    ],
+    [
+        ("strip_rows", 16, "ifmap rows from one strip to the next"),
+        ("tile_rows", 16, "ifmap rows from one row tile to the next"),
+    ],
+    [
+        ("pixel_words", 16, "ifmap words of a pixel, of all channels"),
+        ("tile_words", 16, "ifmap words of a pixel, of a channel tile"),
+    ],
     [("row_words", 20, "ifmap words of a row in a bank")],
-    [("group_words", 16, "ifmap words from one group's channels to the next one's"), ("filter_words", 16, "filter words of a PE in a pass, less 1")],
+    [
+        ("group_words", 16, "ifmap words from one group's channels to the next one's"),
+        ("filter_words", 16, "filter words of a PE in a pass, less 1"),
+    ],
     [("filter_base", 20, "first word of the filters in their banks")],
     [("psum_base", 20, "first word of the sums in their banks")],
     [("scale_base", 20, "first word of the scales in their banks")],
-)  # fmt: skip
+)
 
 
 def register_map(design: ArrayDesign) -> list[Field]:

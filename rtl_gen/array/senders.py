@@ -6,6 +6,8 @@ PEs need them; its addresses run ahead of the array by ``rtl_gen.array.fetch.IN_
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -34,9 +36,15 @@ class _Sender(wiring.Component):
     """A fetcher, and a switch that is on from ``start`` until the last address was given."""
 
     def __init__(
-        self, *, fields: list[Field], address_bits: int, bits: int, tag: object, members: dict
+        self,
+        *,
+        fields: list[Field],
+        address_bits: int,
+        bits: int,
+        tag: Any,
+        members: dict[str, Any],
     ) -> None:
-        self._shape = {"address_bits": address_bits, "bits": bits, "tag": tag}
+        self._shape: dict[str, Any] = {"address_bits": address_bits, "bits": bits, "tag": tag}
         super().__init__(
             {
                 "settings": In(Settings(fields)),

@@ -13,7 +13,7 @@ from rtl_gen.controller import PrimitiveLayout
 
 
 class Sequencer(wiring.Component):
-    """Runs passes: for every group, filter tile, row tile, channel tile and strip, the last fastest.
+    """Runs passes: for every group, filter tile, row tile, channel tile and strip, innermost last.
 
     Row and channel tiles add up the same sums. All strips of a tile use the same filters: only the
     first loads them. A pass begins when all sums of the one before are in the buffer.
@@ -127,7 +127,7 @@ class Sequencer(wiring.Component):
         return m
 
     def _registers(self, m: Module, go: Signal, status: dict[str, Value]) -> None:
-        words = {}
+        words: dict[int, list[Value]] = {}
         for field in self._fields:
             value = status.get(field.name)
             if value is None:
@@ -211,6 +211,4 @@ class _Loops:
                     m.d.sync += self.scale.eq(self.scale + settings.sums + 1)
                     with m.If(self._last_filter):
                         m.d.sync += [self._filter_tile.eq(0), self._group.eq(self._group + 1)]
-                        m.d.sync += self.group_channel.eq(
-                            self.group_channel + settings.group_words
-                        )
+                        m.d.sync += self.group_channel.eq(self.group_channel + settings.group_words)

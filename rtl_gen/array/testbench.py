@@ -51,7 +51,8 @@ _WRITE = """
   always @(posedge clk) begin
     {name}_stall_write <= stalls(stall);
     if (!rst && {name}_write_valid && {name}_write_ready) begin
-      {name}[{name}_write_payload[{address_high}:0]] <= {name}_write_payload[{write_high}:{address_bits}];
+      {name}[{name}_write_payload[{address_high}:0]] <=
+        {name}_write_payload[{write_high}:{address_bits}];
       {name}_writes = {name}_writes + 1;
     end
   end
@@ -118,7 +119,7 @@ endmodule
 """
 
 
-def testbench_text(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
+def array_testbench(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
     """The test bench of an array. It takes ``+runs=``, ``+stall=`` (percent) and ``+seed=``.
 
     Args:
@@ -210,7 +211,10 @@ def read_counts(text: str) -> Mapping[str, int]:
     for line in text.splitlines():
         words = line.split()
         if words[0].startswith("run"):
-            result[f"{words[0]} cycles"], result[f"{words[0]} status"] = int(words[2]), int(words[4])
+            result[f"{words[0]} cycles"], result[f"{words[0]} status"] = (
+                int(words[2]),
+                int(words[4]),
+            )
         else:
             result[words[0]] = int(words[1])
     return result

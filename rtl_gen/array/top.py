@@ -36,9 +36,9 @@ class PEArray(wiring.Component):
     """Runs a part of a layer that is in its buffer, as its registers say.
 
     The buffer is outside. Each bank has a port to read: ``NAME_request``, a stream of addresses, is
-    answered on ``NAME_response``, a stream of words, in order, at least a cycle later; and the banks
-    of psums one to write: ``NAME_write``. Any of them may wait at any time. A read of a word that a
-    write before it changed gives the new word.
+    answered on ``NAME_response``, a stream of words, in order, at least a cycle later; and the
+    banks of psums have one to write: ``NAME_write``. Any of them may wait at any time. A read of a
+    word that a write before it changed gives the new word.
 
     Members:
         write_address, write_word, write_enable: In, registers (``rtl_gen.array.registers``).
@@ -189,7 +189,6 @@ class PEArray(wiring.Component):
             collector.scale.valid.eq(sender.word.valid),
             sender.word.ready.eq(collector.scale.ready),
         ]  # fmt: skip
-
 
 
 def array_verilog(design: ArrayDesign) -> str:
