@@ -82,10 +82,15 @@ class ArraySimulator:
              f"+stall={stall_pct}", f"+seed={seed}"],
             folder=folder, log="simulation.log", timeout_s=timeout_s,
         )  # fmt: skip
-        return _result(program, folder)
+        return read_result(program, folder)
 
 
-def _result(program: Program, folder: Path) -> ArrayResult:
+def read_result(program: Program, folder: Path) -> ArrayResult:
+    """What a simulation left in its folder.
+
+    Raises:
+        StepError: if a run did not come to its end.
+    """
     design = program.shape.design
     counts = dict(read_counts((folder / "counts.txt").read_text(encoding="ascii")))
     cycles = []

@@ -32,6 +32,7 @@ from characterize.simulate import ACTIVITY_MODEL, SimulationResult, cell_models,
 from characterize.timing import STA, Analyser, TimingResult
 from characterize.toolchain import Tool
 from rtl_gen.export import rtlil_choices
+from rtl_gen.interface import ports
 from rtl_gen.operands import draw
 from rtl_gen.source import code_digest
 
@@ -53,7 +54,7 @@ def scripts(point: Point, platform: Platform) -> dict[str, str]:
     own = openroad if point.by_openroad else placed
     return {
         **synthesize.scripts(platform, point.design.name, point.period_ps),
-        **timing.scripts(platform, point.design, point.period_ps),
+        **timing.scripts(platform, point.design.name, ports(point.design), point.period_ps),
         **own.flow_scripts(platform, point),
         **power.scripts(platform, point.period_ps),
     }
@@ -300,7 +301,7 @@ def _run(
         powered = power.analyse_power(
             folder, netlist, platform, switching_w, STEP_TIMEOUT_S, built.analyser
         )
-    areas = _area_metrics(netlist, platform, built.result.placement.core_area_um2, wires)
+    areas = area_metrics(netlist, platform, built.result.placement.core_area_um2, wires)
     metrics = {
         **areas,
         "clock_buffers": built.result.clock_buffers,
@@ -310,7 +311,7 @@ def _run(
         "congestion": built.result.congestion,
         **_timing_metrics(point, built.timed),
         "fmax_mhz": fmax_mhz(built.timed, areas["load_violations"]),
-        **_power_metrics(powered, window_s, work.size.macs),
+        **power_metrics(powered, window_s, work.size.macs),
         **_window_metrics(simulated, cycles, work.size.macs),
         "energy_ci_pct": interval_pct(batch_powers(built, activities)),
     }
@@ -346,9 +347,10 @@ def _output_delay_ps(
     return round(total * 1000)
 
 
-def _area_metrics(
+def area_metrics(
     netlist: Netlist, platform: Platform, core_area_um2: float, wires: list[Wire]
 ) -> dict[str, float]:
+    """What a placed netlist has, and how large it is."""
     library = platform.cells()
     counts = netlist.cell_counts()
     load_violations = 0
@@ -388,7 +390,8 @@ def _timing_metrics(point: Point, timed: TimingResult) -> dict[str, float]:
     }
 
 
-def _power_metrics(powered: PowerResult, window_s: float, macs: int) -> dict[str, float]:
+def power_metrics(powered: PowerResult, window_s: float, macs: int) -> dict[str, float]:
+    """Leakage, dynamic power in a window and its parts, and the energy of a multiply-accumulate."""
     dynamic_w = sum(powered.dynamic_w.values())
     return {
         "leakage_uw": powered.leakage_w * 1e6,

@@ -6,11 +6,38 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from characterize.netlist import Netlist
 from characterize.parasitics import Wire
 from characterize.place import Placement
 from characterize.timing import TimingResult
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str:
+        """Of the top module."""
+
+
+class Target(Protocol):
+    """What place and route aims at: a PE's point (``characterize.measurement``), or an array's."""
+
+    @property
+    def design(self) -> _Named:
+        """The hardware."""
+
+    @property
+    def period_ps(self) -> int:
+        """Clock period."""
+
+    @property
+    def utilization(self) -> float:
+        """Cell area over core area."""
+
+    @property
+    def seed(self) -> int:
+        """Of placement."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,8 @@ from pathlib import Path
 from characterize import timing, timing_repair
 from characterize.buffering import repair_loads
 from characterize.clock_tree import build_clock_tree
-from characterize.implementation import Implementation, StepTimer
+from characterize.implementation import Implementation, StepTimer, Target
 from characterize.layout import Layout
-from characterize.measurement import Point
 from characterize.netlist import Netlist, verilog_text
 from characterize.parasitics import Wire, estimate_wires, write_spef
 from characterize.place import Placement, legalize, pin_positions, place
@@ -37,7 +36,7 @@ UTILIZATION_STEP = 0.05
 LEAST_UTILIZATION = 0.2
 
 
-def flow_scripts(platform: Platform, point: Point) -> dict[str, str]:
+def flow_scripts(platform: Platform, point: Target) -> dict[str, str]:
     """The scripts of this flow's own steps, by file name."""
     return timing_repair.scripts(platform, point.design.name)
 
@@ -52,7 +51,7 @@ def wire_constants(platform: Platform) -> Mapping[str, object]:
 
 
 def implement(
-    folder: Path, netlist: Netlist, platform: Platform, point: Point, timer: StepTimer
+    folder: Path, netlist: Netlist, platform: Platform, point: Target, timer: StepTimer
 ) -> Implementation:
     """From a synthesized netlist to one that is placed, repaired and timed; files in ``folder``.
 

@@ -33,7 +33,7 @@ CLOCK_GATE_DELAY_NS = 0.01
 CLOCK_NS = 40
 #: Macro under which the state of cell models begins with random bits, the same in every run, or
 #: with their inverses where it is 1; without it, with X.
-_RANDOM_START = "RANDOM_START"
+RANDOM_START = "RANDOM_START"
 ACTIVITY_MODEL = "delay of each cell from OpenSTA after placement, inertial; no wire delay"
 
 
@@ -147,7 +147,7 @@ def simulate(
             raise
         random_start = True
         for inverted in (1, 0):
-            counter = _run(folder, sources, schedule, timeout_s, f"{_RANDOM_START}={inverted}")
+            counter = _run(folder, sources, schedule, timeout_s, f"{RANDOM_START}={inverted}")
             result = _check(folder, design, workloads, cycles)
     seen = result["output_delay_ps"]
     if gates and (seen < 1 if output_delay_ps is None else abs(seen - output_delay_ps) > 1):
@@ -327,13 +327,13 @@ def _cell_model(cell: LibraryCell) -> str:
 def _start(*statements: str) -> str:
     """Statements of time zero of a simulation that does not start from X."""
     body = " ".join(statements)
-    return f"`ifdef {_RANDOM_START}\n  initial begin {body} end\n`endif"
+    return f"`ifdef {RANDOM_START}\n  initial begin {body} end\n`endif"
 
 
 def _random(bits: int) -> str:
     """So many random bits in Verilog; the simulator's sequence is the same in every run."""
     words = ", ".join(["$urandom"] * -(-bits // 32))
-    return f"{{{bits}{{1'b`{_RANDOM_START}}}}} ^ {{{words}}}"
+    return f"{{{bits}{{1'b`{RANDOM_START}}}}} ^ {{{words}}}"
 
 
 def _verilog(function: str) -> str:

@@ -11,13 +11,13 @@ with a clock so short that every latch misses it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from characterize.platform import Platform
 from characterize.process import StepError, run_tool
-from rtl_gen.design import PEDesign
 from rtl_gen.export import port_patterns, sdc_text
 
 # Reads the netlist with its wires and gives the registers outside the mean latency of those inside.
@@ -150,11 +150,13 @@ class Analyser:
 STA = Analyser()
 
 
-def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, str]:
-    """``timing.sdc`` and ``timing.tcl``."""
+def scripts(
+    platform: Platform, top: str, pins: Sequence[Mapping[str, Any]], period_ps: int
+) -> dict[str, str]:
+    """``timing.sdc`` and ``timing.tcl`` of a module with these ports."""
     driver = platform.roles["driver"]
     slew = platform.clock_slew_ps / 1000
-    inputs = port_patterns(design, "input")
+    inputs = port_patterns(pins, "input")
     environment = (
         f"set_input_transition {slew} [get_ports clk]\n"
         f"set_driving_cell -lib_cell {driver['cell']} -pin {driver['pin']} "
@@ -163,8 +165,8 @@ def scripts(platform: Platform, design: PEDesign, period_ps: int) -> dict[str, s
         f"set_max_transition {platform.max_slew_ps / 1000} [current_design]\n"
     )
     return {
-        "timing.sdc": sdc_text(design, period_ps, io_clock="io") + environment,
-        "timing.tcl": script(platform, design.name),
+        "timing.sdc": sdc_text(pins, period_ps, io_clock="io") + environment,
+        "timing.tcl": script(platform, top),
     }
 
 

@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
@@ -159,24 +161,29 @@ def require_module_name(name: object) -> str:
     return name
 
 
-def port_patterns(design: PEDesign, direction: str) -> str:
-    """The ports of a direction but the clock, as one Tcl list that ``get_ports`` takes."""
+def port_patterns(pins: Iterable[Mapping[str, Any]], direction: str) -> str:
+    """The ports of a direction but the clock, as one Tcl list that ``get_ports`` takes.
+
+    Args:
+        pins: name, direction and width of each port (``rtl_gen.interface.ports``).
+    """
     return " ".join(
         port["name"] + ("[*]" if port["width"] > 1 else "")
-        for port in ports(design)
+        for port in pins
         if port["direction"] == direction and port["name"] != "clk"
     )
 
 
-def sdc_text(design: PEDesign, period_ps: int, *, io_clock: str = "clk") -> str:
+def sdc_text(pins: Sequence[Mapping[str, Any]], period_ps: int, *, io_clock: str = "clk") -> str:
     """Timing constraints: the clock, and a fifth of its period at inputs and at outputs (ns).
 
     Args:
+        pins: as ``port_patterns``.
         io_clock: what clocks the registers outside; another than ``clk`` is a clock of the same
             period without a port.
     """
     delay = f"{period_ps * IO_SHARE / 1000:.4f}"
-    inputs, outputs = (port_patterns(design, direction) for direction in ("input", "output"))
+    inputs, outputs = (port_patterns(pins, direction) for direction in ("input", "output"))
     clock = f"create_clock -name clk -period {period_ps / 1000:.4f} [get_ports clk]\n"
     if io_clock != "clk":
         clock += f"create_clock -name {io_clock} -period {period_ps / 1000:.4f}\n"
@@ -201,7 +208,7 @@ def write_rtl(design: PEDesign, folder: Path, period_ps: int) -> list[Path]:
     texts = {
         "verilog": verilog_text(design),
         "testbench": testbench_text(design),
-        "constraints": sdc_text(design, period_ps),
+        "constraints": sdc_text(ports(design), period_ps),
         "manifest": json.dumps(manifest(design, period_ps), indent=2, sort_keys=True) + "\n",
         "fusesoc_core": core_text(design),
         "block_diagram": diagram_svg(design),

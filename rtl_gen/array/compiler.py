@@ -430,7 +430,7 @@ def _pixel_words(shape: Shape, ifmap: Words) -> Words:
     columns = columns[(columns >= 0) & (columns < layer.width)]
     mode = pe.modes[shape.mode]
     acts = _padded_channels(shape, ifmap)[rows][:, columns]
-    lanes = acts.reshape(*acts.shape[:4], -1, mode.products)
+    lanes = acts.reshape(*acts.shape[:4], shape.tile_words, mode.products)
     return pack(lanes, mode.act_bits)
 
 

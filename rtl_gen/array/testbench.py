@@ -24,9 +24,9 @@ _BANK = """
   reg {name}_stall_request = 0, {name}_stall_response = 0;
   wire {name}_request_valid;
   wire [{address_high}:0] {name}_request_address;
-  wire {name}_request_ready = !{name}_stall_request;
-  wire {name}_response_valid = ({name}_head != {name}_tail) && !{name}_stall_response;
-  wire [{high}:0] {name}_response_word = {name}[{name}_queue[{name}_head]];
+  wire{behind} {name}_request_ready = !{name}_stall_request;
+  wire{behind} {name}_response_valid = ({name}_head != {name}_tail) && !{name}_stall_response;
+  wire [{high}:0]{behind} {name}_response_word = {name}[{name}_queue[{name}_head]];
   integer {name}_reads = 0;
   always @(posedge clk) begin
     {name}_stall_request <= stalls(stall);
@@ -46,7 +46,7 @@ _WRITE = """
   reg {name}_stall_write = 0;
   wire {name}_write_valid;
   wire [{write_high}:0] {name}_write_payload;
-  wire {name}_write_ready = !{name}_stall_write;
+  wire{behind} {name}_write_ready = !{name}_stall_write;
   integer {name}_writes = 0;
   always @(posedge clk) begin
     {name}_stall_write <= stalls(stall);
@@ -56,6 +56,11 @@ _WRITE = """
       {name}_writes = {name}_writes + 1;
     end
   end
+"""
+_DUMP = """\
+  initial $dumpfile("activity.vcd");
+  always @(posedge dump) $dumpvars(1, dut);
+  always @(negedge dump) $dumpoff;
 """
 _MAIN = """\
 `timescale 1ns/1ps
@@ -68,7 +73,7 @@ module tb;
     stalls = percent > 0 && $unsigned($random(seed)) % 100 < percent;
   endfunction
 {banks}
-  reg write_enable = 0;
+  reg write_enable = 0, dump = 0;
   reg [{register_high}:0] write_address = 0, read_address = 1;
   reg [31:0] write_word = 0;
   wire [31:0] read_word;
@@ -78,8 +83,8 @@ module tb;
     .write_word(write_word), .read_address(read_address), .read_word(read_word), .busy(busy),
 {connections}
   );
-  always #5 clk = !clk;
-{pe_counters}
+  always #{half} clk = !clk;
+{dump}{pe_counters}
   reg [63:0] commands [0:{register_last}];
   reg [8*64-1:0] name;
   integer run, index, cycles, out;
@@ -104,10 +109,12 @@ module tb;
       @(negedge clk);
       write_enable = 0;
       cycles = 0;
+      dump = 1;
       while (busy && cycles < limit) begin
         cycles = cycles + 1;
         @(negedge clk);
       end
+      dump = 0;
       $fdisplay(out, "run%0d cycles %0d status %0d", run, cycles, read_word[3:0]);
 {dumps}
     end
@@ -119,17 +126,24 @@ endmodule
 """
 
 
-def array_testbench(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
+def array_testbench(
+    design: ArrayDesign, *, limit: int = 10_000_000, gates: bool = False, period_ns: int = 10
+) -> str:
     """The test bench of an array. It takes ``+runs=``, ``+stall=`` (percent) and ``+seed=``.
 
     Args:
         limit: cycles after which a run is no longer waited for.
+        gates: the array is a netlist: inputs come a while behind the clock edge, the activity of
+            its nets while it is busy is dumped, and nothing is counted inside.
+        period_ns: clock period.
     """
+    behind = f" #{period_ns / 8:g}" if gates else ""
     banks, connections, loads, dumps, prints = [], [], [], [], []
     for name, (words, bits) in bank_bits(design).items():
         address_bits = (words - 1).bit_length()
         names = {
-            "name": name, "high": bits - 1, "last": words - 1, "address_bits": address_bits,
+            "name": name, "behind": behind,
+            "high": bits - 1, "last": words - 1, "address_bits": address_bits,
             "address_high": address_bits - 1, "write_high": address_bits + bits - 1,
         }  # fmt: skip
         banks.append(_BANK.format(**names))
@@ -152,7 +166,7 @@ def array_testbench(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
         if not name.startswith("psum"):
             continue
     counters = []
-    for what in PE_COUNTS:
+    for what in () if gates else PE_COUNTS:
         terms = " + ".join(
             _pe_event(f"dut.grid.pe_{i}_{j}", what)
             for i in range(design.rows) for j in range(design.columns)
@@ -163,7 +177,8 @@ def array_testbench(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
     fields = register_map(design)
     count = len({f.address for f in fields if not f.read_only and f.name != "start"})
     return _MAIN.format(
-        registers=count, limit=limit, banks="".join(banks), top=design.name,
+        half=f"{period_ns / 2:g}", dump=_DUMP if gates else "", registers=count, limit=limit,
+        banks="".join(banks), top=design.name,
         register_high=max(f.address for f in fields).bit_length() - 1,
         connections=",\n".join(connections), pe_counters="\n".join(counters),
         register_last=count - 1, loads="\n".join(loads), dumps="\n".join(dumps),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, ResetInserter, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -189,6 +191,30 @@ class PEArray(wiring.Component):
             collector.scale.valid.eq(sender.word.valid),
             sender.word.ready.eq(collector.scale.ready),
         ]  # fmt: skip
+
+
+def array_ports(design: ArrayDesign) -> list[dict[str, Any]]:
+    """Name, direction (seen from the array) and width of every port."""
+    registers = max(f.address for f in register_map(design)).bit_length()
+    found: list[tuple[str, str, int]] = [
+        ("clk", "input", 1), ("rst", "input", 1), ("write_address", "input", registers),
+        ("write_word", "input", REGISTER_BITS), ("write_enable", "input", 1),
+        ("read_address", "input", registers), ("read_word", "output", REGISTER_BITS),
+        ("busy", "output", 1),
+    ]  # fmt: skip
+    for name, (words, bits) in bank_bits(design).items():
+        address = (words - 1).bit_length()
+        streams = [("request", "output", address), ("response", "input", bits)]
+        if name.startswith("psum"):
+            streams.append(("write", "output", address + bits))
+        for stream_name, along, width in streams:
+            back = "input" if along == "output" else "output"
+            found += [
+                (f"{name}_{stream_name}__payload", along, width),
+                (f"{name}_{stream_name}__valid", along, 1),
+                (f"{name}_{stream_name}__ready", back, 1),
+            ]
+    return [{"name": n, "direction": d, "width": w} for n, d, w in found]
 
 
 def array_verilog(design: ArrayDesign) -> str:

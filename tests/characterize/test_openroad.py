@@ -30,6 +30,7 @@ from characterize.store import Store
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.export import rtlil_text
+from rtl_gen.interface import ports
 from tests.wires import star
 
 DESIGN = PEDesign.preset("LightPE-1", ifmap_depth=4, filter_depth=8, psum_depth=4)
@@ -606,7 +607,7 @@ def routed(
     (folder / "cells.lib").symlink_to(platform.liberty)
     for name, text in {
         **synthesize.scripts(platform, DESIGN.name, PERIOD_PS),
-        **timing.scripts(platform, DESIGN, PERIOD_PS),
+        **timing.scripts(platform, DESIGN.name, ports(DESIGN), PERIOD_PS),
         **openroad.scripts(platform, DESIGN.name, Options()),
     }.items():
         (folder / name).write_text(text)

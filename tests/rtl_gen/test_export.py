@@ -98,7 +98,7 @@ def test_all_files_are_written_and_listed(design: PEDesign) -> None:
     assert list(manifest(design, 1500)["files"].values()) == [design.name + end for end in written]
     assert json.loads(written[".json"]) == manifest(design, 1500)
     assert written["_tb.v"] == selftest.testbench_text(design)
-    assert written[".sdc"] == sdc_text(design, 1500)
+    assert written[".sdc"] == sdc_text(ports(design), 1500)
     assert written[".core"] == core_text(design)
     assert written[".svg"] == diagram_svg(design)
 
@@ -112,7 +112,7 @@ def test_verilog_is_what_verilog_text_gives() -> None:
 
 
 def test_constraints_give_the_outside_a_fifth_of_the_period() -> None:
-    lines = sdc_text(PEDesign.preset("INT4"), 1500).splitlines()
+    lines = sdc_text(ports(PEDesign.preset("INT4")), 1500).splitlines()
     assert lines[0] == "create_clock -name clk -period 1.5000 [get_ports clk]"
     assert lines[1].startswith(
         "set_input_delay 0.3000 -clock clk [get_ports {rst config__payload[*]"
