@@ -298,40 +298,11 @@ def compile_layer(
 def sums_in_order(shape: Shape, ifmap: Words, weights: Words) -> Words:
     """The sums of a layer ``[rows, columns, M]`` as the array adds them up.
 
-    In every PE as ``rtl_gen.golden.convolve_row``, then up the column of PEs, then over channel
-    tiles, then over row tiles. For integers, the order does not matter.
+    In every PE as ``rtl_gen.golden.convolve_row``, then up the column of PEs, then over the channel
+    tiles of a run, then over row tiles, then over runs. For integers, the order does not matter.
     """
-    design, layer, tiling = shape.design, shape.layer, shape.tiling
-    pe, size = design.pe, shape.primitive
-    acts = _padded_channels(shape, ifmap)
-    top, _, left, _ = layer.padding
-    height = (layer.out_height - 1) * layer.stride + shape.row_tiles * tiling.filter_rows
-    width = size.ifmap_columns
-    space = np.zeros((height, width, *acts.shape[2:]), dtype=np.int64)
-    part = acts[: max(0, height - top), : max(0, width - left)]
-    space[top : top + part.shape[0], left : left + part.shape[1]] = part
-    filters = _padded_filters(shape, weights)
-    result = np.zeros(
-        (layer.out_height, layer.out_width, shape.groups, shape.filter_tiles, size.sums),
-        dtype=np.int64,
-    )
-    for y, group, tile in itertools.product(
-        range(layer.out_height), range(shape.groups), range(shape.filter_tiles)
-    ):
-        sums: Words | None = None
-        for row_tile, channel_tile in itertools.product(
-            range(shape.row_tiles), range(shape.channel_tiles)
-        ):
-            for i in reversed(range(shape.active_rows)):
-                of_set, row = divmod(i, tiling.filter_rows)
-                row += row_tile * tiling.filter_rows
-                sums = convolve_row(
-                    pe, replace(size, chain=sums is not None),
-                    space[y * layer.stride + row, :, group, channel_tile, of_set],
-                    filters[group, tile, row, :, channel_tile, of_set], sums,
-                )  # fmt: skip
-        assert sums is not None
-        result[y, :, group, tile] = sums
+    layer, tiling = shape.layer, shape.tiling
+    *_, result = sums_of_tiles(shape, ifmap, weights).values()
     if layer.depthwise:
         result = result.reshape(*result.shape[:4], tiling.channels, tiling.filters)
         result = np.moveaxis(result, 3, 4)
@@ -339,6 +310,59 @@ def sums_in_order(shape: Shape, ifmap: Words, weights: Words) -> Words:
     kept = result.reshape(*result.shape[:2], -1, tail)
     kept = kept[:, :, : layer.groups, : shape.filters_of_group]
     return kept.reshape(layer.out_height, layer.out_width, layer.filters)
+
+
+def sums_of_tiles(shape: Shape, ifmap: Words, weights: Words) -> dict[int, Words]:
+    """The sums after each part of the channel tiles that a run has, by where the part ends.
+
+    Returns:
+        Sums ``[rows, columns, groups, filter tiles, sums]``, those of the padding included.
+    """
+    layer, tiling, size = shape.layer, shape.tiling, shape.primitive
+    acts = _padded_channels(shape, ifmap)
+    top, _, left, _ = layer.padding
+    height = (layer.out_height - 1) * layer.stride + shape.row_tiles * tiling.filter_rows
+    space = np.zeros((height, size.ifmap_columns, *acts.shape[2:]), dtype=np.int64)
+    part = acts[: max(0, height - top), : max(0, size.ifmap_columns - left)]
+    space[top : top + part.shape[0], left : left + part.shape[1]] = part
+    filters = _padded_filters(shape, weights)
+    shared = (
+        layer.out_height, layer.out_width, shape.groups, shape.filter_tiles, size.sums,
+    )  # fmt: skip
+    sums: Words | None = None
+    result = {}
+    for first, last in sorted({span.channels for span in spans(shape)}):
+        following = np.zeros(shared, dtype=np.int64)
+        for y, group, tile in itertools.product(
+            range(layer.out_height), range(shape.groups), range(shape.filter_tiles)
+        ):
+            before = None if sums is None else sums[y, :, group, tile]
+            rows = space[y * layer.stride :, :, group, first:last]
+            following[y, :, group, tile] = _sums_of_run(
+                shape, rows, filters[group, tile, :, :, first:last], before
+            )
+        result[last] = sums = following
+    return result
+
+
+def _sums_of_run(shape: Shape, rows: Words, filters: Words, sums: Words | None) -> Words:
+    """Sums of an ofmap row, from those in the buffer.
+
+    Args:
+        rows: ifmap from its first row on, ``[row, column, channel tiles, sets, q]``.
+        filters: ``[row, S, channel tiles, sets, q, p]``.
+    """
+    tiling = shape.tiling
+    for row_tile, channel_tile in itertools.product(range(shape.row_tiles), range(rows.shape[2])):
+        for i in reversed(range(shape.active_rows)):
+            of_set, row = divmod(i, tiling.filter_rows)
+            row += row_tile * tiling.filter_rows
+            sums = convolve_row(
+                shape.design.pe, replace(shape.primitive, chain=sums is not None),
+                rows[row, :, channel_tile, of_set], filters[row, :, channel_tile, of_set], sums,
+            )  # fmt: skip
+    assert sums is not None
+    return sums
 
 
 def _check_scales(shape: Shape, scales: Scales) -> None:
