@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from rtl_gen.array.compiler import Program
 from rtl_gen.array.design import ArrayDesign
+from rtl_gen.array.interface import bank_bits
 from rtl_gen.array.registers import register_map, register_words
-from rtl_gen.array.top import bank_bits
 
 #: What is counted in every PE: its streams' transfers, and multiply-accumulate cycles.
 PE_COUNTS = ("filter_write", "ifmap_write", "psum_in", "psum_out", "mac")

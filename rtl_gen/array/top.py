@@ -9,27 +9,11 @@ from amaranth.lib.wiring import In, Out
 from rtl_gen.array.collector import Collector, WriteLayout, scale_layout
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.grid import Grid
+from rtl_gen.array.interface import bank_bits
 from rtl_gen.array.registers import REGISTER_BITS, register_map
 from rtl_gen.array.senders import FilterSender, IfmapSender, PsumSender, ScaleSender
 from rtl_gen.array.sequencer import Sequencer
 from rtl_gen.export import component_verilog, verilog_text
-
-
-def bank_bits(design: ArrayDesign) -> dict[str, tuple[int, int]]:
-    """Words and bits of every bank of the buffer, by name."""
-    pe = design.pe
-    result = {
-        **{f"ifmap{k}": (design.ifmap_words, pe.act_word_bits) for k in range(design.ifmap_buses)},
-        **{
-            f"filter{k}": (design.filter_words, pe.weight_word_bits)
-            for k in range(design.filter_buses)
-        },
-        **{f"psum{k}": (design.psum_words, pe.psum_bits) for k in range(design.psum_buses)},
-    }
-    if pe.family != "fp":
-        bits = scale_layout(design).size
-        result |= {f"scale{k}": (design.scale_words, bits) for k in range(design.psum_buses)}
-    return result
 
 
 class PEArray(wiring.Component):
