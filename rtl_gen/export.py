@@ -7,7 +7,9 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
@@ -161,9 +163,13 @@ def require_module_name(name: object) -> str:
 
 def port_patterns(design: PEDesign, direction: str) -> str:
     """The ports of a direction but the clock, as one Tcl list that ``get_ports`` takes."""
+    return _patterns(ports(design), direction)
+
+
+def _patterns(all_ports: Sequence[Mapping[str, Any]], direction: str) -> str:
     return " ".join(
         port["name"] + ("[*]" if port["width"] > 1 else "")
-        for port in ports(design)
+        for port in all_ports
         if port["direction"] == direction and port["name"] != "clk"
     )
 
@@ -175,8 +181,15 @@ def sdc_text(design: PEDesign, period_ps: int, *, io_clock: str = "clk") -> str:
         io_clock: what clocks the registers outside; another than ``clk`` is a clock of the same
             period without a port.
     """
+    return constraints_text(ports(design), period_ps, io_clock=io_clock)
+
+
+def constraints_text(
+    all_ports: Sequence[Mapping[str, Any]], period_ps: int, *, io_clock: str = "clk"
+) -> str:
+    """``sdc_text`` for any ports, ``clk`` among them."""
     delay = f"{period_ps * IO_SHARE / 1000:.4f}"
-    inputs, outputs = (port_patterns(design, direction) for direction in ("input", "output"))
+    inputs, outputs = (_patterns(all_ports, direction) for direction in ("input", "output"))
     clock = f"create_clock -name clk -period {period_ps / 1000:.4f} [get_ports clk]\n"
     if io_clock != "clk":
         clock += f"create_clock -name {io_clock} -period {period_ps / 1000:.4f}\n"
@@ -206,9 +219,20 @@ def write_rtl(design: PEDesign, folder: Path, period_ps: int) -> list[Path]:
         "fusesoc_core": core_text(design),
         "block_diagram": diagram_svg(design),
     }
-    paths = {folder / name: texts[what] for what, name in file_names(design).items()}
-    for path in paths:
+    return write_all({folder / name: texts[what] for what, name in file_names(design).items()})
+
+
+def write_all(texts: Mapping[Path, str]) -> list[Path]:
+    """Write files, each whole or not at all; none if one of them has no place.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        InputError: if a file cannot be written.
+    """
+    for path in texts:
         check_target(path)
-    for path, text in paths.items():
+    for path, text in texts.items():
         write_text(path, text)
-    return list(paths)
+    return list(texts)
