@@ -24,14 +24,21 @@ _BANK = """
   // Bank {name}: answers in the cycle after a request, unless it waits.
   reg [{high}:0] {name} [0:{last}];
   reg [{address_high}:0] {name}_queue [0:15];
-  reg [3:0] {name}_head = 0, {name}_tail = 0;
-  reg {name}_stall_request = 0, {name}_stall_response = 0;
+  reg [3:0] {name}_head, {name}_tail;
+  reg {name}_stall_request, {name}_stall_response;
   wire {name}_request_valid, {name}_response_ready;
   wire [{address_high}:0] {name}_request_address;
   wire {name}_request_ready = !{name}_stall_request;
   wire {name}_response_valid = ({name}_head != {name}_tail) && !{name}_stall_response;
   wire [{high}:0] {name}_response_word = {name}[{name}_queue[{name}_head]];
-  integer {name}_reads = 0;
+  integer {name}_reads;
+  initial begin
+    {name}_head = 0;
+    {name}_tail = 0;
+    {name}_stall_request = 0;
+    {name}_stall_response = 0;
+    {name}_reads = 0;
+  end
   always @(posedge clk) begin
     {name}_stall_request <= stalls(stall);
     {name}_stall_response <= stalls(stall);
@@ -47,11 +54,15 @@ _BANK = """
   end
 """
 _WRITE = """
-  reg {name}_stall_write = 0;
+  reg {name}_stall_write;
   wire {name}_write_valid;
   wire [{write_high}:0] {name}_write_payload;
   wire {name}_write_ready = !{name}_stall_write;
-  integer {name}_writes = 0;
+  integer {name}_writes;
+  initial begin
+    {name}_stall_write = 0;
+    {name}_writes = 0;
+  end
   always @(posedge clk) begin
     {name}_stall_write <= stalls(stall);
     if (!rst && {name}_write_valid && {name}_write_ready) begin
@@ -66,22 +77,23 @@ _MAIN = """\
 /* verilator lint_off UNUSEDSIGNAL */
 /* verilator lint_off BLKSEQ */
 module {module};
-  reg clk = 0, rst = 1;
-  integer stall = 0, runs = {runs}, registers = {registers}, limit = {limit};
-  integer seed = 1;
+  localparam REGISTERS = {registers};
+  localparam LIMIT = {limit};  // cycles after which a run is no longer waited for
+  reg clk, rst;
+  integer stall, seed, runs;
   // Percent of the cycles in which a port of the buffer waits.
   function stalls(input integer percent);
     stalls = percent > 0 && $unsigned($random(seed)) % 100 < percent;
   endfunction
 {banks}
-  reg write_enable = 0;
-  reg [{register_high}:0] write_address = 0, read_address = 1;
-  reg [31:0] write_word = 0;
+  reg write_enable;
+  reg [{register_high}:0] write_address;
+  reg [31:0] write_word;
   wire [31:0] read_word;
   wire busy;
   {top} dut (
     .clk(clk), .rst(rst), .write_enable(write_enable), .write_address(write_address),
-    .write_word(write_word), .read_address(read_address), .read_word(read_word), .busy(busy),
+    .write_word(write_word), .read_address({register_bits}'d1), .read_word(read_word), .busy(busy),
 {connections}
   );
   always #5 clk = !clk;
@@ -92,6 +104,11 @@ module {module};
   reg [8*160-1:0] name;
   integer run, index, cycles;
   initial begin
+    clk = 0;
+    rst = 1;
+    write_enable = 0;
+    write_address = 0;
+    write_word = 0;
     if (!$value$plusargs("stall=%d", stall)) stall = 0;
     if (!$value$plusargs("seed=%d", seed)) seed = 1;
     if (!$value$plusargs("runs=%d", runs)) runs = {runs};
@@ -104,7 +121,7 @@ module {module};
 {loads}
       $sformat(name, "{data}run%0d_registers.hex", run);
       $readmemh(name, commands);
-      for (index = 0; index < registers; index = index + 1) begin
+      for (index = 0; index < REGISTERS; index = index + 1) begin
         write_enable = 1;
         write_address = commands[index][32 +: {register_bits}];
         write_word = commands[index][31:0];
@@ -115,7 +132,7 @@ module {module};
       @(negedge clk);
       write_enable = 0;
       cycles = 0;
-      while (busy && cycles < limit) begin
+      while (busy && cycles < LIMIT) begin
         cycles = cycles + 1;
         @(negedge clk);
       end
@@ -138,6 +155,7 @@ _CHECK = """\
         if (!failed) $display("FAIL: run %0d takes %0d cycles, not %0d", run, cycles, words[0]);
         failed = 1;
       end"""
+_ZEROS = ["    failed = 0;", "    sums = 0;", "    total = 0;"]
 _COMPARE = """\
       for (index = 0; index < words[{index}]; index = index + 1) begin
         sums = sums + 1;
@@ -180,7 +198,7 @@ def array_testbench(design: ArrayDesign) -> str:
             _pe_event(f"dut.grid.pe_{i}_{j}", what)
             for i in range(design.rows) for j in range(design.columns)
         )  # fmt: skip
-        counters.append(f"  integer {what}s = 0;\n  always @(posedge clk) if (!rst)\n"
+        counters.append(f"  integer {what}s;\n  initial {what}s = 0;\n  always @(posedge clk) if (!rst)\n"
                         f"    {what}s <= {what}s + {terms};")  # fmt: skip
     names = [f"{what}s" for what in PE_COUNTS]
     for bank in bank_bits(design):
@@ -206,7 +224,7 @@ def checking_testbench(design: ArrayDesign, *, data: str, runs: int) -> str:
         data: folder of the files that it reads, relative to where the simulator runs.
         runs: of the layer.
     """
-    declarations = ["  integer failed = 0, sums = 0, total = 0;"]
+    declarations = ["  integer failed, sums, total;"]
     loads, compares = [], []
     for index, (bank, (words, bits)) in enumerate(bank_bits(design).items(), start=1):
         if not bank.startswith("psum"):
@@ -219,7 +237,7 @@ def checking_testbench(design: ArrayDesign, *, data: str, runs: int) -> str:
     )
     return _bench(
         design, module=f"{design.name}_tb", header=header, data=f"{data}/", runs=runs,
-        declarations=declarations, begin=[], loads=loads, run_ends=[_CHECK, *compares],
+        declarations=declarations, begin=_ZEROS, loads=loads, run_ends=[_CHECK, *compares],
         end=[_VERDICT],
     )  # fmt: skip
 
