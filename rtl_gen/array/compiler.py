@@ -177,6 +177,18 @@ class Span:
         return groups, filters, strips, channels
 
 
+def check_runs(shape: Shape) -> int:
+    """Number of runs of a layer that its array can run.
+
+    Raises:
+        InputError: if a single pass does not fit the buffer, or a number its register.
+    """
+    runs = list(spans(shape))
+    for span in runs:
+        register_words(shape.design, _registers(shape, span, requantized=False, relu=False))
+    return len(runs)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """What a host does once: load the images, write the registers, start, wait.

@@ -255,8 +255,8 @@ class _Timing:
         """What a bus brings for an ofmap column, a batch for each set and ifmap row.
 
         Returns:
-            PEs, as ``row * columns + column``, sorted by batch; whether each batch is padding; where
-            it begins among the PEs, and how many it is for.
+            PEs, as ``row * columns + column``, sorted by batch; whether each batch is padding;
+            where it begins among the PEs, and how many it is for.
         """
         shape, tiling = self._shape, self._shape.tiling
         i, j = np.divmod(np.arange(shape.active_rows * kind.columns), kind.columns)

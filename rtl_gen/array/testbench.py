@@ -198,8 +198,10 @@ def array_testbench(design: ArrayDesign) -> str:
             _pe_event(f"dut.grid.pe_{i}_{j}", what)
             for i in range(design.rows) for j in range(design.columns)
         )  # fmt: skip
-        counters.append(f"  integer {what}s;\n  initial {what}s = 0;\n  always @(posedge clk) if (!rst)\n"
-                        f"    {what}s <= {what}s + {terms};")  # fmt: skip
+        counters += [
+            f"  integer {what}s;", f"  initial {what}s = 0;",
+            "  always @(posedge clk) if (!rst)", f"    {what}s <= {what}s + {terms};",
+        ]  # fmt: skip
     names = [f"{what}s" for what in PE_COUNTS]
     for bank in bank_bits(design):
         names.append(f"{bank}_reads")
