@@ -22,6 +22,9 @@ from rtl_gen.packing import pack
 from rtl_gen.requantize import MAX_SHIFT, float_activations, requantize
 from rtl_gen.streams import filter_words
 
+#: Runs of a layer; far more than any layer of a known network needs.
+MOST_RUNS = 10_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tiling:
@@ -181,12 +184,19 @@ def check_runs(shape: Shape) -> int:
     """Number of runs of a layer that its array can run.
 
     Raises:
-        InputError: if a single pass does not fit the buffer, or a number its register.
+        InputError: if a single pass does not fit the buffer, or a number its register; or if the
+            runs are too many to be listed.
     """
-    runs = list(spans(shape))
-    for span in runs:
+    count = 0
+    for span in spans(shape):
+        count += 1
+        if count > MOST_RUNS:
+            raise InputError(
+                f"the layer needs more than {MOST_RUNS} runs: choose a larger buffer, or a smaller "
+                "layer"
+            )
         register_words(shape.design, _registers(shape, span, requantized=False, relu=False))
-    return len(runs)
+    return count
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -58,16 +58,17 @@ class _Plan:
 def floor_plan_svg(design: ArrayDesign) -> str:
     """The plan: an SVG file with a background of its own, the same text every time.
 
-    It is a schematic: what stands where, how many and how large in words, not in area.
+    It is a schematic: what stands where, how many and how large in words, not in area. Row 0 is
+    below, where the sums leave.
     """
     plan = _Plan()
     size = max(_SMALLEST, min(_LARGEST, _GRID // max(design.rows, design.columns)))
     left = _MARGIN + _BANK + _CHANNEL
-    top = _TOP + 20 + _BANK_HEIGHT + 50  # below the controller and the inputs of the sums
+    top = _TOP + _BANK_HEIGHT + 36
     _draw_pes(plan, design, left, top, size)
     side = _draw_side_banks(plan, design, left, top, size)
     bottom = _draw_sums(plan, design, left, top, size)
-    width = max(left + design.columns * size, left + design.psum_buses * (_BANK + 10), 700)
+    width = max(left + design.columns * size, left + design.psum_buses * (_BANK + 10), 900)
     width += _MARGIN
     plan.box(
         left, _TOP, width - _MARGIN - left, _BANK_HEIGHT, "steering", "controller",
@@ -97,7 +98,8 @@ def _draw_pes(plan: _Plan, design: ArrayDesign, left: float, top: float, size: f
     for i in range(design.rows):
         for j in range(design.columns):
             label = [f"{i},{j}"] if size >= 40 else []
-            plan.box(left + j * size, top + i * size, size - gap, size - gap, "pe", *label)
+            y = top + (design.rows - 1 - i) * size
+            plan.box(left + j * size, y, size - gap, size - gap, "pe", *label)
     for j in range(design.columns):
         x = left + j * size + (size - gap) / 2
         for i in range(1, design.rows):
@@ -127,7 +129,7 @@ def _draw_side_banks(
             taken = range(int(name.removeprefix(kind)), design.rows, design.filter_buses)
         at = 0.25 if kind == "ifmap" else 0.6
         for i in taken:
-            place = top + i * size + at * size * (1 - 1 / 6)
+            place = top + (design.rows - 1 - i) * size + at * size * (1 - 1 / 6)
             plan.bus(kind, (x, place), (left, place))
     return max(y, rows)
 
