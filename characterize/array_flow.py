@@ -28,8 +28,9 @@ from characterize.simulate import CLOCK_NS, RANDOM_START, cell_models
 from characterize.timing import TimingResult
 from rtl_gen.array.compiler import Program
 from rtl_gen.array.design import ArrayDesign
-from rtl_gen.array.testbench import array_testbench, input_files
-from rtl_gen.array.top import PEArray, array_ports
+from rtl_gen.array.interface import array_ports
+from rtl_gen.array.testbench import gate_testbench, input_files
+from rtl_gen.array.top import PEArray
 from rtl_gen.export import component_rtlil, rtlil_choices
 from rtl_gen.golden import Words
 from rtl_gen.interface import ports
@@ -170,7 +171,7 @@ def _simulate(
     delays = read_delays(folder / "delays.sdf", result.netlist, platform)
     verilog = (folder / "netlist.v").read_text(encoding="utf-8")
     (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")
-    bench = array_testbench(point.design, gates=True, period_ns=CLOCK_NS)
+    bench = gate_testbench(point.design, period_ns=CLOCK_NS)
     (folder / "tb.v").write_text(bench, encoding="utf-8")
     for name, text in input_files(program).items():
         (folder / name).write_text(text, encoding="ascii")

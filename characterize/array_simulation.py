@@ -11,8 +11,9 @@ import numpy as np
 from characterize.process import StepError, run_tool
 from rtl_gen.array.compiler import Program
 from rtl_gen.array.design import ArrayDesign
+from rtl_gen.array.interface import bank_bits
 from rtl_gen.array.testbench import array_testbench, input_files, read_bank, read_counts
-from rtl_gen.array.top import array_verilog, bank_bits
+from rtl_gen.array.top import array_verilog
 from rtl_gen.golden import Words
 
 #: What the status register says after a run that came to its end.

@@ -88,10 +88,23 @@ def require_tools() -> dict[str, Tool]:
         InputError: naming the first missing one and how to get it.
     """
     tools = {tool.name: tool for tool in find_tools()}
-    for tool in tools.values():
+    _require(*tools.values())
+    return tools
+
+
+def require_programs(*names: str) -> None:
+    """Refuse to go on without some of the flow's programs.
+
+    Raises:
+        InputError: as ``require_tools``.
+    """
+    _require(*(_find_program(name) for name in names))
+
+
+def _require(*tools: Tool) -> None:
+    for tool in tools:
         if not tool.path:
             raise InputError(f"{tool.name} is not installed; {tool.remedy}")
-    return tools
 
 
 def _find_program(name: str) -> Tool:

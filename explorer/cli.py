@@ -12,7 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from explorer.array_options import (
+    ArrayChoice,
+    LayerChoice,
+    require_array,
+    with_array,
+    with_layer,
+)
 from explorer.design_options import require_design, with_design
+from rtl_gen.array.design import ArrayDesign
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 
@@ -106,39 +114,110 @@ def doctor(platform: PlatformName = "freepdk45", as_json: JsonFlag = False) -> N
 
 @app.command()
 @with_design
+@with_array
+@with_layer
 def rtl(
     design: PEDesign | None,
+    array: ArrayChoice | None,
+    layer: LayerChoice | None,
     output: Annotated[str, typer.Option("-o", "--output", help="Folder to write into.")],
     period_ps: PeriodPs = PERIOD_PS,
+    seed: Annotated[int, typer.Option("--seed", help="Of an array's layer.")] = 1,
     as_json: JsonFlag = False,
 ) -> None:
-    """Write a processing element, and what it needs to be used.
+    """Write a processing element, or an array of them, and what it needs to be used.
 
     - NAME.v: Verilog-2005, with all modules
     - NAME_tb.v: a self-checking test bench, which needs only a simulator
     - NAME.sdc: timing constraints
     - NAME.json: manifest of ports, number formats, words, formulas
     - NAME.core: FuseSoC core with targets to simulate, lint and synthesize
-    - NAME.svg: block diagram
+    - NAME.svg: block diagram; of an array, floor plan
+    - of an array also NAME_registers.md and NAME.rdl: register map as a table and in SystemRDL;
+      NAME_data/: the layer that its test bench runs
 
-    Example: `peforge rtl --preset LightPE-1 -o rtl/`
+    Examples: `peforge rtl --preset LightPE-1 -o rtl/`,
+    `peforge rtl --array tiny-2x2 --preset INT8 --filter-depth 32 -o rtl/`
     """
     from rtl_gen.errors import require_int
     from rtl_gen.export import write_rtl
     from rtl_gen.space import PERIOD_PS as PERIOD_RANGE
 
-    chosen = require_design(design)
+    if array is None and layer is not None:
+        require_array(array)
+    chosen = require_design(design) if array is None else array.design(design)
     require_int("period_ps", period_ps, *PERIOD_RANGE)
     if not output:
         raise InputError("--output must name a folder; . is the current one")
-    paths = write_rtl(chosen, Path(output), period_ps)
+    if isinstance(chosen, PEDesign):
+        paths = write_rtl(chosen, Path(output), period_ps)
+        following = f"peforge characterize {_design_arguments(chosen)}"
+    else:
+        paths = _write_array(chosen, layer, Path(output), period_ps=period_ps, seed=seed)
+        following = f"iverilog -g2005 -o tb {chosen.name}_tb.v {chosen.name}.v && vvp tb"
     if as_json:
         print_json({"digest": chosen.digest, "files": [str(path) for path in paths]})
         return
     out.print(f"{chosen.name}  digest {chosen.digest[:16]}", highlight=False)
     for path in paths:
         typer.echo(f"wrote {path}")
-    typer.echo(f"next: peforge characterize {_design_arguments(chosen)}")
+    typer.echo(f"next: {following}")
+
+
+def _write_array(
+    design: ArrayDesign, layer: LayerChoice | None, folder: Path, *, period_ps: int, seed: int
+) -> list[Path]:
+    from rtl_gen.array.handover import write_array
+
+    if layer is None:
+        return write_array(design, folder, period_ps, seed=seed)
+    return write_array(
+        design, folder, period_ps,
+        layer=layer.layer, tiling=layer.shape(design).tiling, mode=layer.mode, seed=seed,
+    )  # fmt: skip
+
+
+@app.command(name="layer")
+@with_design
+@with_array
+@with_layer
+def run_layer(
+    design: PEDesign | None,
+    array: ArrayChoice | None,
+    layer: LayerChoice | None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Also simulate the RTL, with random operands.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", help="Of the operands.")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Cycles, accesses and utilization of a layer on an array, from the cycle model.
+
+    Exit code 1 if a simulation gives another sum or another count.
+
+    Example: `peforge layer --array eyeriss-like --channels 64 --height 28 --width 28
+    --filters 64 --filter-height 3 --filter-width 3 --padding 1`
+    """
+    from characterize.process import StepError
+    from explorer.array_report import layer_table, report_layer
+
+    chosen = require_array(array).design(design)
+    if layer is None:
+        raise InputError(
+            "a layer needs --channels, --height, --width, --filters, --filter-height, "
+            "--filter-width"
+        )
+    try:
+        report = report_layer(layer.shape(chosen), simulate=simulate, seed=seed)
+    except StepError as error:
+        _fail(f"failed: {error}", 1)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        out.print(layer_table(report))
+        for line in report.closing_lines():
+            typer.echo(line)
+    raise typer.Exit(0 if report.ok else 1)
 
 
 def _design_arguments(design: PEDesign) -> str:

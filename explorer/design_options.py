@@ -1,10 +1,10 @@
-"""The options that name a design, shared by every verb that takes one."""
+"""The options that name a design, shared by every verb that takes one; and how to share options."""
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Annotated, Any
 
@@ -21,13 +21,15 @@ def _integer(text: str) -> Any:
     return int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else text
 
 
-def _number(help_text: str) -> Any:
-    option = typer.Option(help=help_text, rich_help_panel=_PANEL, parser=_integer, metavar="<int>")
+def number_option(help_text: str, panel: str = _PANEL) -> Any:
+    """An option that is a number, or the text as it is."""
+    option = typer.Option(help=help_text, rich_help_panel=panel, parser=_integer, metavar="<int>")
     return Annotated[int | None, option]
 
 
-def _choice(help_text: str) -> Any:
-    return Annotated[str | None, typer.Option(help=help_text, rich_help_panel=_PANEL)]
+def text_option(help_text: str, panel: str = _PANEL) -> Any:
+    """An option that is a text."""
+    return Annotated[str | None, typer.Option(help=help_text, rich_help_panel=panel)]
 
 
 def _switch(flags: str, help_text: str) -> Any:
@@ -43,19 +45,19 @@ _OPTIONS: dict[str, Any] = {
         str | None,
         typer.Option(help=f"One of {', '.join(FAMILIES)}.", rich_help_panel=_PANEL),
     ],
-    "act_bits": _number("Activation bits, 2..16; fp: 16 or 32."),
-    "weight_bits": _number("Weight bits, 2..16; fp: as the activation's."),
-    "terms": _number("Power-of-two terms of a lightpe weight, 1..3."),
-    "ifmap_depth": _number("Ifmap scratchpad words [12]."),
-    "filter_depth": _number("Filter scratchpad words [224]."),
-    "psum_depth": _number("Psum scratchpad words [24]."),
-    "psum_bits": _number("Partial sum bits [derived from the largest layer]."),
-    "pipeline_stages": _number("Stages of the multiply-accumulate, 1..4 [2]."),
+    "act_bits": number_option("Activation bits, 2..16; fp: 16 or 32."),
+    "weight_bits": number_option("Weight bits, 2..16; fp: as the activation's."),
+    "terms": number_option("Power-of-two terms of a lightpe weight, 1..3."),
+    "ifmap_depth": number_option("Ifmap scratchpad words [12]."),
+    "filter_depth": number_option("Filter scratchpad words [224]."),
+    "psum_depth": number_option("Psum scratchpad words [24]."),
+    "psum_bits": number_option("Partial sum bits [derived from the largest layer]."),
+    "pipeline_stages": number_option("Stages of the multiply-accumulate, 1..4 [2]."),
     "act_signed": _switch(
         "--act-signed/--act-unsigned", "Activations are two's complement, or unsigned [signed]."
     ),
-    "multiplier": _choice("Of int and fp: synth (the synthesizer's), booth or array [synth]."),
-    "precision_modes": _choice("Of int: 1, 2, 3, or a list such as 8x8,8x4,4x4 [1]."),
+    "multiplier": text_option("Of int and fp: synth (the synthesizer's), booth or array [synth]."),
+    "precision_modes": text_option("Of int: 1, 2, 3, or a list such as 8x8,8x4,4x4 [1]."),
     "serial_terms": _switch(
         "--serial-terms/--parallel-terms",
         "Of lightpe: terms one after the other, as many as each filter has [parallel].",
@@ -63,7 +65,7 @@ _OPTIONS: dict[str, Any] = {
     "zero_gating": _switch(
         "--zero-gating/--no-zero-gating", "Zero activations move nothing [no gating]."
     ),
-    "scratchpad": _choice(
+    "scratchpad": text_option(
         "Made of flop or latch; sram: a macro for the filters, the others of flip-flops [flop]."
     ),
     "largest_layer": Annotated[
@@ -81,29 +83,46 @@ def with_design(function: Callable[..., None]) -> Callable[..., None]:
 
     The command gets a ``PEDesign``, or None if no option was given.
     """
-    own = inspect.signature(function, eval_str=True).parameters
-
-    @wraps(function)
-    def command(**values: Any) -> None:
-        given = {name: values.pop(name) for name in _OPTIONS}
-        function(design=_design_of(given), **values)
-
-    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads it
-        [
-            *(parameter for name, parameter in own.items() if name != "design"),
-            *(
-                inspect.Parameter(
-                    name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
-                )
-                for name, annotation in _OPTIONS.items()
-            ),
-        ]
-    )
-    return command
+    return with_options("design", _OPTIONS, _design_of)(function)
 
 
-def _design_of(given: dict[str, Any]) -> PEDesign | None:
-    values = {name: value for name, value in given.items() if value is not None}
+def with_options(
+    name: str, options: Mapping[str, Any], make: Callable[[dict[str, Any]], Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options in place of one of its parameters.
+
+    Args:
+        name: of the parameter.
+        options: name to the annotation that typer reads; None unless given.
+        make: what the parameter becomes, from those that were given.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        own = inspect.signature(function, eval_str=True).parameters
+
+        @wraps(function)
+        def command(**values: Any) -> None:
+            given = {option: values.pop(option) for option in options}
+            made = make({option: value for option, value in given.items() if value is not None})
+            function(**{name: made}, **values)
+
+        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # typer reads it
+            [
+                *(parameter for each, parameter in own.items() if each != name),
+                *(
+                    inspect.Parameter(
+                        option, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+                    )
+                    for option, annotation in options.items()
+                ),
+            ]
+        )
+        return command
+
+    return decorate
+
+
+def _design_of(values: dict[str, Any]) -> PEDesign | None:
     if "largest_layer" in values:
         values["largest_layer"] = _layer(values["largest_layer"])
     if str(values.get("precision_modes", "")).isdigit():

@@ -213,9 +213,20 @@ def write_rtl(design: PEDesign, folder: Path, period_ps: int) -> list[Path]:
         "fusesoc_core": core_text(design),
         "block_diagram": diagram_svg(design),
     }
-    paths = {folder / name: texts[what] for what, name in file_names(design).items()}
-    for path in paths:
+    return write_all({folder / name: texts[what] for what, name in file_names(design).items()})
+
+
+def write_all(texts: Mapping[Path, str]) -> list[Path]:
+    """Write files, each whole or not at all; none if one of them has no place.
+
+    Returns:
+        Their paths.
+
+    Raises:
+        InputError: if a file cannot be written.
+    """
+    for path in texts:
         check_target(path)
-    for path, text in paths.items():
+    for path, text in texts.items():
         write_text(path, text)
-    return list(paths)
+    return list(texts)

@@ -1,6 +1,8 @@
-"""The core description file with which FuseSoC finds, simulates and checks a PE."""
+"""The core description files with which FuseSoC finds, simulates and checks what is written."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from rtl_gen.design import PEDesign
 
@@ -9,8 +11,8 @@ VERSION = "0.1.0"
 
 _CORE = """\
 CAPI=2:
-name: peforge:pe:{name}:{version}
-description: Row-stationary processing element, design {digest}
+name: peforge:{library}:{name}:{version}
+description: {what}, design {digest}
 
 # Targets:
 #   sim            the self-checking test bench in Icarus Verilog
@@ -26,7 +28,7 @@ filesets:
   tb:
     files: [{name}_tb.v]
     file_type: verilogSource-2005
-  constraints:
+{data}  constraints:
     files: [{name}.sdc]
     file_type: SDC
 
@@ -39,7 +41,7 @@ targets:
     flow_options:
       tool: icarus
       iverilog_options: [-g2005]
-    filesets: [rtl, tb]
+    filesets: [rtl, tb{and_data}]
     toplevel: {name}_tb
   sim_verilator:
     flow: sim
@@ -47,7 +49,7 @@ targets:
       tool: verilator
       mode: binary
       verilator_options: [--timing]
-    filesets: [rtl, tb]
+    filesets: [rtl, tb{and_data}]
     toplevel: {name}_tb
   lint:
     flow: lint
@@ -69,4 +71,22 @@ targets:
 
 def core_text(design: PEDesign) -> str:
     """The core, format CAPI2: files as ``rtl_gen.export.write_rtl`` names them, and targets."""
-    return _CORE.format(name=design.name, version=VERSION, digest=design.digest[:16])
+    return _CORE.format(
+        name=design.name, version=VERSION, digest=design.digest[:16], library="pe",
+        what="Row-stationary processing element", data="", and_data="",
+    )  # fmt: skip
+
+
+def array_core_text(name: str, digest: str, data: Sequence[str]) -> str:
+    """The core of an array.
+
+    Args:
+        data: files that the test bench reads, relative to the core. The simulator runs elsewhere:
+            they are copied there, under the same names.
+    """
+    files = "".join(f"      - {path}: {{copyto: {path}}}\n" for path in data)
+    return _CORE.format(
+        name=name, version=VERSION, digest=digest[:16], library="array",
+        what="Row-stationary array of processing elements",
+        data=f"  data:\n    files:\n{files}    file_type: user\n", and_data=", data",
+    )  # fmt: skip

@@ -22,6 +22,9 @@ from rtl_gen.packing import pack
 from rtl_gen.requantize import MAX_SHIFT, float_activations, requantize
 from rtl_gen.streams import filter_words
 
+#: Runs of a layer; far more than any layer of a known network needs.
+MOST_RUNS = 10_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tiling:
@@ -177,6 +180,25 @@ class Span:
         return groups, filters, strips, channels
 
 
+def check_runs(shape: Shape) -> int:
+    """Number of runs of a layer that its array can run.
+
+    Raises:
+        InputError: if a single pass does not fit the buffer, or a number its register; or if the
+            runs are too many to be listed.
+    """
+    count = 0
+    for span in spans(shape):
+        count += 1
+        if count > MOST_RUNS:
+            raise InputError(
+                f"the layer needs more than {MOST_RUNS} runs: choose a larger buffer, or a smaller "
+                "layer"
+            )
+        register_words(shape.design, _registers(shape, span, requantized=False, relu=False))
+    return count
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """What a host does once: load the images, write the registers, start, wait.
@@ -212,36 +234,21 @@ class Program:
         Args:
             banks: for each run, words of ``psum0``, ``psum1``, ... as unsigned integers.
         """
-        shape, layer, pe = self.shape, self.shape.layer, self.shape.design.pe
-        size, tiling = shape.primitive, shape.tiling
-        tiles = shape.filter_tiles
+        shape, pe = self.shape, self.shape.design.pe
+        layer, sums = shape.layer, shape.primitive.sums
         result = np.zeros(
-            (layer.out_height, layer.out_width, shape.groups, tiles, size.sums), dtype=np.int64
+            (layer.out_height, layer.out_width, shape.groups, shape.filter_tiles, sums),
+            dtype=np.int64,
         )
         for run, bank in zip(self.runs, banks, strict=True):
-            at = dict.fromkeys(bank, 0)
-            for group in range(*run.span.groups):
-                for tile in range(*run.span.filters):
-                    for strip in range(*run.span.strips):
-                        for k in range(shape.design.psum_buses):
-                            rows = np.arange(k, shape.columns_of(strip), shape.design.psum_buses)
-                            count = layer.out_width * len(rows) * size.sums
-                            words = bank[f"psum{k}"][at[f"psum{k}"] :][:count]
-                            at[f"psum{k}"] += count
-                            sums = words.reshape(layer.out_width, len(rows), size.sums)
-                            result[strip * tiling.columns + rows, :, group, tile] = np.moveaxis(
-                                sums, 1, 0
-                            )
-        if pe.family != "fp":
-            result = wrap(result, pe.psum_bits)
-        if layer.depthwise:  # [..., channel block, tile, channel, filter]
-            result = result.reshape(*result.shape[:4], tiling.channels, tiling.filters)
-            result = np.moveaxis(result, 3, 4)
-        per_group = result.reshape(
-            *result.shape[:2], -1, tiles * (tiling.filters if layer.depthwise else size.sums)
-        )
-        kept = per_group[:, :, : layer.groups, : shape.filters_of_group]
-        return kept.reshape(layer.out_height, layer.out_width, layer.filters)
+            for name, words in bank.items():
+                at = 0
+                for group, tile, rows in _regions(shape, run.span, int(name.removeprefix("psum"))):
+                    count = layer.out_width * len(rows) * sums
+                    region = words[at : at + count].reshape(layer.out_width, len(rows), sums)
+                    result[rows, :, group, tile] = region.swapaxes(0, 1)
+                    at += count
+        return _of_layer(shape, result if pe.family == "fp" else wrap(result, pe.psum_bits))
 
     def expected(self, ifmap: Words, weights: Words) -> Words:
         """What ``ofmap`` must be: the sums of the layer, or what the output stage makes of them."""
@@ -295,50 +302,156 @@ def compile_layer(
     return Program(shape=shape, scales=scales, runs=tuple(runs))
 
 
+def expected_banks(program: Program, ifmap: Words, weights: Words) -> list[dict[str, Words]]:
+    """What each run must leave in the banks of psums, from their first words on.
+
+    Returns:
+        For each run, words of ``psum0``, ``psum1``, ... as signed integers.
+    """
+    shape, pe = program.shape, program.shape.design.pe
+    sums = sums_of_tiles(shape, ifmap, weights)
+    result = []
+    for run in program.runs:
+        words = sums[run.span.channels[1]]
+        if program.scales is not None and run.registers["requantize"]:
+            words = _finish(shape, program.scales, words)
+        if pe.family != "fp":
+            words = wrap(words, pe.psum_bits)
+        banks = {}
+        for k in range(shape.design.psum_buses):
+            regions = [
+                words[rows, :, group, tile].swapaxes(0, 1).ravel()
+                for group, tile, rows in _regions(shape, run.span, k)
+            ]
+            banks[f"psum{k}"] = np.concatenate([np.zeros(0, dtype=np.int64), *regions])
+        result.append(banks)
+    return result
+
+
+def psum_words(shape: Shape, span: Span) -> dict[str, int]:
+    """Words that a run writes into each bank of psums."""
+    column = shape.layer.out_width * shape.primitive.sums
+    return {
+        f"psum{k}": sum(len(rows) * column for _, _, rows in _regions(shape, span, k))
+        for k in range(shape.design.psum_buses)
+    }
+
+
+def _regions(shape: Shape, span: Span, bus: int) -> Iterator[tuple[int, int, Words]]:
+    """Group, filter tile and ofmap rows of what a run leaves in a bank, in this order.
+
+    Each region has these rows of all ofmap columns: column, row, sum; the last fastest.
+    """
+    for group, tile, strip in itertools.product(
+        range(*span.groups), range(*span.filters), range(*span.strips)
+    ):
+        rows = np.arange(bus, shape.columns_of(strip), shape.design.psum_buses)
+        if len(rows):
+            yield group, tile, strip * shape.tiling.columns + rows
+
+
+def _finish(shape: Shape, scales: Scales, sums: Words) -> Words:
+    """What the output stage makes of the sums of all tiles, those of the padding included."""
+    pe = shape.design.pe
+    if pe.family == "fp":
+        return float_activations(
+            sums, relu=scales.relu, psum_bits=pe.psum_bits, act_bits=pe.act_bits
+        )
+    multiplier, shift, bias = (
+        _of_tiles(shape, values) for values in (scales.multiplier, scales.shift, scales.bias)
+    )
+    return requantize(
+        sums, multiplier, shift, bias=bias, relu=scales.relu, act_bits=pe.act_bits,
+        act_signed=pe.act_signed,
+    )  # fmt: skip
+
+
 def sums_in_order(shape: Shape, ifmap: Words, weights: Words) -> Words:
     """The sums of a layer ``[rows, columns, M]`` as the array adds them up.
 
-    In every PE as ``rtl_gen.golden.convolve_row``, then up the column of PEs, then over channel
-    tiles, then over row tiles. For integers, the order does not matter.
+    In every PE as ``rtl_gen.golden.convolve_row``, then up the column of PEs, then over the channel
+    tiles of a run, then over row tiles, then over runs. For integers, the order does not matter.
     """
-    design, layer, tiling = shape.design, shape.layer, shape.tiling
-    pe, size = design.pe, shape.primitive
+    *_, result = sums_of_tiles(shape, ifmap, weights).values()
+    return _of_layer(shape, result)
+
+
+def _of_layer(shape: Shape, sums: Words) -> Words:
+    """``[rows, columns, M]`` from those of all tiles, without those of the padding."""
+    layer, tiling = shape.layer, shape.tiling
+    if layer.depthwise:  # [..., channel block, tile, channel, filter]
+        sums = sums.reshape(*sums.shape[:4], tiling.channels, tiling.filters)
+        sums = np.moveaxis(sums, 3, 4)
+    filters = shape.filter_tiles * tiling.filters
+    per_group = sums.reshape(layer.out_height, layer.out_width, -1, filters)
+    kept = per_group[:, :, : layer.groups, : shape.filters_of_group]
+    return kept.reshape(layer.out_height, layer.out_width, layer.filters)
+
+
+def _of_tiles(shape: Shape, values: Words) -> Words:
+    """``[groups, filter tiles, sums]`` from values of each filter; 0 where there is no filter."""
+    layer, tiling = shape.layer, shape.tiling
+    tiles = shape.filter_tiles
+    channels = tiling.channels if layer.depthwise else 1
+    per_group = np.asarray(values, dtype=np.int64).reshape(layer.groups, -1)
+    missing = shape.groups * channels - layer.groups
+    more = tiles * tiling.filters - shape.filters_of_group
+    padded = np.pad(per_group, ((0, missing), (0, more)))
+    blocks = padded.reshape(shape.groups, channels, tiles, tiling.filters).swapaxes(1, 2)
+    return blocks.reshape(shape.groups, tiles, shape.primitive.sums)
+
+
+def sums_of_tiles(shape: Shape, ifmap: Words, weights: Words) -> dict[int, Words]:
+    """The sums after each part of the channel tiles that a run has, by where the part ends.
+
+    Returns:
+        Sums ``[rows, columns, groups, filter tiles, sums]``, those of the padding included.
+    """
+    layer, tiling, size = shape.layer, shape.tiling, shape.primitive
     acts = _padded_channels(shape, ifmap)
     top, _, left, _ = layer.padding
     height = (layer.out_height - 1) * layer.stride + shape.row_tiles * tiling.filter_rows
-    width = size.ifmap_columns
-    space = np.zeros((height, width, *acts.shape[2:]), dtype=np.int64)
-    part = acts[: max(0, height - top), : max(0, width - left)]
+    space = np.zeros((height, size.ifmap_columns, *acts.shape[2:]), dtype=np.int64)
+    part = acts[: max(0, height - top), : max(0, size.ifmap_columns - left)]
     space[top : top + part.shape[0], left : left + part.shape[1]] = part
     filters = _padded_filters(shape, weights)
-    result = np.zeros(
-        (layer.out_height, layer.out_width, shape.groups, shape.filter_tiles, size.sums),
-        dtype=np.int64,
-    )
-    for y, group, tile in itertools.product(
-        range(layer.out_height), range(shape.groups), range(shape.filter_tiles)
-    ):
-        sums: Words | None = None
-        for row_tile, channel_tile in itertools.product(
-            range(shape.row_tiles), range(shape.channel_tiles)
+    shared = (
+        layer.out_height, layer.out_width, shape.groups, shape.filter_tiles, size.sums,
+    )  # fmt: skip
+    sums: Words | None = None
+    result = {}
+    for first, last in sorted({span.channels for span in spans(shape)}):
+        following = np.zeros(shared, dtype=np.int64)
+        for y, group, tile in itertools.product(
+            range(layer.out_height), range(shape.groups), range(shape.filter_tiles)
         ):
-            for i in reversed(range(shape.active_rows)):
-                of_set, row = divmod(i, tiling.filter_rows)
-                row += row_tile * tiling.filter_rows
-                sums = convolve_row(
-                    pe, replace(size, chain=sums is not None),
-                    space[y * layer.stride + row, :, group, channel_tile, of_set],
-                    filters[group, tile, row, :, channel_tile, of_set], sums,
-                )  # fmt: skip
-        assert sums is not None
-        result[y, :, group, tile] = sums
-    if layer.depthwise:
-        result = result.reshape(*result.shape[:4], tiling.channels, tiling.filters)
-        result = np.moveaxis(result, 3, 4)
-    tail = shape.filter_tiles * tiling.filters
-    kept = result.reshape(*result.shape[:2], -1, tail)
-    kept = kept[:, :, : layer.groups, : shape.filters_of_group]
-    return kept.reshape(layer.out_height, layer.out_width, layer.filters)
+            before = None if sums is None else sums[y, :, group, tile]
+            rows = space[y * layer.stride :, :, group, first:last]
+            following[y, :, group, tile] = _sums_of_run(
+                shape, rows, filters[group, tile, :, :, first:last], before
+            )
+        result[last] = sums = following
+    return result
+
+
+def _sums_of_run(shape: Shape, rows: Words, filters: Words, sums: Words | None) -> Words:
+    """Sums of an ofmap row, from those in the buffer.
+
+    Args:
+        rows: ifmap from its first row on, ``[row, column, channel tiles, sets, q]``.
+        filters: ``[row, S, channel tiles, sets, q, p]``.
+    """
+    tiling = shape.tiling
+    for row_tile, channel_tile in itertools.product(range(shape.row_tiles), range(rows.shape[2])):
+        for i in reversed(range(shape.active_rows)):
+            of_set, row = divmod(i, tiling.filter_rows)
+            row += row_tile * tiling.filter_rows
+            sums = convolve_row(
+                shape.design.pe, replace(shape.primitive, chain=sums is not None),
+                rows[row, :, channel_tile, of_set], filters[row, :, channel_tile, of_set], sums,
+            )  # fmt: skip
+    assert sums is not None
+    return sums
 
 
 def _check_scales(shape: Shape, scales: Scales) -> None:
@@ -538,28 +651,17 @@ def _filter_images(
 
 def _scale_images(shape: Shape, span: Span, scales: Scales) -> dict[str, list[int]]:
     """Scale words of every sum, in the order (group, filter tile, sum); the same in every bank."""
-    design, layer, tiling = shape.design, shape.layer, shape.tiling
-    bits = design.scale_bits
-    mask = (1 << design.pe.psum_bits) - 1
+    bits, mask = shape.design.scale_bits, (1 << shape.design.pe.psum_bits) - 1
+    parts = [
+        _of_tiles(shape, values)[slice(*span.groups), slice(*span.filters)].ravel().tolist()
+        for values in (scales.multiplier, scales.shift, scales.bias)
+    ]
+    relu = int(scales.relu) << (bits + 6)
     words = [
-        int(multiplier) | int(shift) << bits | int(scales.relu) << (bits + 6)
-        | (int(bias) & mask) << (bits + 7)
-        for multiplier, shift, bias in zip(
-            scales.multiplier, scales.shift, scales.bias, strict=True
-        )
-    ]  # fmt: skip
-    result = []
-    for group, tile, index in itertools.product(
-        range(*span.groups), range(*span.filters), range(shape.primitive.sums)
-    ):
-        of_group, filter_index = group, tile * tiling.filters + index
-        if layer.depthwise:
-            channel, within = divmod(index, tiling.filters)
-            of_group = group * tiling.channels + channel
-            filter_index = tile * tiling.filters + within
-        known = of_group < layer.groups and filter_index < shape.filters_of_group
-        result.append(words[of_group * shape.filters_of_group + filter_index] if known else 0)
-    return {f"scale{k}": result for k in range(design.psum_buses)}
+        multiplier | shift << bits | relu | (bias & mask) << (bits + 7)
+        for multiplier, shift, bias in zip(*parts, strict=True)
+    ]
+    return {f"scale{k}": words for k in range(shape.design.psum_buses)}
 
 
 def _registers(shape: Shape, span: Span, *, requantized: bool, relu: bool) -> dict[str, int]:

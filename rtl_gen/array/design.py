@@ -61,7 +61,7 @@ class ArrayDesign:
         require_int("columns", self.columns, *COLUMNS)
         for name in ("ifmap_buses", "filter_buses", "psum_buses"):
             value = getattr(self, name)
-            if isinstance(value, bool) or value not in BUSES:
+            if type(value) is not int or value not in BUSES:
                 raise InputError(f"{name} must be 1, 2, 4 or 8, not {value!r}")
         for name, most in (("filter_buses", "rows"), ("psum_buses", "columns")):
             if getattr(self, name) > getattr(self, most):

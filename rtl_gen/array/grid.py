@@ -95,7 +95,10 @@ class Grid(wiring.Component):
                 m.d.sync += [self._filter_row[i].eq(before + 1), self._set[i].eq(self._set[i - 1])]
         for j in range(1, columns):
             m.d.sync += self._offset[j].eq(self._offset[j - 1] + self.stride + 1)
-        self._row_used = [self.on & (self._set[i] <= self.sets) for i in range(rows)]
+        # Row 0 is of set 0, which is always used: without the comparison, lint is clean.
+        self._row_used = [
+            self.on & (self._set[i] <= self.sets) if i else self.on for i in range(rows)
+        ]
         self._row_starts = [
             (self._set[i] == self.sets) & (self._filter_row[i] == self.filter_rows)
             for i in range(rows)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from amaranth.hdl import Cat, Module, ResetInserter, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -11,27 +9,11 @@ from amaranth.lib.wiring import In, Out
 from rtl_gen.array.collector import Collector, WriteLayout, scale_layout
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.grid import Grid
+from rtl_gen.array.interface import bank_bits
 from rtl_gen.array.registers import REGISTER_BITS, register_map
 from rtl_gen.array.senders import FilterSender, IfmapSender, PsumSender, ScaleSender
 from rtl_gen.array.sequencer import Sequencer
 from rtl_gen.export import component_verilog, verilog_text
-
-
-def bank_bits(design: ArrayDesign) -> dict[str, tuple[int, int]]:
-    """Words and bits of every bank of the buffer, by name."""
-    pe = design.pe
-    result = {
-        **{f"ifmap{k}": (design.ifmap_words, pe.act_word_bits) for k in range(design.ifmap_buses)},
-        **{
-            f"filter{k}": (design.filter_words, pe.weight_word_bits)
-            for k in range(design.filter_buses)
-        },
-        **{f"psum{k}": (design.psum_words, pe.psum_bits) for k in range(design.psum_buses)},
-    }
-    if pe.family != "fp":
-        bits = scale_layout(design).size
-        result |= {f"scale{k}": (design.scale_words, bits) for k in range(design.psum_buses)}
-    return result
 
 
 class PEArray(wiring.Component):
@@ -191,30 +173,6 @@ class PEArray(wiring.Component):
             collector.scale.valid.eq(sender.word.valid),
             sender.word.ready.eq(collector.scale.ready),
         ]  # fmt: skip
-
-
-def array_ports(design: ArrayDesign) -> list[dict[str, Any]]:
-    """Name, direction (seen from the array) and width of every port."""
-    registers = max(f.address for f in register_map(design)).bit_length()
-    found: list[tuple[str, str, int]] = [
-        ("clk", "input", 1), ("rst", "input", 1), ("write_address", "input", registers),
-        ("write_word", "input", REGISTER_BITS), ("write_enable", "input", 1),
-        ("read_address", "input", registers), ("read_word", "output", REGISTER_BITS),
-        ("busy", "output", 1),
-    ]  # fmt: skip
-    for name, (words, bits) in bank_bits(design).items():
-        address = (words - 1).bit_length()
-        streams = [("request", "output", address), ("response", "input", bits)]
-        if name.startswith("psum"):
-            streams.append(("write", "output", address + bits))
-        for stream_name, along, width in streams:
-            back = "input" if along == "output" else "output"
-            found += [
-                (f"{name}_{stream_name}__payload", along, width),
-                (f"{name}_{stream_name}__valid", along, 1),
-                (f"{name}_{stream_name}__ready", back, 1),
-            ]
-    return [{"name": n, "direction": d, "width": w} for n, d, w in found]
 
 
 def array_verilog(design: ArrayDesign) -> str:

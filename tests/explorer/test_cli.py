@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 VERBS = (
-    "doctor", "rtl", "verify", "characterize", "layout", "fmax", "actions", "train",
+    "doctor", "rtl", "layer", "verify", "characterize", "layout", "fmax", "actions", "train",
     "evaluate", "query", "explore",
 )  # fmt: skip
 
@@ -45,7 +45,15 @@ SPACES = {
     "fine.yaml": "blocks: [{preset: INT4}]",
     "date.yaml": "blocks: [{preset: 2020-13-45}]",
     "deep.yaml": "[" * 5000,
+    "array.yaml": "{rows: 2, columns: 2, pe: {preset: INT8, filter_depth: 32}}",
+    "no-pe.yaml": "{rows: 2, columns: 2, pe: 3}",
+    "buses.yaml": "{rows: 2, columns: 2, ifmap_buses: 1.0, pe: {preset: INT8}}",
+    "row.yaml": "{row: 2, columns: 2, pe: {preset: INT8}}",
 }
+
+
+ARRAYS = "eyeriss-like, tiny-2x2, tiny-3x3, tiny-4x4"
+LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filter-width 3"
 
 
 @pytest.mark.parametrize(
@@ -77,6 +85,45 @@ SPACES = {
          "period_ps must be an integer from 100 to 100000, not 1"),
         ("actions --preset INT8 --out .", ".: cannot be written: it is not a file"),
         ("rtl --preset INT8", "Missing option '-o' / '--output'."),
+        ("rtl --array huge -o x",
+         "array must be one of eyeriss-like, tiny-2x2, tiny-3x3, tiny-4x4, not 'huge'"),
+        ("rtl --array array.yaml --rows 33 -o x",
+         "array.yaml: rows must be an integer from 1 to 32, not 33"),
+        ("rtl --array array.yaml --preset INT8 -o x",
+         "array.yaml: has a pe: leave out the options of a design"),
+        ("rtl --array no-pe.yaml -o x",
+         "no-pe.yaml: pe must be a mapping of parameters to values, not 3"),
+        ("rtl --array buses.yaml -o x", "buses.yaml: ifmap_buses must be 1, 2, 4 or 8, not 1.0"),
+        ("rtl --array row.yaml -o x",
+         "row.yaml: 'row' is not a parameter of an array; allowed are pe, rows, columns, "
+         "ifmap_buses, filter_buses, psum_buses, ifmap_words, filter_words, psum_words, "
+         "scale_words, scale_bits"),
+        ("rtl --array none.yaml -o x", "none.yaml: cannot be read: No such file or directory"),
+        ("rtl --rows 3 -o x", f"--rows is of an array: --array with {ARRAYS}, or a YAML file"),
+        (f"rtl --preset INT8 {LAYER} -o x",
+         f"an array is needed: --array with {ARRAYS}, or a YAML file"),
+        ("rtl --array tiny-2x2 --channels 3 --height 3 -o x",
+         "a layer needs --width, --filters, --filter-height, --filter-width"),
+        (f"rtl --array tiny-2x2 {LAYER} --tiling 1,2 -o x",
+         "tiling must be five numbers P,Q,ROWS,SETS,COLUMNS, not '1,2'"),
+        (f"rtl --array tiny-2x2 {LAYER} --tiling 1,2,3,1,1 -o x",
+         "tiling: filter_rows x sets must be at most rows = 2, not 3"),
+        (f"rtl --array tiny-2x2 {LAYER} --psum-words 16 -o x",
+         "a pass needs 48 words in a bank of psum words, which has 16: choose a smaller tile, or "
+         "a larger psum_words"),
+        ("rtl --array tiny-2x2 --seed -1 -o x",
+         "seed must be an integer from 0 to 4294967295, not -1"),
+        (f"layer {LAYER}", f"an array is needed: --array with {ARRAYS}, or a YAML file"),
+        ("layer --array tiny-2x2",
+         "a layer needs --channels, --height, --width, --filters, --filter-height, "
+         "--filter-width"),
+        (f"layer --array tiny-2x2 {LAYER} --padding a",
+         "padding must be one number or TOP,BOTTOM,LEFT,RIGHT, not 'a'"),
+        (f"layer --array tiny-2x2 {LAYER} --mode 1", "mode must be an integer from 0 to 0, not 1"),
+        (f"layer --array tiny-2x2 --rows 1 {LAYER} --height 40 --filter-height 20",
+         "row_tiles must be 0..15, not 19"),
+        (f"layer --array tiny-2x2 {LAYER} --groups 3",
+         "groups must divide channels = 4, not be 3"),
         ("rtl --colour red", "No such option: --colour"),
         ("characterize", "give either --space FILE or a design (--preset NAME or --family ...)"),
         ("characterize --space none.yaml",
@@ -138,6 +185,49 @@ def test_rtl_writes_what_its_json_says(tmp_path: Path) -> None:
     }
     manifest = json.loads(next((tmp_path / "out").glob("*.json")).read_text())
     assert manifest["digest"] == report["digest"]
+
+
+def test_rtl_writes_an_array_from_a_file_with_changes(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(SPACES["array.yaml"])
+    run = peforge(
+        "rtl", "--array", "mine.yaml", "--columns", "3", "-o", "out", "--json", cwd=tmp_path
+    )
+    report = json.loads(run.stdout)
+    written = {str(path) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {str(tmp_path / name) for name in report["files"]} == written
+    manifest = json.loads(next((tmp_path / "out").glob("*.json")).read_text())
+    assert manifest["digest"] == report["digest"]
+    assert (manifest["design"]["rows"], manifest["design"]["columns"]) == (2, 3)
+    assert manifest["design"]["pe"]["filter_depth"] == 32
+
+
+def test_a_layer_without_simulation_needs_no_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    arguments = ["layer", "--array", "tiny-2x2", "--preset", "INT8", *LAYER.split()]
+    report = json.loads(peforge(*arguments, "--padding", "1", "--json", cwd=tmp_path).stdout)
+    assert report["cycles"] == 3710
+    assert report["utilization"] == pytest.approx(7776 / 3710 / 4)
+    assert (report["simulation"], report["ok"], report["runs"]) == (None, True, 1)
+    assert report["counts"]["macs"] == 10368
+    run = peforge(*arguments, "--simulate", cwd=tmp_path)
+    assert (run.returncode, run.stderr) == (
+        2, "peforge: error: iverilog is not installed; on Debian: apt-get install iverilog\n",
+    )  # fmt: skip
+
+
+@pytest.mark.tool
+def test_a_layer_is_simulated(tmp_path: Path) -> None:
+    run = peforge(
+        "layer", "--array", "tiny-2x2", "--preset", "INT4", *LAYER.split(), "--simulate",
+        "--tiling", "3,2,2,1,2", cwd=tmp_path,
+    )  # fmt: skip
+    assert run.returncode == 0
+    assert run.stdout.splitlines()[-1] == (
+        "simulation: all 96 sums are right; cycles and counts are the model's"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.tool
