@@ -146,7 +146,7 @@ endmodule
 _LIMIT = 10_000_000
 _DUMP = """\
   integer out;
-  reg dump;
+  reg dump = 0;
   initial $dumpfile("activity.vcd");
   always @(posedge dump) $dumpvars(1, dut);
   always @(negedge dump) $dumpoff;"""
@@ -240,8 +240,8 @@ def gate_testbench(design: ArrayDesign, *, period_ns: int) -> str:
     status = '      $fdisplay(out, "run%0d cycles %0d status %0d", run, cycles, read_word[3:0]);'
     return _bench(
         design, module="tb", header="", data="", runs=1, declarations=[_DUMP],
-        begin=["    dump = 0;", '    out = $fopen("counts.txt");'], run_begins="      dump = 1;\n",
-        run_ends=["      dump = 0;", status, *dumps],
+        begin=['    out = $fopen("counts.txt");'], run_begins="      dump = 1;\n",
+        run_ends=["      dump = 0;", "      #1;", status, *dumps],
         end=["    $fclose(out);", "    $finish;"], loads=[], period_ns=period_ns,
     )  # fmt: skip
 
@@ -296,8 +296,8 @@ def _bench(
     for index, (name, (words, bits)) in enumerate(bank_bits(design).items(), start=1):
         width = address_bits(words)
         names = {
-            "name": name, "behind": behind, "high": bits - 1, "last": words - 1, "address_bits": width,
-            "address_high": width - 1, "write_high": width + bits - 1,
+            "name": name, "behind": behind, "high": bits - 1, "last": words - 1,
+            "address_bits": width, "address_high": width - 1, "write_high": width + bits - 1,
         }  # fmt: skip
         banks.append(_BANK.format(**names))
         pins = dict(_BANK_PINS)
@@ -312,7 +312,8 @@ def _bench(
     register_bits = max(f.address for f in fields).bit_length()
     return _MAIN.format(
         timescale="`timescale 1ns/1ps\n" if period_ns else "", half=f"{period_ns / 2 or 5:g}",
-        run_begins=run_begins, header=header, module=module, runs=runs, registers=count, limit=_LIMIT,
+        run_begins=run_begins, header=header, module=module, runs=runs, registers=count,
+        limit=_LIMIT,
         banks="".join(banks), top=design.name, register_high=register_bits - 1,
         register_bits=register_bits, connections=",\n".join(connections),
         declarations="\n".join(declarations), register_last=count - 1,
