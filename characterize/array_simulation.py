@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from characterize.process import StepError, run_tool
-from rtl_gen.array.compiler import Program
+from rtl_gen.array.compiler import Program, Run
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.testbench import array_testbench, input_files, read_bank, read_counts
 from rtl_gen.array.top import array_verilog, bank_bits
 from rtl_gen.golden import Words
 
-#: What the status register says after a run that came to its end.
-_DONE = 2
+#: What the status register says when a run has ended, from bit 0.
+_STATUS = ("busy", "done", "refused", "hung", "stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnd:
+    """How a run ended.
+
+    Attributes:
+        status: one or more of ``busy``, ``done``, ``refused``, ``hung``, ``stopped``, by a comma.
+        cycles: while the array was busy; at most the limit.
+        banks: words of the banks of psums after it, as unsigned integers.
+    """
+
+    status: str
+    cycles: int
+    banks: Mapping[str, Words]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +75,7 @@ class ArraySimulator:
         program: Program,
         folder: Path,
         *,
-        stall_pct: int = 0,
+        stall_pct: int | Mapping[str, int] = 0,
         seed: int = 1,
         timeout_s: float = 600,
     ) -> ArrayResult:
@@ -68,39 +83,68 @@ class ArraySimulator:
 
         Args:
             folder: gets what goes in and comes out.
-            stall_pct: cycles in which each port of the buffer waits, by chance.
+            stall_pct: cycles in which each port of the buffer waits, by chance; or of some banks,
+                by name.
             seed: of that.
 
         Raises:
             StepError: if the simulator fails, or a run does not come to its end.
         """
-        for name, text in input_files(program).items():
+        ends, counts = self.run_each(
+            program.runs, folder, stall_pct=stall_pct, seed=seed, timeout_s=timeout_s
+        )
+        for index, end in enumerate(ends):
+            if end.status != "done":
+                raise StepError(f"run {index} ended after {end.cycles} cycles: {end.status}")
+        return ArrayResult(
+            ofmap=program.ofmap([end.banks for end in ends]),
+            cycles=tuple(end.cycles for end in ends),
+            counts=counts,
+        )
+
+    def run_each(
+        self,
+        runs: Sequence[Run],
+        folder: Path,
+        *,
+        stall_pct: int | Mapping[str, int] = 0,
+        seed: int = 1,
+        limit: int = 10_000_000,
+        timeout_s: float = 600,
+    ) -> tuple[list[RunEnd], Mapping[str, int]]:
+        """Simulate runs of any registers one after the other, without a reset between them.
+
+        Args:
+            stall_pct: as for ``run``; or of some banks, by name.
+            limit: cycles after which a run is stopped.
+
+        Returns:
+            How each ended, and the counts of all.
+
+        Raises:
+            StepError: if the simulator fails.
+        """
+        for name, text in input_files(self.design, runs).items():
             (folder / name).write_text(text, encoding="ascii")
-        runs = len(program.runs)
+        stalls = {"": stall_pct} if isinstance(stall_pct, int) else stall_pct
+        options = [f"+stall{f'_{bank}' if bank else ''}={pct}" for bank, pct in stalls.items()]
         run_tool(
-            ["vvp", "-n", str(self._folder.resolve() / "sim.vvp"), f"+runs={runs}",
-             f"+stall={stall_pct}", f"+seed={seed}"],
+            ["vvp", "-n", str(self._folder.resolve() / "sim.vvp"), f"+runs={len(runs)}",
+             f"+limit={limit}", f"+seed={seed}", *options],
             folder=folder, log="simulation.log", timeout_s=timeout_s,
         )  # fmt: skip
-        return _result(program, folder)
-
-
-def _result(program: Program, folder: Path) -> ArrayResult:
-    design = program.shape.design
-    counts = dict(read_counts((folder / "counts.txt").read_text(encoding="ascii")))
-    cycles = []
-    for index in range(len(program.runs)):
-        status = counts.pop(f"run{index} status", 0)
-        cycles.append(counts.pop(f"run{index} cycles", 0))
-        if status != _DONE:
-            raise StepError(f"run {index} ended after {cycles[-1]} cycles with status {status:#x}")
-    return ArrayResult(
-        ofmap=program.ofmap(
-            [_read_banks(design, folder, index) for index in range(len(program.runs))]
-        ),
-        cycles=tuple(cycles),
-        counts=counts,
-    )
+        counts = dict(read_counts((folder / "counts.txt").read_text(encoding="ascii")))
+        ends = []
+        for index in range(len(runs)):
+            status = counts.pop(f"run{index} status", 0)
+            names = [name for bit, name in enumerate(_STATUS) if status >> bit & 1]
+            ends.append(
+                RunEnd(
+                    status=", ".join(names), cycles=counts.pop(f"run{index} cycles", 0),
+                    banks=_read_banks(self.design, folder, index),
+                )
+            )  # fmt: skip
+        return ends, counts
 
 
 def _read_banks(design: ArrayDesign, folder: Path, run: int) -> dict[str, Words]:

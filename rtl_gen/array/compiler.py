@@ -298,8 +298,11 @@ def compile_layer(
 def sums_in_order(shape: Shape, ifmap: Words, weights: Words) -> Words:
     """The sums of a layer ``[rows, columns, M]`` as the array adds them up.
 
-    In every PE as ``rtl_gen.golden.convolve_row``, then up the column of PEs, then over channel
-    tiles, then over row tiles. For integers, the order does not matter.
+    In every PE as ``rtl_gen.golden.convolve_row``, then up the column of PEs, then over the channel
+    tiles of a run, then over row tiles, then over runs. For integers, the order does not matter.
+
+    Raises:
+        InputError: if a pass does not fit the buffer.
     """
     design, layer, tiling = shape.design, shape.layer, shape.tiling
     pe, size = design.pe, shape.primitive
@@ -315,13 +318,17 @@ def sums_in_order(shape: Shape, ifmap: Words, weights: Words) -> Words:
         (layer.out_height, layer.out_width, shape.groups, shape.filter_tiles, size.sums),
         dtype=np.int64,
     )
+    order = [
+        (row_tile, channel_tile)
+        for channels in sorted({span.channels for span in spans(shape)})
+        for row_tile in range(shape.row_tiles)
+        for channel_tile in range(*channels)
+    ]
     for y, group, tile in itertools.product(
         range(layer.out_height), range(shape.groups), range(shape.filter_tiles)
     ):
         sums: Words | None = None
-        for row_tile, channel_tile in itertools.product(
-            range(shape.row_tiles), range(shape.channel_tiles)
-        ):
+        for row_tile, channel_tile in order:
             for i in reversed(range(shape.active_rows)):
                 of_set, row = divmod(i, tiling.filter_rows)
                 row += row_tile * tiling.filter_rows
@@ -430,7 +437,7 @@ def _pixel_words(shape: Shape, ifmap: Words) -> Words:
     columns = columns[(columns >= 0) & (columns < layer.width)]
     mode = pe.modes[shape.mode]
     acts = _padded_channels(shape, ifmap)[rows][:, columns]
-    lanes = acts.reshape(*acts.shape[:4], -1, mode.products)
+    lanes = acts.reshape(*acts.shape[:4], shape.tile_words, mode.products)
     return pack(lanes, mode.act_bits)
 
 
@@ -517,7 +524,7 @@ def _ifmap_images(shape: Shape, span: Span, pixels: Words) -> dict[str, list[int
     begin, first, count = rows_of_run(shape, span)
     from_stored = begin + first - stored(shape)[0][0]
     part = pixels[from_stored : from_stored + count, :, slice(*span.groups), slice(*span.channels)]
-    rows = part.reshape(len(part), -1)
+    rows = part.reshape(len(part), math.prod(part.shape[1:]))
     buses = shape.design.ifmap_buses
     # Row h of the run, counted with the padding, is in bank h modulo the buses.
     return {f"ifmap{k}": rows[(k - first) % buses :: buses].ravel().tolist() for k in range(buses)}

@@ -258,8 +258,8 @@ class _Timing:
         the stride; they are brought all the same.
 
         Returns:
-            PEs, as ``row * columns + column``, sorted by batch; whether each batch is padding; where
-            it begins among the PEs, and how many it is for.
+            PEs, as ``row * columns + column``, sorted by batch; whether each batch is padding;
+            where it begins among the PEs, and how many it is for.
         """
         shape, tiling = self._shape, self._shape.tiling
         diagonals = len(kind.zero_rows)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rtl_gen.array.compiler import Program
+from rtl_gen.array.compiler import Run
 from rtl_gen.array.design import ArrayDesign
-from rtl_gen.array.registers import register_map, register_words
+from rtl_gen.array.registers import COMMANDS, register_map, register_words
 from rtl_gen.array.top import bank_bits
 
 #: What is counted in every PE: its streams' transfers, and multiply-accumulate cycles.
@@ -27,10 +27,10 @@ _BANK = """
   wire {name}_request_ready = !{name}_stall_request;
   wire {name}_response_valid = ({name}_head != {name}_tail) && !{name}_stall_response;
   wire [{high}:0] {name}_response_word = {name}[{name}_queue[{name}_head]];
-  integer {name}_reads = 0;
+  integer {name}_reads = 0, {name}_stall = 0;
   always @(posedge clk) begin
-    {name}_stall_request <= stalls(stall);
-    {name}_stall_response <= stalls(stall);
+    {name}_stall_request <= stalls({name}_stall);
+    {name}_stall_response <= stalls({name}_stall);
     if (rst) {name}_head <= {name}_tail;
     else begin
       if ({name}_request_valid && {name}_request_ready) begin
@@ -49,7 +49,7 @@ _WRITE = """
   wire {name}_write_ready = !{name}_stall_write;
   integer {name}_writes = 0;
   always @(posedge clk) begin
-    {name}_stall_write <= stalls(stall);
+    {name}_stall_write <= stalls({name}_stall);
     if (!rst && {name}_write_valid && {name}_write_ready) begin
       {name}[{name}_write_payload[{address_high}:0]] <=
         {name}_write_payload[{write_high}:{address_bits}];
@@ -85,7 +85,9 @@ module tb;
   integer run, index, cycles, out;
   initial begin
     if (!$value$plusargs("stall=%d", stall)) stall = 0;
+{stalls}
     if (!$value$plusargs("seed=%d", seed)) seed = 1;
+    if (!$value$plusargs("limit=%d", limit)) limit = {limit};
     if (!$value$plusargs("runs=%d", runs)) runs = 1;
     out = $fopen("counts.txt");
     repeat (4) @(negedge clk);
@@ -108,7 +110,15 @@ module tb;
         cycles = cycles + 1;
         @(negedge clk);
       end
-      $fdisplay(out, "run%0d cycles %0d status %0d", run, cycles, read_word[3:0]);
+      if (busy) begin
+        write_address = 0;
+        write_word = 2;
+        write_enable = 1;
+        @(negedge clk);
+        write_enable = 0;
+        for (index = 0; busy && index < 1000; index = index + 1) @(negedge clk);
+      end
+      $fdisplay(out, "run%0d cycles %0d status %0d", run, cycles, read_word[4:0]);
 {dumps}
     end
 {prints}
@@ -120,12 +130,15 @@ endmodule
 
 
 def array_testbench(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
-    """The test bench of an array. It takes ``+runs=``, ``+stall=`` (percent) and ``+seed=``.
+    """The test bench of an array.
+
+    It takes ``+runs=``, ``+limit=``, ``+stall=`` (percent), ``+stall_{bank}=`` for one bank alone,
+    and ``+seed=``.
 
     Args:
-        limit: cycles after which a run is no longer waited for.
+        limit: cycles after which a run is stopped.
     """
-    banks, connections, loads, dumps, prints = [], [], [], [], []
+    banks, connections, loads, dumps, prints, stalls = [], [], [], [], [], []
     for name, (words, bits) in bank_bits(design).items():
         address_bits = (words - 1).bit_length()
         names = {
@@ -133,6 +146,8 @@ def array_testbench(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
             "address_high": address_bits - 1, "write_high": address_bits + bits - 1,
         }  # fmt: skip
         banks.append(_BANK.format(**names))
+        plus = f'$value$plusargs("stall_{name}=%d", {name}_stall)'
+        stalls.append(f"    if (!{plus}) {name}_stall = stall;")
         pins = {
             "request__valid": "request_valid", "request__payload": "request_address",
             "request__ready": "request_ready", "response__valid": "response_valid",
@@ -149,8 +164,6 @@ def array_testbench(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
             loads.append(f'      $sformat(name, "run%0d_{name}.hex", run);')
             loads.append(f"      $readmemh(name, {name});")
         connections += [f"    .{name}_{port}({name}_{wire})" for port, wire in pins.items()]
-        if not name.startswith("psum"):
-            continue
     counters = []
     for what in PE_COUNTS:
         terms = " + ".join(
@@ -161,13 +174,13 @@ def array_testbench(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
                         f"    {what}s = {what}s + {terms};")  # fmt: skip
         prints.append(f'    $fdisplay(out, "{what}s %0d", {what}s);')
     fields = register_map(design)
-    count = len({f.address for f in fields if not f.read_only and f.name != "start"})
+    count = len({f.address for f in fields if not f.read_only and f.name not in COMMANDS})
     return _MAIN.format(
         registers=count, limit=limit, banks="".join(banks), top=design.name,
         register_high=max(f.address for f in fields).bit_length() - 1,
         connections=",\n".join(connections), pe_counters="\n".join(counters),
         register_last=count - 1, loads="\n".join(loads), dumps="\n".join(dumps),
-        prints="\n".join(prints),
+        prints="\n".join(prints), stalls="\n".join(stalls),
     )  # fmt: skip
 
 
@@ -179,13 +192,13 @@ def _pe_event(path: str, what: str) -> str:
     return f"({path}.{port}__valid && {path}.{port}__ready)"
 
 
-def input_files(program: Program) -> dict[str, str]:
+def input_files(design: ArrayDesign, runs: Sequence[Run]) -> dict[str, str]:
     """What the test bench reads, by name."""
     result = {}
-    for index, run in enumerate(program.runs):
-        words = register_words(program.shape.design, run.registers)
+    for index, run in enumerate(runs):
+        words = register_words(design, run.registers)
         result[f"run{index}_registers.hex"] = _hex([a << 32 | w for a, w in words])
-        for name in bank_bits(program.shape.design):
+        for name in bank_bits(design):
             if not name.startswith("psum"):
                 result[f"run{index}_{name}.hex"] = _hex(run.images.get(name, []))
     return result
