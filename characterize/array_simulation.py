@@ -17,6 +17,8 @@ from rtl_gen.golden import Words
 
 #: What the status register says when a run has ended, from bit 0.
 _STATUS = ("busy", "done", "refused", "hung", "stopped")
+#: Cycles after which a run is stopped, if nothing else is said.
+_LIMIT = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,14 +111,14 @@ class ArraySimulator:
         *,
         stall_pct: int | Mapping[str, int] = 0,
         seed: int = 1,
-        limit: int = 10_000_000,
+        limits: Sequence[int] | None = None,
         timeout_s: float = 600,
     ) -> tuple[list[RunEnd], Mapping[str, int]]:
         """Simulate runs of any registers one after the other, without a reset between them.
 
         Args:
             stall_pct: as for ``run``; or of some banks, by name.
-            limit: cycles after which a run is stopped.
+            limits: of each run, cycles after which it is stopped.
 
         Returns:
             How each ended, and the counts of all.
@@ -124,13 +126,14 @@ class ArraySimulator:
         Raises:
             StepError: if the simulator fails.
         """
-        for name, text in input_files(self.design, runs).items():
+        limits = limits or [_LIMIT] * len(runs)
+        for name, text in input_files(self.design, runs, limits).items():
             (folder / name).write_text(text, encoding="ascii")
         stalls = {"": stall_pct} if isinstance(stall_pct, int) else stall_pct
         options = [f"+stall{f'_{bank}' if bank else ''}={pct}" for bank, pct in stalls.items()]
         run_tool(
             ["vvp", "-n", str(self._folder.resolve() / "sim.vvp"), f"+runs={len(runs)}",
-             f"+limit={limit}", f"+seed={seed}", *options],
+             f"+seed={seed}", *options],
             folder=folder, log="simulation.log", timeout_s=timeout_s,
         )  # fmt: skip
         counts = dict(read_counts((folder / "counts.txt").read_text(encoding="ascii")))

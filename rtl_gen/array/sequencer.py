@@ -72,7 +72,7 @@ class Sequencer(wiring.Component):
         status = {"done": done, "refused": refused, "hung": hung, "stopped": stopped}
         self._registers(m, {"start": go, "stop": stop}, {"busy": self.on, **status})
         settings, design = self.settings, self.design
-        rows = Signal(12)
+        rows = Signal(13)
         m.d.sync += rows.eq((settings.filter_rows + 1) * (settings.sets + 1))
         legal = (
             (rows <= design.rows)

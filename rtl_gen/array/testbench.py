@@ -61,7 +61,7 @@ _MAIN = """\
 `timescale 1ns/1ps
 module tb;
   reg clk = 0, rst = 1;
-  integer stall = 0, runs = 1, registers = {registers}, limit = {limit};
+  integer stall = 0, runs = 1, registers = {registers}, limit;
   integer seed = 1;
   // Percent of the cycles in which a port of the buffer waits.
   function stalls(input integer percent);
@@ -87,7 +87,6 @@ module tb;
     if (!$value$plusargs("stall=%d", stall)) stall = 0;
 {stalls}
     if (!$value$plusargs("seed=%d", seed)) seed = 1;
-    if (!$value$plusargs("limit=%d", limit)) limit = {limit};
     if (!$value$plusargs("runs=%d", runs)) runs = 1;
     out = $fopen("counts.txt");
     repeat (4) @(negedge clk);
@@ -96,6 +95,7 @@ module tb;
 {loads}
       $sformat(name, "run%0d_registers.hex", run);
       $readmemh(name, commands);
+      limit = commands[registers];
       for (index = 0; index < registers; index = index + 1) begin
         write_enable = 1;
         {{write_address, write_word}} = commands[index];
@@ -129,14 +129,11 @@ endmodule
 """
 
 
-def array_testbench(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
+def array_testbench(design: ArrayDesign) -> str:
     """The test bench of an array.
 
-    It takes ``+runs=``, ``+limit=``, ``+stall=`` (percent), ``+stall_{bank}=`` for one bank alone,
-    and ``+seed=``.
-
-    Args:
-        limit: cycles after which a run is stopped.
+    It takes ``+runs=``, ``+stall=`` (percent), ``+stall_{bank}=`` for one bank alone, and
+    ``+seed=``.
     """
     banks, connections, loads, dumps, prints, stalls = [], [], [], [], [], []
     for name, (words, bits) in bank_bits(design).items():
@@ -176,10 +173,10 @@ def array_testbench(design: ArrayDesign, *, limit: int = 10_000_000) -> str:
     fields = register_map(design)
     count = len({f.address for f in fields if not f.read_only and f.name not in COMMANDS})
     return _MAIN.format(
-        registers=count, limit=limit, banks="".join(banks), top=design.name,
+        registers=count, banks="".join(banks), top=design.name,
         register_high=max(f.address for f in fields).bit_length() - 1,
         connections=",\n".join(connections), pe_counters="\n".join(counters),
-        register_last=count - 1, loads="\n".join(loads), dumps="\n".join(dumps),
+        register_last=count, loads="\n".join(loads), dumps="\n".join(dumps),
         prints="\n".join(prints), stalls="\n".join(stalls),
     )  # fmt: skip
 
@@ -192,12 +189,16 @@ def _pe_event(path: str, what: str) -> str:
     return f"({path}.{port}__valid && {path}.{port}__ready)"
 
 
-def input_files(design: ArrayDesign, runs: Sequence[Run]) -> dict[str, str]:
-    """What the test bench reads, by name."""
+def input_files(design: ArrayDesign, runs: Sequence[Run], limits: Sequence[int]) -> dict[str, str]:
+    """What the test bench reads, by name.
+
+    Args:
+        limits: of each run, cycles after which it is stopped.
+    """
     result = {}
-    for index, run in enumerate(runs):
+    for index, (run, limit) in enumerate(zip(runs, limits, strict=True)):
         words = register_words(design, run.registers)
-        result[f"run{index}_registers.hex"] = _hex([a << 32 | w for a, w in words])
+        result[f"run{index}_registers.hex"] = _hex([*(a << 32 | w for a, w in words), limit])
         for name in bank_bits(design):
             if not name.startswith("psum"):
                 result[f"run{index}_{name}.hex"] = _hex(run.images.get(name, []))
