@@ -8,7 +8,6 @@ at most. That is bounded in time, and for one array and one run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from characterize.prover import Verdict, check_bounded, write_aiger
@@ -25,19 +24,6 @@ CLAIMS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class RunProof:
-    """What became of the claims about a run.
-
-    Attributes:
-        verdict: of all claims together.
-        cycles: after the start of the run, within which it has ended.
-    """
-
-    verdict: Verdict
-    cycles: int
-
-
 def prove_run_ends(
     design: ArrayDesign,
     run: Run,
@@ -47,7 +33,7 @@ def prove_run_ends(
     most_waits: int,
     timeout_s: float,
     verilog: str | None = None,
-) -> RunProof:
+) -> Verdict:
     """Prove ``CLAIMS`` for one run, from reset.
 
     Args:
@@ -66,8 +52,7 @@ def prove_run_ends(
     aiger = write_aiger(folder, "ends", ["array.v", "ends.v"], "proof", before="memory")
     # A cycle of reset, the registers, the start; the bound; and one to see it.
     frames = 1 + len(words) + 1 + cycles + 1
-    verdict = check_bounded(folder, aiger, frames=frames, timeout_s=timeout_s)
-    return RunProof(verdict=verdict, cycles=cycles)
+    return check_bounded(folder, aiger, frames=frames, timeout_s=timeout_s)
 
 
 def _wrapper(

@@ -55,6 +55,7 @@ rename -hide w:_*_
 opt_clean
 expose -evert-dff t:$dff %x:+[Q] w:* %i
 opt_clean -purge
+setundef -zero
 techmap
 aigmap
 opt_clean
