@@ -114,10 +114,10 @@ def _wrapper(
     yield "    .write_enable(write_enable), .write_address(write_address),"
     yield f"    .write_word(write_word), .read_address({status}), .read_word(status), .busy(busy),"
     yield "    " + ",\n    ".join(connections) + ");"
-    bits = {field.name: field.low for field in register_map(design) if field.address == status}
+    place = {field.name: field.low for field in register_map(design) if field.address == status}
     last = 1 + len(words) + 1 + cycles
-    yield f"  assign bad[0] = cycle == {last} && !status[{bits['done']}];"
-    given_up = " || ".join(f"status[{bits[name]}]" for name in ("refused", "hung", "stopped"))
+    yield f"  assign bad[0] = cycle == {last} && !status[{place['done']}];"
+    given_up = " || ".join(f"status[{place[name]}]" for name in ("refused", "hung", "stopped"))
     yield f"  assign bad[1] = cycle != 0 && ({given_up});"
     yield f"  assign bad[2] = {' || '.join(broken)};"
     yield "endmodule"

@@ -26,7 +26,8 @@ class RunEnd:
     """How a run ended.
 
     Attributes:
-        status: one or more of ``busy``, ``done``, ``refused``, ``hung``, ``stopped``, by a comma.
+        status: one or more of ``busy``, ``done``, ``refused``, ``hung``, ``stopped``, by a comma;
+            and all bits, if there are others.
         cycles: while the array was busy; at most the limit.
         banks: words of the banks of psums after it, as unsigned integers.
     """
@@ -141,6 +142,8 @@ class ArraySimulator:
         for index in range(len(runs)):
             status = counts.pop(f"run{index} status", 0)
             names = [name for bit, name in enumerate(_STATUS) if status >> bit & 1]
+            if status >> len(_STATUS):
+                names.append(f"{status:#x}")
             ends.append(
                 RunEnd(
                     status=", ".join(names), cycles=counts.pop(f"run{index} cycles", 0),

@@ -118,7 +118,7 @@ module tb;
         write_enable = 0;
         for (index = 0; busy && index < 1000; index = index + 1) @(negedge clk);
       end
-      $fdisplay(out, "run%0d cycles %0d status %0d", run, cycles, read_word[4:0]);
+      $fdisplay(out, "run%0d cycles %0d status %0d", run, cycles, read_word);
 {dumps}
     end
 {prints}
