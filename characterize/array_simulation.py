@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from characterize.process import StepError, run_tool
-from rtl_gen.array.compiler import Program
+from rtl_gen.array.compiler import Program, Run
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.interface import bank_bits
 from rtl_gen.array.testbench import array_testbench, input_files, read_bank, read_counts
 from rtl_gen.array.top import array_verilog
 from rtl_gen.golden import Words
 
-#: What the status register says after a run that came to its end.
-_DONE = 2
+#: What the status register says when a run has ended, from bit 0.
+_STATUS = ("busy", "done", "refused", "hung", "stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnd:
+    """How a run ended.
+
+    Attributes:
+        status: one or more of ``busy``, ``done``, ``refused``, ``hung``, ``stopped``, by a comma;
+            and all bits, if there are others.
+        cycles: while the array was busy; at most the limit.
+        banks: words of the banks of psums after it, as unsigned integers.
+    """
+
+    status: str
+    cycles: int
+    banks: Mapping[str, Words]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +77,7 @@ class ArraySimulator:
         program: Program,
         folder: Path,
         *,
-        stall_pct: int = 0,
+        stall_pct: int | Mapping[str, int] = 0,
         seed: int = 1,
         timeout_s: float = 600,
     ) -> ArrayResult:
@@ -69,44 +85,77 @@ class ArraySimulator:
 
         Args:
             folder: gets what goes in and comes out.
-            stall_pct: cycles in which each port of the buffer waits, by chance.
+            stall_pct: cycles in which each port of the buffer waits, by chance; or of some banks,
+                by name.
             seed: of that.
 
         Raises:
             StepError: if the simulator fails, or a run does not come to its end.
         """
-        for name, text in input_files(program).items():
+        ends, counts = self.run_each(
+            program.runs, folder, stall_pct=stall_pct, seed=seed, timeout_s=timeout_s
+        )
+        for index, end in enumerate(ends):
+            if end.status != "done":
+                raise StepError(f"run {index} ended after {end.cycles} cycles: {end.status}")
+        return ArrayResult(
+            ofmap=program.ofmap([end.banks for end in ends]),
+            cycles=tuple(end.cycles for end in ends),
+            counts=counts,
+        )
+
+    def run_each(
+        self,
+        runs: Sequence[Run],
+        folder: Path,
+        *,
+        stall_pct: int | Mapping[str, int] = 0,
+        seed: int = 1,
+        limits: Sequence[int] | None = None,
+        timeout_s: float = 600,
+    ) -> tuple[list[RunEnd], Mapping[str, int]]:
+        """Simulate runs of any registers one after the other, without a reset between them.
+
+        Args:
+            stall_pct: as for ``run``; or of some banks, by name.
+            limits: of each run, cycles after which it is stopped.
+
+        Returns:
+            How each ended, and the counts of all.
+
+        Raises:
+            StepError: if the simulator fails.
+        """
+        for name, text in input_files(self.design, runs, limits).items():
             (folder / name).write_text(text, encoding="ascii")
-        runs = len(program.runs)
+        stalls = {"": stall_pct} if isinstance(stall_pct, int) else stall_pct
+        options = [f"+stall{f'_{bank}' if bank else ''}={pct}" for bank, pct in stalls.items()]
         run_tool(
-            ["vvp", "-n", str(self._folder.resolve() / "sim.vvp"), f"+runs={runs}",
-             f"+stall={stall_pct}", f"+seed={seed}"],
+            ["vvp", "-n", str(self._folder.resolve() / "sim.vvp"), f"+runs={len(runs)}",
+             f"+seed={seed}", *options],
             folder=folder, log="simulation.log", timeout_s=timeout_s,
         )  # fmt: skip
-        return read_result(program, folder)
+        return read_ends(self.design, folder, len(runs))
 
 
-def read_result(program: Program, folder: Path) -> ArrayResult:
-    """What a simulation left in its folder.
-
-    Raises:
-        StepError: if a run did not come to its end.
-    """
-    design = program.shape.design
+def read_ends(
+    design: ArrayDesign, folder: Path, runs: int
+) -> tuple[list[RunEnd], Mapping[str, int]]:
+    """What a simulation of so many runs left in its folder: how each ended, and all counts."""
     counts = dict(read_counts((folder / "counts.txt").read_text(encoding="ascii")))
-    cycles = []
-    for index in range(len(program.runs)):
+    ends = []
+    for index in range(runs):
         status = counts.pop(f"run{index} status", 0)
-        cycles.append(counts.pop(f"run{index} cycles", 0))
-        if status != _DONE:
-            raise StepError(f"run {index} ended after {cycles[-1]} cycles with status {status:#x}")
-    return ArrayResult(
-        ofmap=program.ofmap(
-            [_read_banks(design, folder, index) for index in range(len(program.runs))]
-        ),
-        cycles=tuple(cycles),
-        counts=counts,
-    )
+        names = [name for bit, name in enumerate(_STATUS) if status >> bit & 1]
+        if status >> len(_STATUS):
+            names.append(f"{status:#x}")
+        ends.append(
+            RunEnd(
+                status=", ".join(names), cycles=counts.pop(f"run{index} cycles", 0),
+                banks=_read_banks(design, folder, index),
+            )
+        )  # fmt: skip
+    return ends, counts
 
 
 def _read_banks(design: ArrayDesign, folder: Path, run: int) -> dict[str, Words]:

@@ -50,10 +50,12 @@ read_verilog {file}.v
 hierarchy -check -top {top}
 proc
 flatten
+memory
 rename -hide w:_*_
 opt_clean
 expose -evert-dff t:$dff %x:+[Q] w:* %i
 opt_clean -purge
+setundef -zero
 techmap
 aigmap
 opt_clean
@@ -191,7 +193,7 @@ def try_mutants(
         text = "\n".join(changed) + "\n"
         outcome = _simulate(text, bench)
         if outcome == "survived" and (
-            _equivalent(design, verilog, text) or _same_in_use(design, verilog, text)
+            equivalent(design.name, verilog, text) or _same_in_use(design, verilog, text)
         ):
             outcome = "equivalent"
         report(mutant, outcome)
@@ -227,7 +229,7 @@ def _simulate(verilog: str, bench: str) -> Outcome:
     return "survived" if passed and "FAIL" not in run.stdout else "caught"
 
 
-def _equivalent(design: PEDesign, original: str, mutant: str) -> bool:
+def equivalent(top: str, original: str, mutant: str) -> bool:
     """Whether both compute the same from the same registers; False if that is not proven.
 
     A mutant that differs only in states that are never reached is not found to be the same.
@@ -239,7 +241,7 @@ def _equivalent(design: PEDesign, original: str, mutant: str) -> bool:
             (folder / f"{file}.v").write_text(text, encoding="utf-8")
         try:
             for file in files:
-                run_yosys(folder, file, _CUT.format(file=file, top=design.name))
+                run_yosys(folder, file, _CUT.format(file=file, top=top))
             first, second = (folder / f"{file}.aig" for file in files)
             if _ports(first) != _ports(second):
                 return False

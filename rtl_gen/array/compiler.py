@@ -371,6 +371,9 @@ def sums_in_order(shape: Shape, ifmap: Words, weights: Words) -> Words:
 
     In every PE as ``rtl_gen.golden.convolve_row``, then up the column of PEs, then over the channel
     tiles of a run, then over row tiles, then over runs. For integers, the order does not matter.
+
+    Raises:
+        InputError: if a pass does not fit the buffer.
     """
     *_, result = sums_of_tiles(shape, ifmap, weights).values()
     return _of_layer(shape, result)
@@ -630,7 +633,7 @@ def _ifmap_images(shape: Shape, span: Span, pixels: Words) -> dict[str, list[int
     begin, first, count = rows_of_run(shape, span)
     from_stored = begin + first - stored(shape)[0][0]
     part = pixels[from_stored : from_stored + count, :, slice(*span.groups), slice(*span.channels)]
-    rows = part.reshape(len(part), -1)
+    rows = part.reshape(len(part), math.prod(part.shape[1:]))
     buses = shape.design.ifmap_buses
     # Row h of the run, counted with the padding, is in bank h modulo the buses.
     return {f"ifmap{k}": rows[(k - first) % buses :: buses].ravel().tolist() for k in range(buses)}

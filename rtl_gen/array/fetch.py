@@ -40,6 +40,7 @@ class Fetcher(wiring.Component):
         request: Out(stream) of addresses.
         response: In(stream) of words, one for each request, in order.
         word: Out(stream), payload ``WordLayout``.
+        empty: Out(1), no word is on its way.
     """
 
     def __init__(self, *, address_bits: int, bits: int, tag: ShapeLike) -> None:
@@ -52,6 +53,7 @@ class Fetcher(wiring.Component):
                 "request": Out(stream.Signature(address_bits)),
                 "response": In(stream.Signature(bits)),
                 "word": Out(stream.Signature(self._word)),
+                "empty": Out(1),
             }
         )
 
@@ -76,6 +78,7 @@ class Fetcher(wiring.Component):
             self.word.valid.eq(tags.r_rdy & (zero | words.r_rdy)),
             tags.r_en.eq(self.word.valid & self.word.ready),
             words.r_en.eq(tags.r_en & ~zero),
+            self.empty.eq(~tags.r_rdy),
         ]
         return m
 

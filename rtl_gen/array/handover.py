@@ -13,7 +13,7 @@ from rtl_gen.array.layer import Layer
 from rtl_gen.array.manifest import array_manifest, data_folder, file_names
 from rtl_gen.array.operands import draw_layer, small_layer
 from rtl_gen.array.register_text import markdown_text, systemrdl_text
-from rtl_gen.array.testbench import checking_testbench, expected_files, input_files
+from rtl_gen.array.testbench import checked_files, checking_testbench, expected_files
 from rtl_gen.array.top import array_verilog
 from rtl_gen.export import sdc_text, write_all
 from rtl_gen.fusesoc import array_core_text
@@ -51,7 +51,7 @@ def write_array(
     ifmap, weights, scales = draw_layer(design, layer, seed, mode)
     program = compile_layer(shape, ifmap, weights, scales)
     data = data_folder(design)
-    read = {**input_files(program), **expected_files(program, ifmap, weights)}
+    read = {**checked_files(program), **expected_files(program, ifmap, weights)}
     names = [f"{data}/{name}" for name in sorted(read)]
     told = array_manifest(program, period_ps, seed=seed, data=names)
     texts = {

@@ -51,7 +51,7 @@ class Layer:
             "groups",
         ):  # fmt: skip
             require_int(name, getattr(self, name), 1, MOST)
-        if len(self.padding) != 4:
+        if not isinstance(self.padding, tuple | list) or len(self.padding) != 4:
             raise InputError(f"padding must be four numbers, not {self.padding!r}")
         for number in self.padding:
             require_int("padding", number, 0, 255)

@@ -254,21 +254,25 @@ class _Timing:
     def _batches(self, kind: _Pass, bus: int) -> _Batches:
         """What a bus brings for an ofmap column, a batch for each set and ifmap row.
 
+        Rows between those of the columns are for no PE where a pass takes fewer filter rows than
+        the stride; they are brought all the same.
+
         Returns:
             PEs, as ``row * columns + column``, sorted by batch; whether each batch is padding;
             where it begins among the PEs, and how many it is for.
         """
         shape, tiling = self._shape, self._shape.tiling
+        diagonals = len(kind.zero_rows)
         i, j = np.divmod(np.arange(shape.active_rows * kind.columns), kind.columns)
         of_set, row = np.divmod(i, tiling.filter_rows)
-        diagonal = row + j * shape.row_stride
-        mine = (diagonal + kind.row) % shape.design.ifmap_buses == bus
-        pes = np.flatnonzero(mine)
-        order = of_set[pes] * len(kind.zero_rows) + diagonal[pes]
-        pes = pes[np.argsort(order, kind="stable")]
-        batch, begin = np.unique(np.sort(order), return_index=True)
-        zero = np.array(kind.zero_rows)[batch % len(kind.zero_rows)]
-        return pes, zero, begin, np.diff(np.append(begin, len(pes)))
+        order = of_set * diagonals + row + j * shape.row_stride
+        pes = np.argsort(order, kind="stable")
+        every = np.arange(tiling.sets * diagonals)
+        batch = every[(every % diagonals + kind.row) % shape.design.ifmap_buses == bus]
+        pes = pes[np.isin(order[pes], batch)]
+        begin = np.searchsorted(order[pes], batch)
+        sizes = np.searchsorted(order[pes], batch, side="right") - begin
+        return pes, np.array(kind.zero_rows)[batch % diagonals], begin, sizes
 
     def _bring(self, state: _State, batches: Sequence[_Batches], *, first: bool) -> None:
         """The ifmap words of an ofmap column; ``ready`` becomes when the first sum is."""
@@ -277,11 +281,12 @@ class _Timing:
         (first_column, real_columns) = stored(self._shape)[1]
         computed = state.ready.copy()
         for k, (pes, zero, begin, sizes) in enumerate(batches):
-            if not len(pes):
+            count = len(begin)
+            if not count:
                 state.zero[k] = False
                 continue
-            count = len(begin)
-            ready = np.maximum.reduceat(state.ready.ravel()[pes], begin)
+            waits = np.append(state.ready.ravel()[pes], _NEVER)
+            ready = np.where(sizes > 0, np.maximum.reduceat(waits, begin), _NEVER)
             before = state.brought[k] + words * np.arange(count)
             # Until something real comes, a word is there a cycle earlier.
             if state.zero[k]:

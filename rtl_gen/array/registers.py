@@ -14,6 +14,8 @@ from rtl_gen.errors import InputError
 
 #: Bits of a register.
 REGISTER_BITS = 32
+#: Fields of ``control``: what a host writes there happens at once, and is not kept.
+COMMANDS = ("start", "stop")
 #: Cycles without any transfer after which a run is given up: longer than the longest computation of
 #: a PE between two transfers.
 WATCHDOG_CYCLES = 4096
@@ -42,12 +44,16 @@ class Field:
 
 # Name, bits, meaning; each list is one register. `-` before a name: read only.
 _REGISTERS = (
-    [("start", 1, "writing 1 starts a run; nothing happens while one is on")],
+    [
+        ("start", 1, "writing 1 starts a run; nothing happens while one is on"),
+        ("stop", 1, "writing 1 gives up the run that is on"),
+    ],
     [
         ("-busy", 1, "a run is on"),
         ("-done", 1, "the last run came to its end"),
         ("-refused", 1, "the last one was not begun: more rows or columns than there are"),
         ("-hung", 1, "the last one was given up: nothing moved for so long (watchdog)"),
+        ("-stopped", 1, "the last one was given up, as was asked for"),
     ],
     [("config_low", 32, "the PE's configuration word, bits 31..0, but keep_filter and chain")],
     [("config_high", 32, "its other bits")],
@@ -127,13 +133,13 @@ def register_words(design: ArrayDesign, values: Mapping[str, int]) -> list[tuple
     """(address, word) of every register that a host writes before a run, ``control`` left out.
 
     Args:
-        values: of all fields that can be written, but ``start``.
+        values: of all fields that can be written, but ``COMMANDS``.
 
     Raises:
         InputError: if a value is missing, unknown, or wider than its field.
     """
     fields = [field for field in register_map(design) if not field.read_only]
-    named = {field.name: field for field in fields if field.name != "start"}
+    named = {field.name: field for field in fields if field.name not in COMMANDS}
     for name in values:
         if name not in named:
             raise InputError(f"there is no register field {name}")

@@ -13,7 +13,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl_gen.array.fetch import Fetcher, WordLayout, counter
-from rtl_gen.array.registers import Field
+from rtl_gen.array.registers import COMMANDS, Field
 
 TAG_BITS = 12
 
@@ -22,7 +22,8 @@ class Settings(data.StructLayout):
     """All fields of the register map that a host writes."""
 
     def __init__(self, fields: list[Field]) -> None:
-        super().__init__({f.name: f.bits for f in fields if not f.read_only and f.name != "start"})
+        written = [f for f in fields if not f.read_only and f.name not in COMMANDS]
+        super().__init__({f.name: f.bits for f in written})
 
 
 class IfmapTag(data.StructLayout):
@@ -33,7 +34,11 @@ class IfmapTag(data.StructLayout):
 
 
 class _Sender(wiring.Component):
-    """A fetcher, and a switch that is on from ``start`` until the last address was given."""
+    """A fetcher, and a switch that is on from ``start`` until the last address was given.
+
+    Member ``idle``, Out(1), tells that the last word was taken; ``IfmapSender`` tells it wrongly in
+    the cycle after ``start``.
+    """
 
     def __init__(
         self,
@@ -52,6 +57,7 @@ class _Sender(wiring.Component):
                 "request": Out(stream.Signature(address_bits)),
                 "response": In(stream.Signature(bits)),
                 "word": Out(stream.Signature(WordLayout(bits=bits, tag=tag))),
+                "idle": Out(1),
                 **members,
             }
         )
@@ -63,7 +69,7 @@ class _Sender(wiring.Component):
         wiring.connect(m, fetcher.request, wiring.flipped(self.request))
         wiring.connect(m, fetcher.response, wiring.flipped(self.response))
         wiring.connect(m, fetcher.word, wiring.flipped(self.word))
-        m.d.comb += fetcher.address.valid.eq(running)
+        m.d.comb += [fetcher.address.valid.eq(running), self.idle.eq(~running & fetcher.empty)]
         return fetcher, running
 
 

@@ -16,10 +16,13 @@ class Sequencer(wiring.Component):
     """Runs passes: for every group, filter tile, row tile, channel tile and strip, innermost last.
 
     Row and channel tiles add up the same sums. All strips of a tile use the same filters: only the
-    first loads them. A pass begins when all sums of the one before are in the buffer.
+    first loads them. A pass begins when all sums of the one before are in the buffer, and all words
+    that it fetched have been taken.
 
-    A run ends, whatever the registers hold: where nothing moves for ``WATCHDOG_CYCLES`` cycles
-    without the buffer being the cause, it is given up, and the array reset.
+    Whatever the registers hold, a run does not stand still: where nothing moves for
+    ``WATCHDOG_CYCLES`` cycles without the buffer being the cause, it is given up. One that has too
+    much to do can be stopped. Every run begins with a reset of all but the registers, and when the
+    buffer has answered whatever was asked before.
 
     Members:
         register: In(stream) of (address, word) to write; reads are combinational from
@@ -28,6 +31,7 @@ class Sequencer(wiring.Component):
         primitive: Out, sizes of the PE's primitive, from them.
         config: Out(stream), for the PEs, once in a pass.
         begin, start: Out(1), a run, a pass begins. on: Out(1), a run is on.
+        fetching: Out(1), answers of the buffer are for this run.
         abandon: Out(1), everything is to be reset.
         rows: Out, rows in use. columns: Out, columns in use in this pass.
         row, channels: Out, first ifmap row and channel word of the pass.
@@ -35,7 +39,8 @@ class Sequencer(wiring.Component):
         inject, again, anew, finish: Out(1), of the pass: sums start from those of the buffer; from
             the region written before; a new region; they are the last ones.
         scale_pointer: Out, first word of the scales of this tile.
-        done: In(1), all sums of the pass are in the buffer. moves: In(1), something does.
+        done: In(1), all sums of the pass are in the buffer, and nothing is on its way.
+        moves: In(1), something does. answered: In(1), the buffer owes no answer.
     """
 
     def __init__(self, design: ArrayDesign, *, settle: int) -> None:
@@ -50,22 +55,24 @@ class Sequencer(wiring.Component):
                 "settings": Out(Settings(self._fields)),
                 "primitive": Out(PrimitiveLayout()),
                 "config": Out(stream.Signature(PrimitiveLayout())),
-                "begin": Out(1), "start": Out(1), "on": Out(1), "abandon": Out(1),
+                "begin": Out(1), "start": Out(1), "on": Out(1), "fetching": Out(1),
+                "abandon": Out(1),
                 "rows": Out(6), "columns": Out(6), "row": Out(16), "channels": Out(16),
                 "last_diagonal": Out(TAG_BITS),
                 "inject": Out(1), "again": Out(1), "anew": Out(1), "finish": Out(1),
                 "scale_pointer": Out(20),
-                "done": In(1), "moves": In(1),
+                "done": In(1), "moves": In(1), "answered": In(1),
             }
         )  # fmt: skip
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
-        go = Signal()
-        done, refused, hung = Signal(), Signal(), Signal()
-        self._registers(m, go, {"busy": self.on, "done": done, "refused": refused, "hung": hung})
+        go, stop = Signal(), Signal()
+        done, refused, hung, stopped = Signal(), Signal(), Signal(), Signal()
+        status = {"done": done, "refused": refused, "hung": hung, "stopped": stopped}
+        self._registers(m, {"start": go, "stop": stop}, {"busy": self.on, **status})
         settings, design = self.settings, self.design
-        rows = Signal(12)
+        rows = Signal(13)
         m.d.sync += rows.eq((settings.filter_rows + 1) * (settings.sets + 1))
         legal = (
             (rows <= design.rows)
@@ -75,6 +82,49 @@ class Sequencer(wiring.Component):
         waiting = Signal(range(self._settle + 1))
         still = Signal(range(WATCHDOG_CYCLES))
         loops = _Loops(m, settings)
+        self._outputs(m, loops, rows)
+        with m.FSM():
+            with m.State("IDLE"), m.If(go):
+                m.d.sync += [waiting.eq(self._settle), *(f.eq(0) for f in status.values())]
+                m.next = "SETTLE"
+            with m.State("SETTLE"):
+                m.d.comb += [self.on.eq(1), self.abandon.eq(waiting == self._settle)]
+                m.d.sync += still.eq(0)
+                with m.If(waiting > 0):
+                    m.d.sync += waiting.eq(waiting - 1)
+                with m.Elif(self.answered):
+                    m.d.comb += self.begin.eq(1)
+                    loops.begin()
+                    m.next = "START"
+                    with m.If(~legal):
+                        m.d.sync += refused.eq(1)
+                        m.next = "IDLE"
+                self._obey(m, stop, status)
+            with m.State("START"):
+                m.d.comb += [self.on.eq(1), self.start.eq(1), self.fetching.eq(1)]
+                m.next = "CONFIGURE"
+                self._obey(m, stop, status)
+            with m.State("CONFIGURE"):
+                m.d.comb += [self.on.eq(1), self.config.valid.eq(1), self.fetching.eq(1)]
+                with m.If(self.config.ready):
+                    m.next = "RUN"
+                self._watch(m, still, hung)
+                self._obey(m, stop, status)
+            with m.State("RUN"):
+                m.d.comb += [self.on.eq(1), self.fetching.eq(1)]
+                self._watch(m, still, hung)
+                with m.If(self.done):
+                    loops.step()
+                    m.next = "START"
+                    with m.If(loops.last):
+                        m.d.sync += done.eq(1)
+                        m.next = "IDLE"
+                self._obey(m, stop, status)
+        return m
+
+    def _outputs(self, m: Module, loops: _Loops, rows: Value) -> None:
+        """What a pass is, from where the loops stand."""
+        settings = self.settings
         m.d.comb += [
             self.rows.eq(rows),
             self.columns.eq(Mux(loops.last_strip, settings.last_columns, settings.columns) + 1),
@@ -93,59 +143,34 @@ class Sequencer(wiring.Component):
             self.config.payload.keep_filter.eq(~loops.first_strip),
             self.config.payload.chain.eq(1),
         ]
-        with m.FSM():
-            with m.State("IDLE"), m.If(go):
-                m.d.sync += [done.eq(0), refused.eq(0), hung.eq(0), waiting.eq(self._settle)]
-                m.next = "SETTLE"
-            with m.State("SETTLE"):
-                m.d.comb += self.on.eq(1)
-                m.d.sync += [waiting.eq(waiting - 1), still.eq(0)]
-                with m.If(waiting == 0):
-                    m.d.comb += self.begin.eq(1)
-                    loops.begin()
-                    m.next = "START"
-                    with m.If(~legal):
-                        m.d.sync += refused.eq(1)
-                        m.next = "IDLE"
-            with m.State("START"):
-                m.d.comb += [self.on.eq(1), self.start.eq(1)]
-                m.next = "CONFIGURE"
-            with m.State("CONFIGURE"):
-                m.d.comb += [self.on.eq(1), self.config.valid.eq(1)]
-                with m.If(self.config.ready):
-                    m.next = "RUN"
-                self._watch(m, still, hung)
-            with m.State("RUN"):
-                m.d.comb += self.on.eq(1)
-                self._watch(m, still, hung)
-                with m.If(self.done):
-                    loops.step()
-                    m.next = "START"
-                    with m.If(loops.last):
-                        m.d.sync += done.eq(1)
-                        m.next = "IDLE"
-        return m
 
-    def _registers(self, m: Module, go: Signal, status: dict[str, Value]) -> None:
+    def _registers(self, m: Module, commands: dict[str, Signal], status: dict[str, Signal]) -> None:
         words: dict[int, list[Value]] = {}
         for field in self._fields:
-            value = status.get(field.name)
+            value = {**commands, **status}.get(field.name)
             if value is None:
-                value = go if field.name == "start" else self.settings[field.name]
+                value = self.settings[field.name]
             words.setdefault(field.address, []).append(Value.cast(value))
             if field.read_only:
                 continue
-            written = self.write_enable & (self.write_address == field.address) & ~self.on
+            written = self.write_enable & (self.write_address == field.address)
             bits = self.write_word[field.low : field.low + field.bits]
-            if field.name == "start":
-                m.d.comb += go.eq(written & bits)
+            if field.name in commands:
+                m.d.comb += value.eq(written & bits)
             else:
-                with m.If(written):
+                with m.If(written & ~self.on):
                     m.d.sync += value.eq(bits)
         with m.Switch(self.read_address):
             for address, values in words.items():
                 with m.Case(address):
                     m.d.comb += self.read_word.eq(Cat(values) if address else 0)
+
+    def _obey(self, m: Module, stop: Signal, status: dict[str, Signal]) -> None:
+        """Give up what is to be stopped, whatever else happens in this cycle."""
+        with m.If(stop):
+            m.d.comb += self.abandon.eq(1)
+            m.d.sync += [flag.eq(name == "stopped") for name, flag in status.items()]
+            m.next = "IDLE"
 
     def _watch(self, m: Module, still: Signal, hung: Signal) -> None:
         """Give up what stands still."""

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rtl_gen.array.compiler import Program, expected_banks, psum_words
+from rtl_gen.array.compiler import Program, Run, expected_banks, psum_words
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.interface import address_bits, bank_bits
 from rtl_gen.array.model import run_activity
-from rtl_gen.array.registers import register_map, register_words
+from rtl_gen.array.registers import COMMANDS, register_map, register_words
 from rtl_gen.golden import Words
 
 #: What is counted in every PE: its streams' transfers, and multiply-accumulate cycles.
@@ -31,17 +31,18 @@ _BANK = """
   wire{behind} {name}_request_ready = !{name}_stall_request;
   wire{behind} {name}_response_valid = ({name}_head != {name}_tail) && !{name}_stall_response;
   wire [{high}:0]{behind} {name}_response_word = {name}[{name}_queue[{name}_head]];
-  integer {name}_reads;
+  integer {name}_reads, {name}_stall;
   initial begin
     {name}_head = 0;
     {name}_tail = 0;
     {name}_stall_request = 0;
     {name}_stall_response = 0;
     {name}_reads = 0;
+    {name}_stall = 0;
   end
   always @(posedge clk) begin
-    {name}_stall_request <= stalls(stall);
-    {name}_stall_response <= stalls(stall);
+    {name}_stall_request <= stalls({name}_stall);
+    {name}_stall_response <= stalls({name}_stall);
     if (rst) {name}_head <= {name}_tail;
     else begin
       if ({name}_request_valid && {name}_request_ready) begin
@@ -64,7 +65,7 @@ _WRITE = """
     {name}_writes = 0;
   end
   always @(posedge clk) begin
-    {name}_stall_write <= stalls(stall);
+    {name}_stall_write <= stalls({name}_stall);
     if (!rst && {name}_write_valid && {name}_write_ready) begin
       {name}[{name}_write_payload[{address_high}:0]] <=
         {name}_write_payload[{write_high}:{address_bits}];
@@ -78,9 +79,8 @@ _MAIN = """\
 /* verilator lint_off BLKSEQ */
 module {module};
   localparam REGISTERS = {registers};
-  localparam LIMIT = {limit};  // cycles after which a run is no longer waited for
   reg clk, rst;
-  integer stall, seed, runs;
+  integer stall, seed, runs, limit;
   // Percent of the cycles in which a port of the buffer waits.
   function stalls(input integer percent);
     stalls = percent > 0 && $unsigned($random(seed)) % 100 < percent;
@@ -110,6 +110,7 @@ module {module};
     write_address = 0;
     write_word = 0;
     if (!$value$plusargs("stall=%d", stall)) stall = 0;
+{stalls}
     if (!$value$plusargs("seed=%d", seed)) seed = 1;
     if (!$value$plusargs("runs=%d", runs)) runs = {runs};
 {begin}
@@ -121,6 +122,7 @@ module {module};
 {loads}
       $sformat(name, "{data}run%0d_registers.hex", run);
       $readmemh(name, commands);
+      limit = commands[REGISTERS][31:0];  // cycles after which a run is stopped
       for (index = 0; index < REGISTERS; index = index + 1) begin
         write_enable = 1;
         write_address = commands[index][32 +: {register_bits}];
@@ -132,9 +134,17 @@ module {module};
       @(negedge clk);
       write_enable = 0;
       cycles = 0;
-{run_begins}      while (busy && cycles < LIMIT) begin
+{run_begins}      while (busy && cycles < limit) begin
         cycles = cycles + 1;
         @(negedge clk);
+      end
+      if (busy) begin
+        write_address = 0;
+        write_word = 2;
+        write_enable = 1;
+        @(negedge clk);
+        write_enable = 0;
+        for (index = 0; busy && index < 1000; index = index + 1) @(negedge clk);
       end
 {run_ends}
     end
@@ -142,8 +152,8 @@ module {module};
   end
 endmodule
 """
-#: Cycles after which a run is no longer waited for.
-_LIMIT = 10_000_000
+#: Cycles after which a run is stopped, if nothing else is said.
+LIMIT = 10_000_000
 _DUMP = """\
   integer out;
   reg dump = 0;
@@ -153,9 +163,9 @@ _DUMP = """\
 #: What the checking bench does when a run has come to its end.
 _CHECK = """\
       total = total + cycles;
-      if (read_word[3:0] !== 2) begin
+      if (read_word !== 2) begin
         if (!failed) $display("FAIL: run %0d ends after %0d cycles with status %0d",
-                              run, cycles, read_word[3:0]);
+                              run, cycles, read_word);
         failed = 1;
       end else if (stall == 0 && cycles !== words[0]) begin
         if (!failed) $display("FAIL: run %0d takes %0d cycles, not %0d", run, cycles, words[0]);
@@ -196,7 +206,8 @@ _HEADER = """\
 def array_testbench(design: ArrayDesign) -> str:
     """The test bench that counts, module ``tb``.
 
-    It takes ``+runs=``, ``+stall=`` (percent) and ``+seed=``.
+    It takes ``+runs=``, ``+stall=`` (percent), ``+stall_{bank}=`` for one bank alone, and
+    ``+seed=``.
     """
     counters, prints, dumps = [], [], []
     for what in PE_COUNTS:
@@ -216,7 +227,7 @@ def array_testbench(design: ArrayDesign) -> str:
             dumps.append(f'      $sformat(name, "run%0d_{bank}.out", run);')
             dumps.append(f"      $writememh(name, {bank});")
     prints = [f'    $fdisplay(out, "{name} %0d", {name});' for name in names]
-    status = '      $fdisplay(out, "run%0d cycles %0d status %0d", run, cycles, read_word[3:0]);'
+    status = '      $fdisplay(out, "run%0d cycles %0d status %0d", run, cycles, read_word);'
     return _bench(
         design, module="tb", header="", data="", runs=1,
         declarations=["  integer out;", *counters],
@@ -237,7 +248,7 @@ def gate_testbench(design: ArrayDesign, *, period_ns: int) -> str:
         if bank.startswith("psum"):
             dumps.append(f'      $sformat(name, "run%0d_{bank}.out", run);')
             dumps.append(f"      $writememh(name, {bank});")
-    status = '      $fdisplay(out, "run%0d cycles %0d status %0d", run, cycles, read_word[3:0]);'
+    status = '      $fdisplay(out, "run%0d cycles %0d status %0d", run, cycles, read_word);'
     return _bench(
         design, module="tb", header="", data="", runs=1, declarations=[_DUMP],
         begin=['    out = $fopen("counts.txt");'], run_begins="      dump = 1;\n",
@@ -292,7 +303,7 @@ def _bench(
         period_ns: of the clock, with inputs that come late; 0 for no delays but the clock's.
     """
     behind = f" #{period_ns / 8:g}" if period_ns else ""
-    banks, connections, own_loads = [], [], []
+    banks, connections, own_loads, stalls = [], [], [], []
     for index, (name, (words, bits)) in enumerate(bank_bits(design).items(), start=1):
         width = address_bits(words)
         names = {
@@ -300,6 +311,8 @@ def _bench(
             "address_bits": width, "address_high": width - 1, "write_high": width + bits - 1,
         }  # fmt: skip
         banks.append(_BANK.format(**names))
+        plus = f'$value$plusargs("stall_{name}=%d", {name}_stall)'
+        stalls.append(f"    if (!{plus}) {name}_stall = stall;")
         pins = dict(_BANK_PINS)
         if name.startswith("psum"):
             banks.append(_WRITE.format(**names))
@@ -308,15 +321,14 @@ def _bench(
             own_loads += _load(name, data, f"{name}.hex", index)
         connections += [f"    .{name}_{port}({name}_{wire})" for port, wire in pins.items()]
     fields = register_map(design)
-    count = len({f.address for f in fields if not f.read_only and f.name != "start"})
+    count = len({f.address for f in fields if not f.read_only and f.name not in COMMANDS})
     register_bits = max(f.address for f in fields).bit_length()
     return _MAIN.format(
         timescale="`timescale 1ns/1ps\n" if period_ns else "", half=f"{period_ns / 2 or 5:g}",
         run_begins=run_begins, header=header, module=module, runs=runs, registers=count,
-        limit=_LIMIT,
         banks="".join(banks), top=design.name, register_high=register_bits - 1,
         register_bits=register_bits, connections=",\n".join(connections),
-        declarations="\n".join(declarations), register_last=count - 1,
+        declarations="\n".join(declarations), register_last=count, stalls="\n".join(stalls),
         bank_count=len(bank_bits(design)), begin="\n".join(begin), data=data,
         loads="\n".join([*own_loads, *loads]), run_ends="\n".join(run_ends), end="\n".join(end),
     )  # fmt: skip
@@ -346,22 +358,40 @@ def _pe_event(path: str, what: str) -> str:
     return f"({path}.{port}__valid && {path}.{port}__ready)"
 
 
-def input_files(program: Program) -> dict[str, str]:
-    """What the test bench reads, by name."""
-    shape = program.shape
-    banks = list(bank_bits(shape.design))
+def input_files(
+    design: ArrayDesign, runs: Sequence[Run], limits: Sequence[int] | None = None
+) -> dict[str, str]:
+    """What the test bench reads, by name.
+
+    Args:
+        limits: of each run, cycles after which it is stopped.
+    """
     result = {}
+    for index, (run, limit) in enumerate(zip(runs, limits or [LIMIT] * len(runs), strict=True)):
+        registers = [
+            address << 32 | word for address, word in register_words(design, run.registers)
+        ]
+        result[f"run{index}_registers.hex"] = hex_lines([*registers, limit])
+        words = [len(run.images.get(name, ())) for name in bank_bits(design)]
+        result[f"run{index}_words.hex"] = hex_lines([0, *words])
+        for name in bank_bits(design):
+            if not name.startswith("psum"):
+                result[f"run{index}_{name}.hex"] = hex_lines(run.images.get(name, ()))
+    return result
+
+
+def checked_files(program: Program) -> dict[str, str]:
+    """What the test bench that checks reads, by name: also cycles, and words to compare."""
+    shape = program.shape
+    result = input_files(shape.design, program.runs)
     for index, run in enumerate(program.runs):
-        registers = register_words(shape.design, run.registers)
-        result[f"run{index}_registers.hex"] = hex_lines([a << 32 | w for a, w in registers])
         finished = program.scales is not None and run.span.channels[1] == shape.channel_tiles
         cycles = run_activity(shape, run.span, requantized=finished).cycles
         compared = psum_words(shape, run.span)
-        words = [compared.get(name, len(run.images.get(name, ()))) for name in banks]
+        words = [
+            compared.get(name, len(run.images.get(name, ()))) for name in bank_bits(shape.design)
+        ]
         result[f"run{index}_words.hex"] = hex_lines([cycles, *words])
-        for name in banks:
-            if not name.startswith("psum"):
-                result[f"run{index}_{name}.hex"] = hex_lines(run.images.get(name, ()))
     return result
 
 

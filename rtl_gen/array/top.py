@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, ResetInserter, Value
+from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl_gen.array.collector import Collector, WriteLayout, scale_layout
 from rtl_gen.array.design import ArrayDesign
+from rtl_gen.array.fetch import IN_FLIGHT
 from rtl_gen.array.grid import Grid
 from rtl_gen.array.interface import bank_bits
 from rtl_gen.array.registers import REGISTER_BITS, register_map
@@ -22,7 +23,8 @@ class PEArray(wiring.Component):
     The buffer is outside. Each bank has a port to read: ``NAME_request``, a stream of addresses, is
     answered on ``NAME_response``, a stream of words, in order, at least a cycle later; and the
     banks of psums have one to write: ``NAME_write``. Any of them may wait at any time. A read of a
-    word that a write before it changed gives the new word.
+    word that a write before it changed gives the new word. A run that is given up takes back what
+    it asked for and was not granted, but waits, before the next, for what was.
 
     Members:
         write_address, write_word, write_enable: In, registers (``rtl_gen.array.registers``).
@@ -69,12 +71,17 @@ class PEArray(wiring.Component):
         wiring.connect(m, seq.config, grid.config)
         # Something moves, or the buffer is what everything waits for.
         self._moves: list[Value] = [seq.config.valid & seq.config.ready]
+        self._owed: list[Value] = []
+        self._idle: list[Value] = []
         for k in range(design.ifmap_buses):
             self._ifmaps(m, grid, k)
         for k in range(design.filter_buses):
             self._filters(m, grid, k)
         done = [self._psums(m, grid, k) for k in range(design.psum_buses)]
-        m.d.comb += [seq.done.eq(Cat(done).all()), seq.moves.eq(Cat(self._moves).any())]
+        m.d.comb += [
+            seq.done.eq(Cat(done, self._idle).all()), seq.moves.eq(Cat(self._moves).any()),
+            seq.answered.eq(~Cat(self._owed).any()),
+        ]  # fmt: skip
         return m
 
     def _sender(self, m: Module, name: str, sender: wiring.Component) -> None:
@@ -82,9 +89,19 @@ class PEArray(wiring.Component):
         m.submodules[f"{name}_sender"] = self._reset(sender)
         request, response = (getattr(self, f"{name}_{what}") for what in ("request", "response"))
         wiring.connect(m, sender.request, wiring.flipped(request))
-        wiring.connect(m, wiring.flipped(response), sender.response)
-        m.d.comb += sender.settings.eq(self._sequencer.settings)
-        self._moves += [sender.word.valid & sender.word.ready, request.valid]
+        owed = Signal(range(IN_FLIGHT + 1), name=f"{name}_owed")
+        m.d.sync += owed.eq(
+            owed + (request.valid & request.ready) - (response.valid & response.ready)
+        )
+        m.d.comb += [
+            sender.settings.eq(self._sequencer.settings),
+            sender.response.payload.eq(response.payload),
+            sender.response.valid.eq(response.valid & self._sequencer.fetching),
+            response.ready.eq(sender.response.ready),
+        ]
+        self._moves += [sender.word.valid & sender.word.ready, request.valid, owed.any()]
+        self._owed.append(owed.any())
+        self._idle.append(sender.idle)
 
     def _ifmaps(self, m: Module, grid: Grid, k: int) -> None:
         design, seq = self.design, self._sequencer

@@ -58,8 +58,8 @@ def test_the_same_hardware_is_proven_the_same_and_other_hardware_is_not() -> Non
     same = original.replace("$signed(a) * $signed(b)", "$signed(b) * $signed(a)")
     other = original.replace("$signed(a) * $signed(b)", "$signed(a) * a")
     assert len({original, same, other}) == 3
-    assert mutation._equivalent(DESIGN, original, same)
-    assert not mutation._equivalent(DESIGN, original, other)
+    assert mutation.equivalent(DESIGN.name, original, same)
+    assert not mutation.equivalent(DESIGN.name, original, other)
 
 
 @pytest.mark.tool

@@ -1,0 +1,134 @@
+"""Mutants of an array's network, controller and collectors: what layers in simulation notice.
+
+The changes are those of ``characterize.mutation``, outside the PEs. A mutant is caught when a sum,
+a count or the cycles of a run are not those of the models.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from characterize.array_simulation import ArraySimulator
+from characterize.mutation import Mutant, MutationResult, Outcome, equivalent, mutants
+from characterize.process import StepError
+from rtl_gen.array.compiler import Program
+from rtl_gen.array.design import ArrayDesign
+from rtl_gen.array.model import run_activity
+from rtl_gen.array.top import array_verilog
+from rtl_gen.export import verilog_text
+from rtl_gen.golden import Words
+
+#: A mutant may take so many times the cycles of the model before it is stopped.
+_LONGER = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A program, what it must give, and how the buffer waits meanwhile.
+
+    Attributes:
+        expected: the ofmap.
+        stall_pct: as for ``ArraySimulator.run``. Without waits, cycles and counts are compared;
+            with some, the first run is begun once before, and stopped.
+    """
+
+    program: Program
+    expected: Words
+    stall_pct: int = 0
+
+
+def array_mutants(design: ArrayDesign, verilog: str) -> list[Mutant]:
+    """Every mutant outside the PEs."""
+    lines = len(verilog.splitlines()) - len(verilog_text(design.pe).splitlines())
+    return [mutant for mutant in mutants(verilog) if mutant.line <= lines]
+
+
+def judge(design: ArrayDesign, verilog: str, checks: Sequence[Check]) -> Outcome:
+    """``survived`` if all programs pass, ``invalid`` if the Verilog does not compile."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            simulator = ArraySimulator(design, folder, verilog)
+        except StepError:
+            return "invalid"
+        return (
+            "survived" if all(_passes(simulator, folder, check) for check in checks) else "caught"
+        )
+
+
+def _passes(simulator: ArraySimulator, folder: Path, check: Check) -> bool:
+    program = check.program
+    requantized = program.scales is not None
+    activities = [
+        run_activity(program.shape, run.span, requantized=requantized) for run in program.runs
+    ]
+    runs, longer = [*program.runs], _LONGER * (10 if check.stall_pct else 1)
+    limits = [longer * activity.cycles for activity in activities]
+    if check.stall_pct:
+        runs, limits = [runs[0], *runs], [activities[0].cycles * 2 // 3, *limits]
+    try:
+        ends, counts = simulator.run_each(
+            runs, folder, stall_pct=check.stall_pct, limits=limits, timeout_s=60
+        )
+        stopped = [end.status for end in ends[: -len(program.runs)]]
+        ends = ends[-len(program.runs) :]
+        ofmap = program.ofmap([end.banks for end in ends])
+    except (StepError, ValueError):  # unknown bits where a number was to be
+        return False
+    total = sum(activities[1:], activities[0])
+    return (
+        all(end.status == "done" for end in ends)
+        and ofmap.tolist() == check.expected.tolist()
+        and (
+            stopped == ["stopped"]
+            if check.stall_pct
+            else all(counts[name] == total.counts.get(name, 0) for name in counts)
+            and [end.cycles for end in ends] == [activity.cycles for activity in activities]
+        )
+    )
+
+
+def try_array_mutants(
+    design: ArrayDesign,
+    checks: Sequence[Check],
+    count: int,
+    *,
+    seed: int = 1,
+    jobs: int = 1,
+    report: Callable[[Mutant, Outcome], None] = lambda _mutant, _outcome: None,
+) -> MutationResult:
+    """Simulate a sample of the mutants, and try to prove those that pass equivalent.
+
+    Args:
+        count: of mutants; all, if there are not as many.
+        seed: of the sample.
+        jobs: simulations at once.
+        report: called as each mutant is done.
+
+    Raises:
+        StepError: if the array itself does not pass.
+    """
+    verilog = array_verilog(design)
+    if judge(design, verilog, checks) != "survived":
+        raise StepError(f"{design.name} fails its own checks")
+    every = array_mutants(design, verilog)
+    chosen = random.Random(seed).sample(every, min(count, len(every)))
+    lines = verilog.splitlines()
+
+    def outcome_of(mutant: Mutant) -> tuple[Mutant, Outcome]:
+        changed = [*lines]
+        changed[mutant.line - 1] = mutant.after
+        text = "\n".join(changed) + "\n"
+        outcome = judge(design, text, checks)
+        if outcome == "survived" and equivalent(design.name, verilog, text):
+            outcome = "equivalent"
+        report(mutant, outcome)
+        return mutant, outcome
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return MutationResult(outcomes=list(pool.map(outcome_of, chosen)))
