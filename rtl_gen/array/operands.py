@@ -23,7 +23,7 @@ _REACH = 3
 
 
 def small_layer(design: ArrayDesign) -> Layer:
-    """A convolution with padding that every array can run, and that uses all columns of PEs."""
+    """A convolution with padding that uses all columns of PEs; only very small banks refuse it."""
     pe = design.pe
     terms = pe.terms if pe.serial_terms else 1
     width = min(3, pe.ifmap_depth, pe.filter_depth // terms)

@@ -124,7 +124,7 @@ LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filte
          "row_tiles must be 0..15, not 19"),
         (f"layer --array tiny-2x2 {LAYER} --groups 3",
          "groups must divide channels = 4, not be 3"),
-        ("rtl --colour red", "No such option: --colour"),
+        ("rtl --xyz red", "No such option: --xyz"),
         ("characterize", "give either --space FILE or a design (--preset NAME or --family ...)"),
         ("characterize --space none.yaml",
          "none.yaml: cannot be read: No such file or directory"),
