@@ -46,6 +46,12 @@ LAYERS: list[tuple[Layer, Tiling | None, bool, int]] = [
      None, True, 40),
     (layer(channels=2, height=3, width=40, filters=1, filter_height=1, filter_width=2, stride=3,
            padding=(0, 0, 5, 3)), None, False, 0),
+    (layer(channels=5, height=6, width=3, filters=3, filter_height=3, filter_width=2),
+     Tiling(filters=2, channels=1, filter_rows=1, sets=3, columns=3), False, 0),
+    (layer(channels=2, height=7, width=3, filters=3, filter_height=2, filter_width=2),
+     Tiling(filters=2, channels=2, filter_rows=2, sets=1, columns=3), True, 0),
+    (layer(channels=3, height=4, width=3, filters=3),
+     Tiling(filters=3, channels=1, filter_rows=1, sets=2, columns=1), False, 0),
 ]  # fmt: skip
 
 

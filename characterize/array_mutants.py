@@ -1,7 +1,7 @@
 """Mutants of an array's network, controller and collectors: what layers in simulation notice.
 
-The changes are those of ``characterize.mutation``, outside the PEs. A mutant is caught when a sum,
-a count or the cycles of a run are not those of the models.
+The changes are those of ``characterize.mutation``, outside the PEs and output stages. A mutant is
+caught when a sum, a count or the cycles of a run are not those of the models.
 """
 
 from __future__ import annotations
@@ -43,9 +43,15 @@ class Check:
 
 
 def array_mutants(design: ArrayDesign, verilog: str) -> list[Mutant]:
-    """Every mutant outside the PEs."""
-    lines = len(verilog.splitlines()) - len(verilog_text(design.pe).splitlines())
-    return [mutant for mutant in mutants(verilog) if mutant.line <= lines]
+    """Every mutant outside the PEs and the output stages, which have tests of their own."""
+    lines = verilog.splitlines()
+    inside, counted = True, set()
+    for number in range(1, len(lines) - len(verilog_text(design.pe).splitlines()) + 1):
+        if lines[number - 1].startswith("module "):
+            inside = ".stage " not in lines[number - 1]
+        if inside:
+            counted.add(number)
+    return [mutant for mutant in mutants(verilog) if mutant.line in counted]
 
 
 def judge(design: ArrayDesign, verilog: str, checks: Sequence[Check]) -> Outcome:
