@@ -163,8 +163,9 @@ def report(dataset: pd.DataFrame) -> Iterator[str]:
             least["least_period_ps.openroad"], method="spearman"
         )
         yield (
-            f"fmax, the better of both periods, {len(least)} PEs: mean |difference| {off.abs().mean():.1f} %, bias "
-            f"{off.mean():+.1f} %, worst {off.abs().max():.1f} %, rank correlation {ranks:.3f}"
+            f"fmax, the better of both periods, {len(least)} PEs: mean |difference| "
+            f"{off.abs().mean():.1f} %, bias {off.mean():+.1f} %, worst {off.abs().max():.1f} %, "
+            f"rank correlation {ranks:.3f}"
         )
     yield "\nbias by family, relaxed period, %"
     rows = {}
