@@ -20,6 +20,7 @@ from rich.console import Console
 from explorer.action_tables import check_table, run_actions
 from rtl_gen.design import PEDesign
 
+SMALLEST = {"ifmap_depth": 6, "filter_depth": 16, "psum_depth": 4}
 SMALL = {"ifmap_depth": 12, "filter_depth": 32, "psum_depth": 8}
 DESIGNS = {
     "INT8": PEDesign.preset("INT8", **SMALL),
@@ -32,6 +33,10 @@ DESIGNS = {
     "LightPE-2-serial": PEDesign.preset("LightPE-2", **SMALL, serial_terms=True),
     "LightPE-1": PEDesign.preset("LightPE-1", **SMALL),
     "BF16": PEDesign.preset("BF16", **SMALL),
+    "INT8-smallest": PEDesign.preset("INT8", **SMALLEST),
+    "LightPE-2-smallest": PEDesign.preset("LightPE-2", **SMALLEST),
+    "INT8-modes-smallest": PEDesign.preset("INT8", **SMALLEST, precision_modes=2),
+    "BF16-smallest": PEDesign.preset("BF16", **SMALLEST),
 }
 
 
@@ -41,11 +46,11 @@ def main() -> None:
     console = Console(width=110)
     everything: list[float] = []
     with tempfile.TemporaryDirectory() as store:
-        for name in names:
+        for seed, name in enumerate(names, 1):  # other convolutions for each PE
             report = run_actions(
                 DESIGNS[name],
                 period_ps=5000 if DESIGNS[name].family == "fp" else 2000,
-                seed=1, checks=number, output=None, store=Path(store), platform="freepdk45",
+                seed=seed, checks=number, output=None, store=Path(store), platform="freepdk45",
                 quiet=True,
             )  # fmt: skip
             console.print(check_table(report.checks), highlight=False)

@@ -40,6 +40,9 @@ BITS = {
     "weight_bit": "of the filter word that is read and multiplied with",
     "weight_select_bit": "the same, times the levels of the read multiplexer that move",
     "activation_bit": "of the ifmap word that is read and multiplied with",
+    "split_weight_bit": "as weight_bit, where there are two or four products a cycle",
+    "split_activation_bit": "as activation_bit, likewise",
+    "split_partial_bit": "as partial_bit, likewise",
     "partial_bit": "of the partial products or shifted terms",
     "carry_bit": "that a carry behind a negative row of Booth's recoding runs through",
     "product_bit": "of the product",
@@ -135,10 +138,7 @@ def action_counts(
         psum_add=sums if size.chain else 0.0,
         filter_in_bit=cycles["filter_write"] * statistics.filter_word,
         ifmap_in_bit=cycles["ifmap_write"] * statistics.ifmap_word,
-        weight_bit=weight_bits,
         weight_select_bit=weight_bits * _levels(size.filter_words(design)),
-        activation_bit=reads * statistics.activation,
-        partial_bit=macs * statistics.partial,
         carry_bit=macs * statistics.carry,
         product_bit=macs * statistics.product,
         product_sign=macs * statistics.sign,
@@ -155,6 +155,11 @@ def action_counts(
         psum_in_bit=sums * statistics.psum_in if size.chain else 0.0,
         psum_out_bit=sums * statistics.psum_out,
     )
+    # A split multiplier adds the same bits up in another way.
+    split = "split_" if size.mode else ""
+    counts[f"{split}weight_bit"] = weight_bits
+    counts[f"{split}activation_bit"] = reads * statistics.activation
+    counts[f"{split}partial_bit"] = macs * statistics.partial
     counts.update(waiting or {})
     return counts
 

@@ -44,6 +44,7 @@ from characterize.process import STEP_TIMEOUT_S, StepError
 from characterize.simulate import CLOCK_NS, simulate
 from rtl_gen.atomic import write_text
 from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError
 from rtl_gen.golden import Primitive
 from rtl_gen.operands import Workload, draw
 from rtl_gen.source import code_digest
@@ -324,7 +325,7 @@ def _others(design: PEDesign, number: int, seed: int) -> Iterator[Directed]:
         name = (
             f"{kind} S{size.filter_width} q{size.channels} p{size.filters} F{size.outputs} "
             f"U{size.stride}{' depthwise' * size.depthwise}{' chained' * size.chain}"
-            f"{' kept' * size.keep_filter}"
+            f"{' kept' * size.keep_filter}{f' mode {size.mode}' if size.mode else ''}"
         )
         last = index == number - 1
         yield Directed(name=name, work=work, idle=PAUSE_CYCLES if last else 0)
@@ -404,15 +405,21 @@ def save_table(path: Path, table: ActionTable) -> None:
     write_text(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 
-def load_table(path: Path) -> ActionTable | None:
-    """The table in a file, or None if there is none or it is damaged."""
+def load_table(path: Path) -> ActionTable:
+    """The table in a file.
+
+    Raises:
+        InputError: if there is none, or it is damaged or was edited.
+    """
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if record["checksum"] != _checksum(record["actions"]):
-            return None
-        return ActionTable.from_dict(record["actions"])
-    except (OSError, ValueError, KeyError, TypeError, StepError):
-        return None
+        if record["checksum"] == _checksum(record["actions"]):
+            return ActionTable.from_dict(record["actions"])
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, StepError):
+        raise InputError(f"{path}: is not a table of actions, or is cut off") from None
+    raise InputError(f"{path}: its checksum is not that of its content")
 
 
 def _checksum(payload: Mapping[str, Any]) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from characterize.measurement import CHOICES, METRICS, STEPS, Measurement, Point
 from rtl_gen.atomic import write_text
+from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
 
@@ -18,6 +22,8 @@ _IDENTITY = ("name", "digest", *POINT_COLUMNS, "utilization", "seed", "operands"
              "run_terms", "flow", "platform", "corner",
              "activity_model", "key", "status", "reason",
              *(f"chosen_{name}" for name in CHOICES))  # fmt: skip
+#: What makes a point with its design.
+_POINT = ("period_ps", "utilization", "seed", "operands", "mode", "run_terms")
 COLUMNS = (*_IDENTITY, *METRICS, *(f"seconds_{step}" for step in STEPS))
 
 
@@ -64,7 +70,8 @@ def read_dataset(path: Path) -> pd.DataFrame:
     """Read a table that ``write_dataset`` wrote.
 
     Raises:
-        InputError: if it cannot be read, or a column is missing.
+        InputError: if it cannot be read, a column is missing, or a row is not what was written:
+            cut off, of another design than its digest says, or there twice.
     """
     try:
         table = pd.read_csv(path)
@@ -81,4 +88,36 @@ def read_dataset(path: Path) -> pd.DataFrame:
         except (ValueError, TypeError):
             raise InputError(f"{path}: column {name} must hold numbers") from None
     table["reason"] = table["reason"].astype(object).fillna("")
+    _check_rows(path, table)
     return table
+
+
+def _check_rows(path: Path, table: pd.DataFrame) -> None:
+    """Refuse rows that ``write_dataset`` cannot have written; lines count from the heading, 1."""
+    names = [field.name for field in dataclasses.fields(PEDesign)]
+    for line, row in enumerate(table.to_dict("records"), 2):
+        where = f"{path}: line {line}"
+        if row["status"] not in ("ok", "failed"):
+            raise InputError(f"{where}: status must be ok or failed, not {row['status']}")
+        try:
+            digest = PEDesign.from_dict({name: _plain(row[name]) for name in names}).digest
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        if digest != row["digest"]:
+            raise InputError(f"{where}: the digest is not that of the design")
+        if row["status"] == "ok":
+            for name in METRICS:
+                if not math.isfinite(row[name]):
+                    raise InputError(f"{where}: {name} must be a number, not {row[name]}")
+    double = table.duplicated(["digest", "flow", "platform", "corner", *_POINT])
+    if double.any():
+        raise InputError(f"{path}: line {int(double.argmax()) + 2}: this point is there before")
+
+
+def _plain(value: object) -> object:
+    """A cell of a table as the design takes it: numbers that are whole are integers."""
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value

@@ -239,7 +239,8 @@ def build(
         (folder / "cells.lib").symlink_to(platform.liberty)
         (folder / "power_cells.lib").symlink_to(power_library)
         if platform.blocks and counts_once(point, tools):
-            shutil.copyfile(folder / "macros.lib", folder / "power_macros.lib")
+            macros = (folder / "macros.lib").read_text(encoding="utf-8")
+            (folder / "power_macros.lib").write_text(sram.with_states(macros), encoding="utf-8")
     with timer("synthesis"):
         choice = synthesize.synthesize_smallest(
             folder, texts, platform, point.period_ps, STEP_TIMEOUT_S

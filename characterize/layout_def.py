@@ -79,6 +79,8 @@ def read_def(text: str) -> DefDesign:
     scale = int(units[1])
     nets = {}
     for words in _statements(text, "NETS"):
+        if "POWER" in words or "GROUND" in words:
+            continue  # supply of cells that came after the power grid
         ends = words[2 : words.index("+")] if "+" in words else words[2:]
         nets[words[1]] = tuple(zip(ends[1::4], ends[2::4], strict=True))
     left, below, right, above = (int(number) / scale for number in die.groups())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,15 @@ def _net_names(module: Mapping[str, Any]) -> dict[object, str]:
         for index, bit in enumerate(entry["bits"]):
             names[bit] = port if len(entry["bits"]) == 1 else f"{port}[{index}]"
     return names
+
+
+def with_plain_names(netlist: Netlist) -> Netlist:
+    """The same netlist; nets without a port are named ``w0``, ``w1``, ... in the order of nets."""
+    nets = []
+    for index, net in enumerate(netlist.nets):
+        inside = all(pin.cell >= 0 for pin in (net.driver, *net.sinks))
+        nets.append(replace(net, name=f"w{index}") if inside else net)
+    return replace(netlist, nets=tuple(nets))
 
 
 def verilog_text(netlist: Netlist, platform: Platform) -> str:

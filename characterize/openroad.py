@@ -19,7 +19,7 @@ from characterize.implementation import Implementation, StepTimer
 from characterize.layout_def import DefDesign, net_points, netlist_of, read_def
 from characterize.liberty import LibraryCell
 from characterize.measurement import Point
-from characterize.netlist import CLOCK, Netlist, verilog_text
+from characterize.netlist import CLOCK, Netlist, verilog_text, with_plain_names
 from characterize.openroad_tcl import STAGES, Options, kit_of, scripts
 from characterize.openroad_tool import FLAGS, PROGRAM, Openroad, analyser, probe, run_script
 from characterize.parasitics import Wire, write_spef
@@ -125,10 +125,10 @@ def place_and_route(
     """Place and route a synthesized netlist.
 
     Args:
-        folder: with ``netlist.v``, ``cells.lib``, ``timing.sdc`` and the files of ``scripts``.
+        folder: with ``cells.lib``, ``timing.sdc`` and the files of ``scripts``.
             It gets the final ``netlist.v`` and ``wires.spef``; ``synthesized.v``, ``routed.def``,
             ``routed.spef`` and ``route.log`` stay, too.
-        netlist: what is in ``netlist.v``.
+        netlist: that of the synthesis.
         utilization: cell area over core area, above 0 to 1.
         timeout_s: for each try.
 
@@ -140,7 +140,10 @@ def place_and_route(
     for name, path in (("tech.lef", kit.tech_lef), ("cells.lef", platform.cell_lef)):
         if not (folder / name).exists():
             (folder / name).symlink_to(path)
-    (folder / "netlist.v").replace(folder / "synthesized.v")
+    # Yosys enumerates nets in an order that its environment changes; OpenROAD's placement depends
+    # on their names.
+    text = verilog_text(with_plain_names(netlist), platform)
+    (folder / "synthesized.v").write_text(text, encoding="utf-8")
     used = _route(folder, netlist, platform, utilization, timeout_s, program)
 
     design = read_def(_text(folder / "routed.def"))

@@ -173,10 +173,13 @@ def _run(
 ) -> ActivityCounter:
     """Compile with these macros and run; leaves what the test bench saw."""
     defines = [f"-D{macro}" for macro in macros]
+    (folder / "sim.vvp").unlink(missing_ok=True)
     run_tool(
         ["iverilog", "-g2012", *defines, "-s", "tb", "-o", "sim.vvp", "tb.v", *sources],
         folder=folder, log="iverilog.log", timeout_s=timeout_s,
     )  # fmt: skip
+    if not (folder / "sim.vvp").exists():
+        raise StepError("iverilog wrote no sim.vvp")
     (folder / "result.json").unlink(missing_ok=True)
     (folder / "results.xml").unlink(missing_ok=True)
     counter = ActivityCounter(phases=schedule.phases if schedule else 0)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,29 @@ def _liberty(
         slews=_row(kit.slews),
     )
     return header + "".join(_cell(*macro, kit, power=power) for macro in macros) + "}\n"
+
+
+def with_states(liberty: str) -> str:
+    """The macros' Liberty text for power with OpenSTA 2.1 and later.
+
+    There, what was annotated on an output counts only if the output is reached from a register or
+    through logic: each gets a state of its own.
+    """
+    return "".join(map(_with_states, re.split(r"(?=^  cell \()", liberty, flags=re.M)))
+
+
+def _with_states(cell: str) -> str:
+    outputs = re.findall(r"^    pin \((\w+)\) \{\n      direction : output;", cell, re.M)
+    states = "".join(
+        f'    ff ("I{pin}","I{pin}N") {{\n'
+        '      clocked_on : "clk";\n      next_state : "ce";\n    }\n'
+        for pin in outputs
+    )
+    text = re.sub(r"^    pin \(clk\)", lambda found: states + found[0], cell, flags=re.M)
+    for pin in outputs:
+        head = f"    pin ({pin}) {{\n"
+        text = text.replace(head, f'{head}      function : "I{pin}";\n')
+    return text
 
 
 def _cell(size: tuple[int, int], estimate: SramEstimate, kit: _Kit, *, power: bool) -> str:

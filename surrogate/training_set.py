@@ -48,7 +48,14 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
     table = dataset.loc[used, [*POINT_COLUMNS, *TARGETS]]
     table = table.reset_index(drop=True)
     if table.empty:
-        raise InputError(f"the dataset has no row with status {OK} among its {len(dataset)}")
+        of_row = (
+            ""
+            if not (dataset["status"] == OK).any()
+            else (" of " + ", ".join(f"{name} {value}" for name, value in ROW.items()))
+        )
+        raise InputError(
+            f"the dataset has no row with status {OK}{of_row} among its {len(dataset)}"
+        )
     for name, found in origin(dataset).items():
         if len(found) > 1:
             raise InputError(

@@ -36,6 +36,7 @@ from characterize.simulate import CLOCK_NS, simulate
 from characterize.store import Store
 from characterize.toolchain import require_tools
 from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError
 from rtl_gen.export import verilog_text
 from rtl_gen.golden import Primitive, decode_weights, row_cycles
 from rtl_gen.operands import draw
@@ -198,16 +199,22 @@ def test_energies_add_up_and_a_missing_one_is_named() -> None:
 
 def test_a_table_comes_back_unless_it_was_damaged(tmp_path: Path) -> None:
     path = tmp_path / "table.json"
-    assert load_table(path) is None
+
+    def refused() -> str:
+        with pytest.raises(InputError) as error:
+            load_table(path)
+        return str(error.value)
+
+    assert refused() == f"{path}: cannot be read: No such file or directory"
     save_table(path, table())
     assert load_table(path) == table()
     text = path.read_text()
     path.write_text(text.replace("100.0", "10.0"))
-    assert load_table(path) is None
+    assert refused() == f"{path}: its checksum is not that of its content"
     path.write_text(text[:-20])
-    assert load_table(path) is None
+    assert refused() == f"{path}: is not a table of actions, or is cut off"
     path.write_text(json.dumps({"checksum": "", "actions": []}))
-    assert load_table(path) is None
+    assert refused() == f"{path}: its checksum is not that of its content"
 
 
 def test_the_compute_window_is_divided_into_whole_columns() -> None:

@@ -187,6 +187,7 @@ def fake_tool(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: 
             "sta reported no setup_slack_ns",
         ),
         ("iverilog", "exit 3\n", "iverilog exited with 3: no output"),
+        ("iverilog", "exit 0\n", "iverilog wrote no sim.vvp"),
         ("vvp", "exit 0\n", "the simulation ended without a result"),
     ],
 )

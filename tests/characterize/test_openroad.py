@@ -65,7 +65,8 @@ END PINS
 SPECIALNETS 1 ;
     - VDD ( PIN VDD ) ( a VDD ) + USE POWER ;
 END SPECIALNETS
-NETS 2 ;
+NETS 3 ;
+    - VDD ( a VDD ) + USE POWER ;
     - i[0] ( PIN i[0] ) ( a A ) + USE SIGNAL ;
     - n1 ( PIN o )
       ( a ZN ) + USE CLOCK + NONDEFAULTRULE CTS_NDR_0 ;
@@ -257,7 +258,7 @@ def test_pins_are_mirrored_with_their_cells(platform: Platform, orientation: str
     [
         ("END DESIGN\n", "", "the DEF file is cut off, or is no DEF file"),
         ("COMPONENTS 2", "COMPONENTS 3", "the DEF file announces 3 COMPONENTS, and has 2"),
-        ("NETS 2 ;\n", "", "the DEF file has no NETS"),
+        ("\nNETS 3 ;\n", "\n", "the DEF file has no NETS"),
         ("+ PLACED ( 4180", "+ UNPLACED ( 4180", "cell a has no place in the DEF file"),
         ("a INV_X1", "a NOT_X1", "cell a is a NOT_X1, which is not in the library"),
         ("( a A )", "", "input A of cell a (INV_X1) is not connected"),

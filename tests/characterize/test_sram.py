@@ -305,3 +305,15 @@ def load(bench: Any, net: Any, wire: Any) -> float:
     return float(wire.cap_ff) + sum(
         cells[bench.netlist.kinds[sink.cell]].input_cap_ff[sink.name] for sink in net.sinks
     )
+
+
+@needs_cacti
+def test_every_output_has_a_state_of_its_own_where_power_needs_one() -> None:
+    blocks = sram.with_macros(load_platform(), [(64, 8), (32, 16)]).blocks
+    assert blocks is not None
+    stated = sram.with_states(blocks.files["macros.lib"])
+    assert stated.count("    ff (") == 8 + 16
+    functions = re.findall(r"pin \(q(\d+)\) \{\n      function : \"Iq(\d+)\";", stated)
+    assert len(functions) == 8 + 16
+    assert all(pin == state for pin, state in functions)
+    assert stated.count("{") == stated.count("}")
