@@ -13,8 +13,9 @@ from pathlib import Path
 from characterize.prover import Verdict, check_bounded, write_aiger
 from rtl_gen.array.compiler import Run
 from rtl_gen.array.design import ArrayDesign
+from rtl_gen.array.interface import bank_bits
 from rtl_gen.array.registers import register_map, register_words
-from rtl_gen.array.top import array_verilog, bank_bits
+from rtl_gen.array.top import array_verilog
 
 #: What must hold, in the order of the outputs.
 CLAIMS = (

@@ -1,0 +1,189 @@
+"""Arrays through flow ``placed``, and what a composition of their parts predicts of larger ones.
+
+Twenty-four arrays, of six PEs in four sizes with different buses and buffers, are measured with a
+layer that keeps all their PEs busy. A model that is linear in the parts (PEs, network of each PE,
+senders, collectors, the rest) is fitted to those of at most 3 x 3 PEs and compared with the larger
+ones; beside it stands what rows x columns x PE alone gives.
+
+Run: ``python -m benchmarks.arrays measure [FOLDER]`` measures what ``data/arrays.csv`` lacks (an
+hour and more), ``python -m benchmarks.arrays`` prints the comparison.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from characterize import power_library
+from characterize.array_flow import ArrayPoint, measure_array
+from characterize.platform import load_platform
+from characterize.process import StepError
+from rtl_gen.array.compiler import Scales, compile_layer, default_tiling, shape_layer
+from rtl_gen.array.design import ArrayDesign
+from rtl_gen.array.layer import Layer
+from rtl_gen.atomic import write_text
+from rtl_gen.design import PEDesign
+
+DATA = Path("data/arrays.csv")
+PERIOD_PS = {"fp": 5000}
+SPADS = {"ifmap_depth": 6, "filter_depth": 18, "psum_depth": 4}
+PES = {
+    "INT4": PEDesign.preset("INT4", **SPADS),
+    "INT8": PEDesign.preset("INT8", **SPADS),
+    "LightPE-1": PEDesign.preset("LightPE-1", **SPADS),
+    "LightPE-2": PEDesign.preset("LightPE-2", **SPADS, scratchpad="latch"),
+    "POW2": PEDesign.preset("POW2", **SPADS, pipeline_stages=3),
+    "BF16": PEDesign.preset("BF16", **SPADS),
+}
+#: Rows, columns, buses of ifmaps, filters and psums, words of their banks.
+SHAPES = (
+    (2, 2, 1, 1, 1, 128),
+    (2, 3, 2, 1, 1, 256),
+    (3, 3, 1, 2, 2, 512),
+    (4, 4, 2, 2, 2, 256),
+)
+
+
+def points() -> Iterator[tuple[str, ArrayPoint]]:
+    """The arrays, the small ones first, with the names of their PEs."""
+    for rows, columns, ifmap, filters, psum, words in SHAPES:
+        for name, pe in PES.items():
+            design = ArrayDesign(
+                pe=pe, rows=rows, columns=columns, ifmap_buses=ifmap, filter_buses=filters,
+                psum_buses=psum, ifmap_words=words, filter_words=words, psum_words=words,
+                scale_words=16,
+            )  # fmt: skip
+            yield name, ArrayPoint(design=design, period_ps=PERIOD_PS.get(pe.family, 2000))
+
+
+def layer_of(design: ArrayDesign) -> Layer:
+    """A layer that uses every PE: as many ofmap rows as columns, twice; filter rows as rows."""
+    rows = min(design.rows, 3)
+    return Layer(
+        channels=2 * (design.rows // rows), height=2 * design.columns + rows - 1, width=8,
+        filters=3, filter_height=rows, filter_width=3,
+    )  # fmt: skip
+
+
+def measure(folder: Path) -> None:
+    """Measure all that ``DATA`` lacks, one after the other; each is written at once."""
+    platform = load_platform()
+    library = folder / "power_cells.lib"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not library.exists():
+        power_library.write_power_library(platform.liberty, library)
+    done = pd.read_csv(DATA).to_dict("records") if DATA.exists() else []
+    for name, point in points():
+        design = point.design
+        if design.digest in {row["digest"] for row in done}:
+            continue
+        layer, rng = layer_of(design), np.random.default_rng(1)
+        shape = shape_layer(design, layer, default_tiling(design, layer))
+        ifmap, weights, scales = operands(design, layer, rng)
+        program = compile_layer(shape, ifmap, weights, scales)
+        place = Path(tempfile.mkdtemp(dir=folder))
+        try:
+            result = measure_array(
+                point, program, program.expected(ifmap, weights), platform, library, place
+            )
+        except StepError as error:
+            print(f"{name} {design.rows}x{design.columns}: {error}", flush=True)
+            continue
+        finally:
+            shutil.rmtree(place)
+        parts = {k: v for k, v in dataclasses.asdict(design).items() if k != "pe"}
+        done.append(
+            {
+                "pe": name, "digest": design.digest, **parts, "pe_digest": design.pe.digest,
+                "family": design.pe.family, "period_ps": point.period_ps,
+                "act_word_bits": design.pe.act_word_bits,
+                "weight_word_bits": design.pe.weight_word_bits, "psum_bits": design.pe.psum_bits,
+                **result.metrics, **{f"seconds_{k}": v for k, v in result.seconds.items()},
+            }
+        )  # fmt: skip
+        write_text(DATA, pd.DataFrame(done).to_csv(index=False, float_format="%.9g"))
+        print(f"{name} {design.rows}x{design.columns}: {json.dumps(result.seconds)}", flush=True)
+
+
+def operands(
+    design: ArrayDesign, layer: Layer, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, Scales]:
+    """Uniform codes (``fp``: exponents around 1), and scales that use the activations' range."""
+    pe = design.pe
+    shapes = (
+        (layer.height, layer.width, layer.channels),
+        (layer.filter_height, layer.filter_width, layer.group_channels, layer.filters),
+    )
+    if pe.family == "fp":
+        ifmap, weights = (
+            rng.integers(0, 2, s) << 15 | rng.integers(119, 135, s) << 7 | rng.integers(0, 128, s)
+            for s in shapes
+        )
+    else:
+        low = -(1 << (pe.act_bits - 1)) if pe.act_signed else 0
+        ifmap = rng.integers(low, low + (1 << pe.act_bits), shapes[0])
+        weights = rng.integers(0, 1 << pe.weight_bits, shapes[1])
+    filters = layer.filters
+    return ifmap, weights, Scales(
+        multiplier=rng.integers(1 << 15, 1 << 16, filters),
+        shift=rng.integers(18, 22, filters), bias=rng.integers(-100, 100, filters), relu=True,
+    )  # fmt: skip
+
+
+def parts(table: pd.DataFrame) -> np.ndarray:
+    """What the composition adds up: for each array, the size of each part."""
+    pes = table["rows"] * table["columns"]
+    words = table["act_word_bits"] + table["weight_word_bits"] + table["psum_bits"]
+    senders = (
+        table["ifmap_buses"] * table["act_word_bits"]
+        + table["filter_buses"] * table["weight_word_bits"]
+        + table["psum_buses"] * table["psum_bits"]
+    )
+    collectors = table["psum_buses"] * table["psum_bits"] * (table["family"] != "fp")
+    return np.stack(
+        [
+            pes * table["pe_area_um2"], pes, pes * words, senders, collectors,
+            table["ifmap_buses"], np.ones(len(table)),
+        ],
+        axis=1,
+    ).astype(float)  # fmt: skip
+
+
+def report(table: pd.DataFrame) -> Iterator[str]:
+    """The comparison as text."""
+    small = (table["rows"] <= 3) & (table["columns"] <= 3)
+    yield f"{len(table)} arrays, {int(small.sum())} of at most 3 x 3 PEs to fit"
+    x = parts(table)
+    alone = (table["rows"] * table["columns"] * table["pe_area_um2"]).to_numpy(float)
+    for target in ("area_um2", "leakage_uw", "dynamic_power_uw", "least_period_ps"):
+        y = table[target].to_numpy(float)
+        weights = 1 / y[small]
+        fit, *_ = np.linalg.lstsq(x[small] * weights[:, None], y[small] * weights, rcond=None)
+        off = 100 * (x @ fit / y - 1)
+        near = np.abs(off)
+        line = f"{target}: fitted {near[small].mean():.1f} % mean, {near[small].max():.1f} worst"
+        if (~small).any():
+            line += f"; larger {near[~small].mean():.1f} % mean, {near[~small].max():.1f} worst"
+        if target == "area_um2":
+            bare = 100 * (alone / y - 1)
+            line += f"; rows x columns x PE alone {bare[~small].mean():+.0f} %"
+        yield line
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["measure"]:
+        measure(Path(sys.argv[2] if len(sys.argv) > 2 else "build/arrays"))
+    for line in report(pd.read_csv(DATA)):
+        print(line)
+
+
+if __name__ == "__main__":
+    main()
