@@ -40,9 +40,12 @@ BITS = {
     "weight_bit": "of the filter word that is read and multiplied with",
     "weight_select_bit": "the same, times the levels of the read multiplexer that move",
     "activation_bit": "of the ifmap word that is read and multiplied with",
-    "split_weight_bit": "as weight_bit, where there are two or four products a cycle",
-    "split_activation_bit": "as activation_bit, likewise",
-    "split_partial_bit": "as partial_bit, likewise",
+    "mode1_weight_bit": "as weight_bit, with two products a cycle",
+    "mode1_activation_bit": "as activation_bit, likewise",
+    "mode1_partial_bit": "as partial_bit, likewise",
+    "mode2_weight_bit": "as weight_bit, with four products a cycle",
+    "mode2_activation_bit": "as activation_bit, likewise",
+    "mode2_partial_bit": "as partial_bit, likewise",
     "partial_bit": "of the partial products or shifted terms",
     "carry_bit": "that a carry behind a negative row of Booth's recoding runs through",
     "product_bit": "of the product",
@@ -156,7 +159,7 @@ def action_counts(
         psum_out_bit=sums * statistics.psum_out,
     )
     # A split multiplier adds the same bits up in another way.
-    split = "split_" if size.mode else ""
+    split = f"mode{size.mode}_" if size.mode else ""
     counts[f"{split}weight_bit"] = weight_bits
     counts[f"{split}activation_bit"] = reads * statistics.activation
     counts[f"{split}partial_bit"] = macs * statistics.partial
