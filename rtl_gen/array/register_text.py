@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from rtl_gen.array.design import ArrayDesign
-from rtl_gen.array.registers import REGISTER_BITS, Field, register_map
+from rtl_gen.array.registers import COMMANDS, Field, REGISTER_BITS, register_map
 
 #: Names of registers of several fields, by the first of them.
 _NAMES = {
@@ -19,7 +19,7 @@ _REGISTER_BYTES = REGISTER_BITS // 8
 _NOTES = """\
 Registers are {bits} bits wide. The ports `write_address` and `read_address` count registers; on a
 bus that counts bytes, a register is at the offset below. Bits that no field has read 0. After a
-reset all are 0. While a run is on, writes change nothing.
+reset all are 0. While a run is on, writes change nothing, but for `stop`.
 
 A value "less 1" is stored as one less than it is. Run: write every register but `control`, then 1
 to `start`; wait until `busy` is 0; `done` says that all went well.
@@ -81,14 +81,14 @@ def _registers(design: ArrayDesign) -> Iterator[tuple[int, list[Field]]]:
 
 
 def _access(field: Field) -> str:
-    if field.name == "start":
+    if field.name in COMMANDS:
         return "w"
     return "r" if field.read_only else "rw"
 
 
 def _field_lines(field: Field) -> list[str]:
     access = _access(field)
-    # What starts a run is 1 for a cycle; hardware reads what software writes, and the reverse.
+    # What starts or stops a run is 1 for a cycle; hardware reads what software writes, and the reverse.
     pulse = " singlepulse;" if access == "w" else ""
     hardware = "w" if access == "r" else "r"
     high = field.low + field.bits - 1
