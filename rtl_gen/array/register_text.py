@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from rtl_gen.array.design import ArrayDesign
-from rtl_gen.array.registers import COMMANDS, Field, REGISTER_BITS, register_map
+from rtl_gen.array.registers import COMMANDS, REGISTER_BITS, Field, register_map
 
 #: Names of registers of several fields, by the first of them.
 _NAMES = {
