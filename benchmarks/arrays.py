@@ -5,7 +5,7 @@ layer that keeps all their PEs busy. A model that is linear in the parts (PEs, n
 senders, collectors, the rest) is fitted to those of at most 3 x 3 PEs and compared with the larger
 ones; beside it stands what rows x columns x PE alone gives.
 
-Run: ``python -m benchmarks.arrays measure [FOLDER]`` measures what ``data/arrays.csv`` lacks (an
+Run: ``python -m benchmarks.arrays measure [FOLDER [JOBS]]`` measures what ``data/arrays.csv`` lacks (an
 hour and more), ``python -m benchmarks.arrays`` prints the comparison.
 """
 
@@ -17,7 +17,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,44 +75,51 @@ def layer_of(design: ArrayDesign) -> Layer:
     )  # fmt: skip
 
 
-def measure(folder: Path) -> None:
-    """Measure all that ``DATA`` lacks, one after the other; each is written at once."""
-    platform = load_platform()
-    library = folder / "power_cells.lib"
+def measure(folder: Path, jobs: int) -> None:
+    """Measure all that ``DATA`` lacks; each is written at once."""
     folder.mkdir(parents=True, exist_ok=True)
+    library = folder / "power_cells.lib"
     if not library.exists():
-        power_library.write_power_library(platform.liberty, library)
+        power_library.write_power_library(load_platform().liberty, library)
     done = pd.read_csv(DATA).to_dict("records") if DATA.exists() else []
-    for name, point in points():
-        design = point.design
-        if design.digest in {row["digest"] for row in done}:
-            continue
-        layer, rng = layer_of(design), np.random.default_rng(1)
-        shape = shape_layer(design, layer, default_tiling(design, layer))
-        ifmap, weights, scales = operands(design, layer, rng)
-        program = compile_layer(shape, ifmap, weights, scales)
-        place = Path(tempfile.mkdtemp(dir=folder))
-        try:
-            result = measure_array(
-                point, program, program.expected(ifmap, weights), platform, library, place
-            )
-        except StepError as error:
-            print(f"{name} {design.rows}x{design.columns}: {error}", flush=True)
-            continue
-        finally:
-            shutil.rmtree(place)
-        parts = {k: v for k, v in dataclasses.asdict(design).items() if k != "pe"}
-        done.append(
-            {
-                "pe": name, "digest": design.digest, **parts, "pe_digest": design.pe.digest,
-                "family": design.pe.family, "period_ps": point.period_ps,
-                "act_word_bits": design.pe.act_word_bits,
-                "weight_word_bits": design.pe.weight_word_bits, "psum_bits": design.pe.psum_bits,
-                **result.metrics, **{f"seconds_{k}": v for k, v in result.seconds.items()},
-            }
+    known = {row["digest"] for row in done}
+    missing = [(name, point) for name, point in points() if point.design.digest not in known]
+    with ProcessPoolExecutor(jobs) as pool:
+        waiting = [pool.submit(measure_one, name, point, folder) for name, point in missing]
+        for future in as_completed(waiting):
+            row, text = future.result()
+            print(text, flush=True)
+            if row:
+                done.append(row)
+                write_text(DATA, pd.DataFrame(done).to_csv(index=False, float_format="%.9g"))
+
+
+def measure_one(name: str, point: ArrayPoint, folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """A row of the table, or None, and what to say."""
+    design = point.design
+    layer, rng = layer_of(design), np.random.default_rng(1)
+    shape = shape_layer(design, layer, default_tiling(design, layer))
+    ifmap, weights, scales = operands(design, layer, rng)
+    program = compile_layer(shape, ifmap, weights, scales)
+    place = Path(tempfile.mkdtemp(dir=folder))
+    try:
+        result = measure_array(
+            point, program, program.expected(ifmap, weights), load_platform(),
+            (folder / "power_cells.lib").resolve(), place,
         )  # fmt: skip
-        write_text(DATA, pd.DataFrame(done).to_csv(index=False, float_format="%.9g"))
-        print(f"{name} {design.rows}x{design.columns}: {json.dumps(result.seconds)}", flush=True)
+    except StepError as error:
+        return None, f"{name} {design.rows}x{design.columns}: {error}"
+    finally:
+        shutil.rmtree(place)
+    sizes = {k: v for k, v in dataclasses.asdict(design).items() if k != "pe"}
+    row = {
+        "pe": name, "digest": design.digest, **sizes, "pe_digest": design.pe.digest,
+        "family": design.pe.family, "period_ps": point.period_ps,
+        "act_word_bits": design.pe.act_word_bits,
+        "weight_word_bits": design.pe.weight_word_bits, "psum_bits": design.pe.psum_bits,
+        **result.metrics, **{f"seconds_{k}": v for k, v in result.seconds.items()},
+    }  # fmt: skip
+    return row, f"{name} {design.rows}x{design.columns}: {json.dumps(result.seconds)}"
 
 
 def operands(
@@ -180,7 +189,8 @@ def report(table: pd.DataFrame) -> Iterator[str]:
 
 def main() -> None:
     if sys.argv[1:2] == ["measure"]:
-        measure(Path(sys.argv[2] if len(sys.argv) > 2 else "build/arrays"))
+        folder = Path(sys.argv[2] if len(sys.argv) > 2 else "build/arrays")
+        measure(folder, int(sys.argv[3]) if len(sys.argv) > 3 else 1)
     for line in report(pd.read_csv(DATA)):
         print(line)
 

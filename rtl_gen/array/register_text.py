@@ -88,7 +88,7 @@ def _access(field: Field) -> str:
 
 def _field_lines(field: Field) -> list[str]:
     access = _access(field)
-    # What starts or stops a run is 1 for a cycle; hardware reads what software writes, and the reverse.
+    # A command is 1 for a cycle; hardware reads what software writes, and the reverse.
     pulse = " singlepulse;" if access == "w" else ""
     hardware = "w" if access == "r" else "r"
     high = field.low + field.bits - 1
