@@ -5,8 +5,8 @@ layer that keeps all their PEs busy. A model that is linear in the parts (PEs, n
 senders, collectors, the rest) is fitted to those of at most 3 x 3 PEs and compared with the larger
 ones; beside it stands what rows x columns x PE alone gives.
 
-Run: ``python -m benchmarks.arrays measure [FOLDER [JOBS]]`` measures what ``data/arrays.csv`` lacks (an
-hour and more), ``python -m benchmarks.arrays`` prints the comparison.
+Run: ``python -m benchmarks.arrays measure [FOLDER [JOBS]]`` measures what ``data/arrays.csv`` lacks
+(an hour), ``python -m benchmarks.arrays`` prints the comparison.
 """
 
 from __future__ import annotations

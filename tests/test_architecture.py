@@ -31,7 +31,7 @@ def test_models_and_plain_data_import_no_amaranth() -> None:
     models = [
         "design", "space", "golden", "fp_golden", "packing", "streams", "operands", "encode",
         "requantize", "array.design", "array.layer", "array.compiler", "array.model",
-        "array.registers", "array.register_text", "array.interface", "array.manifest",
+        "array.registers", "array.register_text", "array.interface",
         "array.operands", "array.testbench", "array.floor_plan",
     ]  # fmt: skip
     script = "import sys; " + "; ".join(f"import rtl_gen.{name}" for name in models)
