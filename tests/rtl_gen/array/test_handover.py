@@ -225,7 +225,7 @@ def test_both_texts_have_every_field_of_the_register_map(buses: int) -> None:
     assert list(read) == [field.name for field in fields]
     table = markdown_text(design)
     for field in fields:
-        access = "w" if field.name == "start" else "r" if field.read_only else "rw"
+        access = "w" if field.name in ("start", "stop") else "r" if field.read_only else "rw"
         assert read[field.name] == (
             names[field.address], 4 * field.address, field.low, access, field.what,
         )  # fmt: skip
