@@ -54,16 +54,26 @@ SHAPES = (
 )
 
 
+#: Rows and PEs that go through OpenROAD, too.
+ROUTED = ((2, "INT4"), (2, "LightPE-1"), (3, "INT4"))
+FLOWS = ("placed", "openroad")
+
+
 def points() -> Iterator[tuple[str, ArrayPoint]]:
     """The arrays, the small ones first, with the names of their PEs."""
     for rows, columns, ifmap, filters, psum, words in SHAPES:
         for name, pe in PES.items():
+            flows = FLOWS if (rows, name) in ROUTED else FLOWS[:1]
             design = ArrayDesign(
                 pe=pe, rows=rows, columns=columns, ifmap_buses=ifmap, filter_buses=filters,
                 psum_buses=psum, ifmap_words=words, filter_words=words, psum_words=words,
                 scale_words=16,
             )  # fmt: skip
-            yield name, ArrayPoint(design=design, period_ps=PERIOD_PS.get(pe.family, 2000))
+            for flow in flows:
+                yield (
+                    name,
+                    ArrayPoint(design=design, period_ps=PERIOD_PS.get(pe.family, 2000), flow=flow),
+                )
 
 
 def layer_of(design: ArrayDesign) -> Layer:
@@ -78,12 +88,19 @@ def layer_of(design: ArrayDesign) -> Layer:
 def measure(folder: Path, jobs: int) -> None:
     """Measure all that ``DATA`` lacks; each is written at once."""
     folder.mkdir(parents=True, exist_ok=True)
-    library = folder / "power_cells.lib"
-    if not library.exists():
-        power_library.write_power_library(load_platform().liberty, library)
+    for flow, write in (
+        ("placed", power_library.write_power_library),
+        ("openroad", power_library.write_later_library),
+    ):
+        if not (folder / f"{flow}.lib").exists():
+            write(load_platform().liberty, folder / f"{flow}.lib")
     done = pd.read_csv(DATA).to_dict("records") if DATA.exists() else []
-    known = {row["digest"] for row in done}
-    missing = [(name, point) for name, point in points() if point.design.digest not in known]
+    known = {(row["digest"], row.get("flow", FLOWS[0])) for row in done}
+    missing = [
+        (name, point) for name, point in points() if (point.design.digest, point.flow) not in known
+    ]
+    if shutil.which("openroad") is None:
+        missing = [(name, point) for name, point in missing if point.flow == "placed"]
     with ProcessPoolExecutor(jobs) as pool:
         waiting = [pool.submit(measure_one, name, point, folder) for name, point in missing]
         for future in as_completed(waiting):
@@ -105,16 +122,16 @@ def measure_one(name: str, point: ArrayPoint, folder: Path) -> tuple[dict[str, A
     try:
         result = measure_array(
             point, program, program.expected(ifmap, weights), load_platform(),
-            (folder / "power_cells.lib").resolve(), place,
+            (folder / f"{point.flow}.lib").resolve(), place,
         )  # fmt: skip
     except StepError as error:
-        return None, f"{name} {design.rows}x{design.columns}: {error}"
+        return None, f"{name} {design.rows}x{design.columns} {point.flow}: {error}"
     finally:
         shutil.rmtree(place)
     sizes = {k: v for k, v in dataclasses.asdict(design).items() if k != "pe"}
     row = {
         "pe": name, "digest": design.digest, **sizes, "pe_digest": design.pe.digest,
-        "family": design.pe.family, "period_ps": point.period_ps,
+        "family": design.pe.family, "period_ps": point.period_ps, "flow": point.flow,
         "act_word_bits": design.pe.act_word_bits,
         "weight_word_bits": design.pe.weight_word_bits, "psum_bits": design.pe.psum_bits,
         **result.metrics, **{f"seconds_{k}": v for k, v in result.seconds.items()},

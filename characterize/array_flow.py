@@ -1,4 +1,4 @@
-"""An array through the flow ``placed``: its PE is synthesized once, everything is placed together.
+"""An array through a flow: its PE is synthesized once, everything is placed together.
 
 The network, the controller, the senders and the output stages are synthesized around black boxes;
 then every box becomes the PE's netlist. Placement, repair, clock tree, timing, gate simulation with
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from characterize import placed, power, synthesize, timing
+from characterize import openroad, placed, power, synthesize, timing
 from characterize.activity import Activity, ActivityCounter
 from characterize.array_simulation import read_ends
 from characterize.delays import delayed_netlist, read_delays
@@ -25,7 +25,7 @@ from characterize.netlist import Netlist, read_netlist
 from characterize.platform import Platform
 from characterize.process import UnknownBitsError, run_streaming, run_tool
 from characterize.simulate import CLOCK_NS, RANDOM_START, cell_models
-from characterize.timing import TimingResult
+from characterize.timing import STA, TimingResult
 from rtl_gen.array.compiler import Program
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.interface import array_ports
@@ -68,12 +68,14 @@ class ArrayPoint:
         period_ps: clock period.
         utilization: cell area over core area.
         seed: of placement.
+        flow: what places and routes, of ``characterize.measurement.FLOWS``.
     """
 
     design: ArrayDesign
     period_ps: int
     utilization: float = 0.5
     seed: int = 1
+    flow: str = "placed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,32 +105,37 @@ def measure_array(
     Args:
         program: what it computes while its activity is counted, in one run.
         expected: its ofmap.
-        power_library: Liberty file for power (``characterize.power_library``).
+        power_library: Liberty file for power (``characterize.power_library``), of the flow.
         folder: empty; gets all files.
 
     Raises:
         StepError: if a step fails, or an ofmap is wrong.
     """
     timer = StepTimer()
+    own_flow, analyser = (
+        (placed, STA) if point.flow == "placed" else (openroad, openroad.analyser())
+    )
     with timer("synthesis"):
         netlist, areas = _synthesize(point, platform, folder)
     (folder / "power_cells.lib").symlink_to(power_library)
     scripts = {
         **timing.scripts(platform, point.design.name, array_ports(point.design), point.period_ps),
-        **placed.flow_scripts(platform, point),
+        **own_flow.flow_scripts(platform, point),
         **power.scripts(platform, point.period_ps),
     }
     scripts["timing.sdc"] += f"set_clock_uncertainty -hold {HOLD_MARGIN_NS} [get_clocks clk]\n"
     for name, text in scripts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    result = placed.implement(folder, netlist, platform, point, timer)
+    result = own_flow.implement(folder, netlist, platform, point, timer)
     with timer("simulation"):
         activity, cycles = _simulate(point, program, expected, result, platform, folder)
     with timer("power"):
         power.write_power_inputs(folder, result.netlist, platform, result.wires, activity, cycles)
         window_s = cycles * point.period_ps * 1e-12
         switching_w = power.switching_w(result.netlist, platform, result.wires, activity, window_s)
-        powered = power.analyse_power(folder, result.netlist, platform, switching_w, TIMEOUT_S)
+        powered = power.analyse_power(
+            folder, result.netlist, platform, switching_w, TIMEOUT_S, analyser
+        )
     macs = program.shape.layer.macs
     own = area_metrics(result.netlist, platform, result.placement.core_area_um2, result.wires)
     return ArrayMeasurement(
@@ -180,15 +187,20 @@ def _simulate(
     for name, text in input_files(program.shape.design, program.runs).items():
         (folder / name).write_text(text, encoding="ascii")
     try:
-        return _attempt(program, expected, folder)
+        return run_netlist(program, expected, folder)
     except UnknownBitsError:
-        _attempt(program, expected, folder, f"{RANDOM_START}=1")
-        return _attempt(program, expected, folder, f"{RANDOM_START}=0")
+        run_netlist(program, expected, folder, f"{RANDOM_START}=1")
+        return run_netlist(program, expected, folder, f"{RANDOM_START}=0")
 
 
-def _attempt(
+def run_netlist(
     program: Program, expected: Words, folder: Path, *macros: str
 ) -> tuple[dict[str, Activity], int]:
+    """Simulate a program on ``delayed.v`` of a folder that has all files; activity and cycles.
+
+    Raises:
+        UnknownBitsError: if the run does not end, or its ofmap is not the expected one.
+    """
     run_tool(
         ["iverilog", "-g2005", *(f"-D{macro}" for macro in macros), "-s", "tb", "-o", "sim.vvp",
          "tb.v", "cells.v", "delayed.v"],

@@ -39,6 +39,10 @@ class Target(Protocol):
     def seed(self) -> int:
         """Of placement."""
 
+    @property
+    def flow(self) -> str:
+        """What places and routes, of ``characterize.measurement.FLOWS``."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepTimer:

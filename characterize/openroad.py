@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from characterize.clock_tree import CLOCK_BUFFER
-from characterize.implementation import Implementation, StepTimer
+from characterize.implementation import Implementation, StepTimer, Target
 from characterize.layout_def import DefDesign, net_points, netlist_of, read_def
 from characterize.liberty import LibraryCell
-from characterize.measurement import Point
 from characterize.netlist import CLOCK, Netlist, verilog_text, with_plain_names
 from characterize.openroad_tcl import STAGES, Options, kit_of, scripts
 from characterize.openroad_tool import FLAGS, PROGRAM, Openroad, analyser, probe, run_script
@@ -167,7 +166,7 @@ def place_and_route(
     )
 
 
-def flow_scripts(platform: Platform, point: Point) -> dict[str, str]:
+def flow_scripts(platform: Platform, point: Target) -> dict[str, str]:
     """The scripts of this flow's own steps, by file name."""
     detailed = point.flow == "openroad-detailed"
     return scripts(platform, point.design.name, Options(seed=point.seed, detailed=detailed))
@@ -180,7 +179,7 @@ def wire_constants(platform: Platform) -> Mapping[str, object]:
 
 
 def implement(
-    folder: Path, netlist: Netlist, platform: Platform, point: Point, timer: StepTimer
+    folder: Path, netlist: Netlist, platform: Platform, point: Target, timer: StepTimer
 ) -> Implementation:
     """From a synthesized netlist to one that is routed and timed; its files in ``folder``.
 
