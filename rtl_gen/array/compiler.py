@@ -574,16 +574,12 @@ def spans(shape: Shape) -> Iterator[Span]:
     # What makes a bank's content smaller, first what costs least.
     remedies = {"ifmap": (2, 3, 0), "filter": (1, 0, 3), "psum": (2, 1, 0), "scale": (1, 0)}
     while full := _overflow(shape, tuple(blocks)):
-        kind, need, have = full
-        for index in remedies[kind]:
+        for index in remedies[full[0]]:
             if blocks[index] > 1:
                 blocks[index] = math.ceil(blocks[index] / 2)
                 break
         else:
-            raise InputError(
-                f"a pass needs {need} words in a bank of {kind} words, which has {have}: "
-                f"choose a smaller tile, or a larger {kind}_words"
-            )
+            raise _too_small(*full)
     ranges = [
         [(first, min(first + block, total)) for first in range(0, total, block)]
         for block, total in zip(blocks, totals, strict=True)
@@ -718,11 +714,41 @@ def _registers(shape: Shape, span: Span, *, requantized: bool, relu: bool) -> di
 
 
 def default_tiling(design: ArrayDesign, layer: Layer, mode: int = 0) -> Tiling:
-    """A tiling that uses many PEs; nothing is optimised.
+    """A tiling that uses many PEs, made smaller until a pass fits the buffer; nothing is optimised.
 
     Raises:
-        InputError: if a filter row does not fit a PE.
+        InputError: if a filter row does not fit a PE, or no pass the buffer.
     """
+    tiling = _largest_tiling(design, layer, mode)
+    products = design.pe.modes[mode].products
+    # Of what fills a bank, first what costs least.
+    remedies = {
+        "ifmap": ("channels", "sets", "columns"),
+        "filter": ("filters", "channels", "sets"),
+        "psum": ("filters", "columns"),
+        "scale": ("filters",),
+    }
+    while full := _overflow(shape_layer(design, layer, tiling, mode), (1, 1, 1, 1)):
+        for name in remedies[full[0]]:
+            value = getattr(tiling, name)
+            unit = products if name == "channels" else 1
+            if value > unit:
+                tiling = replace(tiling, **{name: math.ceil(value / 2 / unit) * unit})
+                break
+        else:
+            raise _too_small(*full)
+    return tiling
+
+
+def _too_small(kind: str, need: int, have: int) -> InputError:
+    return InputError(
+        f"a pass needs {need} words in a bank of {kind} words, which has {have}: "
+        f"choose a smaller tile, or a larger {kind}_words"
+    )
+
+
+def _largest_tiling(design: ArrayDesign, layer: Layer, mode: int) -> Tiling:
+    """What fits the PEs and the array."""
     pe = design.pe
     products = pe.modes[mode].products
     rows = min(layer.filter_height, design.rows)

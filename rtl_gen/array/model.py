@@ -84,20 +84,22 @@ def layer_activity(shape: Shape, *, requantized: bool = True) -> Activity:
     Raises:
         InputError: if a pass does not fit the buffer.
     """
+    timing = _Timing(shape)  # runs have many passes in common
     total = Activity(cycles=0, counts={})
     for span in spans(shape):
-        total = total + run_activity(shape, span, requantized=requantized)
+        total = total + _run_activity(timing, shape, span, requantized=requantized)
     return total
 
 
 def run_activity(shape: Shape, span: Span, *, requantized: bool = True) -> Activity:
     """Cycles and counts of one run."""
-    design = shape.design
+    return _run_activity(_Timing(shape), shape, span, requantized=requantized)
+
+
+def _run_activity(timing: _Timing, shape: Shape, span: Span, *, requantized: bool) -> Activity:
     passes = Counter(_passes(shape, span, requantized=requantized))
-    settle = max(design.rows, design.columns) + 2
     counts: Counter[str] = Counter()
-    cycles = settle
-    timing = _Timing(shape)
+    cycles = max(shape.design.rows, shape.design.columns) + 2  # until sizes have settled
     for kind, times in passes.items():
         cycles += times * timing.pass_cycles(kind)
         for name, count in _pass_counts(shape, kind).items():
