@@ -2,7 +2,8 @@
 
 The network, the controller, the senders and the output stages are synthesized around black boxes;
 then every box becomes the PE's netlist. Placement, repair, clock tree, timing, gate simulation with
-the activity of a real layer, and power are those of a PE. The banks of the buffer are outside.
+the activity of a real layer, and power are those of a PE. The banks of the buffer stand outside:
+``characterize.array_buffer``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from characterize import openroad, placed, power, synthesize, timing
 from characterize.activity import Activity, ActivityCounter
+from characterize.array_buffer import buffer_metrics
 from characterize.array_simulation import read_ends
 from characterize.delays import delayed_netlist, read_delays
 from characterize.flow import area_metrics, fmax_mhz, power_metrics
@@ -29,6 +31,7 @@ from characterize.timing import STA, TimingResult
 from rtl_gen.array.compiler import Program
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.interface import array_ports
+from rtl_gen.array.model import run_activity
 from rtl_gen.array.testbench import gate_testbench, input_files
 from rtl_gen.array.top import PEArray
 from rtl_gen.export import component_rtlil, rtlil_choices
@@ -137,6 +140,8 @@ def measure_array(
             folder, result.netlist, platform, switching_w, TIMEOUT_S, analyser
         )
     macs = program.shape.layer.macs
+    (run,) = program.runs
+    accesses = run_activity(program.shape, run.span, requantized=program.scales is not None)
     own = area_metrics(result.netlist, platform, result.placement.core_area_um2, result.wires)
     return ArrayMeasurement(
         metrics={
@@ -145,6 +150,7 @@ def measure_array(
             **_timing(point, result.timed),
             "fmax_mhz": fmax_mhz(result.timed, own["load_violations"]),
             **power_metrics(powered, window_s, macs),
+            **buffer_metrics(point.design, platform, accesses.counts, window_s),
             "window_cycles": cycles, "window_macs": macs,
         },
         seconds=timer.seconds,

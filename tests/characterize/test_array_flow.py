@@ -57,6 +57,7 @@ def test_an_array_is_measured_and_its_netlist_computes_the_layer(tmp_path: Path)
     area = sum(cells[kind].area_um2 for kind in netlist.kinds)
     assert area == pytest.approx(metrics["network_area_um2"] + 4 * metrics["pe_area_um2"])
     assert area < metrics["area_um2"] < 1.15 * area
+    assert metrics["buffer_area_um2"] > 0 < metrics["buffer_power_uw"]
     parts = ("register", "clock_gate", "clock_tree", "memory", "logic")
     assert metrics["dynamic_power_uw"] == pytest.approx(
         sum(metrics[f"{part}_power_uw"] for part in parts)
