@@ -1,7 +1,7 @@
 """Arrays through flow ``placed``, and what a composition of their parts predicts of larger ones.
 
-Twenty-four arrays, of six PEs in four sizes with different buses and buffers, are measured with a
-layer that keeps all their PEs busy. A model that is linear in the parts (PEs, network of each PE,
+Arrays of six PEs in four sizes with different buses and buffers are measured with a layer that keeps
+all their PEs busy. A composition that is linear in the parts (PEs, what each has in the network,
 senders, collectors, the rest) is fitted to those of at most 3 x 3 PEs and compared with the larger
 ones; beside it stands what rows x columns x PE alone gives.
 
@@ -23,11 +23,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import nnls
 
 from characterize import power_library
 from characterize.array_flow import ArrayPoint, measure_array
+from characterize.campaign import Campaign
+from characterize.measurement import Point
 from characterize.platform import load_platform
 from characterize.process import StepError
+from characterize.store import Store
 from rtl_gen.array.compiler import Scales, compile_layer, default_tiling, shape_layer
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.layer import Layer
@@ -52,28 +56,29 @@ SHAPES = (
     (3, 3, 1, 2, 2, 512),
     (4, 4, 2, 2, 2, 256),
 )
+#: More shapes of one PE, to tell buses from what each PE has for them.
+MORE = ("INT4", ((2, 2, 2, 2, 2, 128), (3, 3, 2, 1, 1, 256), (3, 3, 2, 2, 2, 256)))
 
 
-#: Rows and PEs that go through OpenROAD, too.
-ROUTED = ((2, "INT4"), (2, "LightPE-1"), (3, "INT4"))
+#: PEs and shapes that go through OpenROAD, too.
+ROUTED = (("INT4", SHAPES[0]), ("LightPE-1", SHAPES[0]), ("INT4", SHAPES[2]))
 FLOWS = ("placed", "openroad")
 
 
 def points() -> Iterator[tuple[str, ArrayPoint]]:
     """The arrays, the small ones first, with the names of their PEs."""
-    for rows, columns, ifmap, filters, psum, words in SHAPES:
-        for name, pe in PES.items():
-            flows = FLOWS if (rows, name) in ROUTED else FLOWS[:1]
-            design = ArrayDesign(
-                pe=pe, rows=rows, columns=columns, ifmap_buses=ifmap, filter_buses=filters,
-                psum_buses=psum, ifmap_words=words, filter_words=words, psum_words=words,
-                scale_words=16,
-            )  # fmt: skip
-            for flow in flows:
-                yield (
-                    name,
-                    ArrayPoint(design=design, period_ps=PERIOD_PS.get(pe.family, 2000), flow=flow),
-                )
+    named = [(name, shape) for shape in SHAPES for name in PES]
+    for name, shape in [*named, *((MORE[0], shape) for shape in MORE[1])]:
+        rows, columns, ifmap, filters, psum, words = shape
+        pe = PES[name]
+        design = ArrayDesign(
+            pe=pe, rows=rows, columns=columns, ifmap_buses=ifmap, filter_buses=filters,
+            psum_buses=psum, ifmap_words=words, filter_words=words, psum_words=words,
+            scale_words=16,
+        )  # fmt: skip
+        for flow in FLOWS if (name, shape) in ROUTED else FLOWS[:1]:
+            period = PERIOD_PS.get(pe.family, 2000)
+            yield name, ArrayPoint(design=design, period_ps=period, flow=flow)
 
 
 def layer_of(design: ArrayDesign) -> Layer:
@@ -108,7 +113,12 @@ def measure(folder: Path, jobs: int) -> None:
             print(text, flush=True)
             if row:
                 done.append(row)
-                write_text(DATA, pd.DataFrame(done).to_csv(index=False, float_format="%.9g"))
+                _write(pd.DataFrame(done))
+    _write(add_pes(pd.DataFrame(done), folder))
+
+
+def _write(table: pd.DataFrame) -> None:
+    write_text(DATA, table.to_csv(index=False, float_format="%.9g"))
 
 
 def measure_one(name: str, point: ArrayPoint, folder: Path) -> tuple[dict[str, Any] | None, str]:
@@ -164,44 +174,92 @@ def operands(
     )  # fmt: skip
 
 
-def parts(table: pd.DataFrame) -> np.ndarray:
-    """What the composition adds up: for each array, the size of each part."""
+def add_pes(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    """Beside each array its PE alone, through the same flow: columns ``alone_...``."""
+    for name, pe in PES.items():
+        point = Point(design=pe, period_ps=PERIOD_PS.get(pe.family, 2000))
+        campaign = Campaign(
+            points=[point], platform=load_platform(), store=Store(folder / "store"), jobs=1
+        )
+        (alone,) = campaign.run(lambda *_: None)
+        for metric in ("area_um2", "least_period_ps", "dynamic_power_uw"):
+            table.loc[table["pe"] == name, f"alone_{metric}"] = alone.metrics[metric]
+        share = alone.metrics["window_macs"] / alone.metrics["window_cycles"]
+        table.loc[table["pe"] == name, "alone_macs_per_cycle"] = share
+    return table
+
+
+def columns(table: pd.DataFrame, *parts: Any) -> np.ndarray:
+    """These parts of each array, side by side."""
+    return np.stack([np.broadcast_to(part, len(table)) for part in parts], axis=1).astype(float)
+
+
+def area_parts(table: pd.DataFrame) -> np.ndarray:
+    """What area and leakage are made of: PEs; what each has for a bus and for its sums; the rest.
+
+    Senders have queues as wide as their words, collectors an output stage (not ``fp``).
+    """
     pes = table["rows"] * table["columns"]
-    words = table["act_word_bits"] + table["weight_word_bits"] + table["psum_bits"]
-    senders = (
-        table["ifmap_buses"] * table["act_word_bits"]
-        + table["filter_buses"] * table["weight_word_bits"]
-        + table["psum_buses"] * table["psum_bits"]
+    ifmap, filters, psums = (table[f"{kind}_buses"] for kind in ("ifmap", "filter", "psum"))
+    queues = (
+        ifmap * (table["act_word_bits"] + 60)
+        + filters * (table["weight_word_bits"] + 30)
+        + psums * (table["psum_bits"] + 30)
     )
-    collectors = table["psum_buses"] * table["psum_bits"] * (table["family"] != "fp")
-    return np.stack(
-        [
-            pes * table["pe_area_um2"], pes, pes * words, senders, collectors,
-            table["ifmap_buses"], np.ones(len(table)),
-        ],
-        axis=1,
-    ).astype(float)  # fmt: skip
+    stages = psums * (table["family"] != "fp") * (table["psum_bits"] + 16)
+    return columns(
+        table, pes * table["pe_area_um2"], pes * ifmap, pes * table["psum_bits"], pes, queues,
+        stages, 1,
+    )  # fmt: skip
+
+
+def power_parts(table: pd.DataFrame, area_um2: np.ndarray) -> np.ndarray:
+    """What dynamic power is made of: PEs as busy as they are; the clock in all area; the rest."""
+    share = table["window_macs"] / table["window_cycles"] / table["alone_macs_per_cycle"]
+    clocks = 2000 / table["period_ps"]
+    return columns(table, table["alone_dynamic_power_uw"] * share, area_um2 * clocks, clocks)
+
+
+def period_parts(table: pd.DataFrame, _area: np.ndarray) -> np.ndarray:
+    """What the least period is made of: that of the PE, and wires that grow with the sides."""
+    sides = np.sqrt(table["rows"] * table["columns"])
+    return columns(table, table["alone_least_period_ps"], 1, sides)
 
 
 def report(table: pd.DataFrame) -> Iterator[str]:
     """The comparison as text."""
-    small = (table["rows"] <= 3) & (table["columns"] <= 3)
-    yield f"{len(table)} arrays, {int(small.sum())} of at most 3 x 3 PEs to fit"
-    x = parts(table)
-    alone = (table["rows"] * table["columns"] * table["pe_area_um2"]).to_numpy(float)
-    for target in ("area_um2", "leakage_uw", "dynamic_power_uw", "least_period_ps"):
-        y = table[target].to_numpy(float)
-        weights = 1 / y[small]
-        fit, *_ = np.linalg.lstsq(x[small] * weights[:, None], y[small] * weights, rcond=None)
-        off = 100 * (x @ fit / y - 1)
-        near = np.abs(off)
-        line = f"{target}: fitted {near[small].mean():.1f} % mean, {near[small].max():.1f} worst"
-        if (~small).any():
-            line += f"; larger {near[~small].mean():.1f} % mean, {near[~small].max():.1f} worst"
-        if target == "area_um2":
-            bare = 100 * (alone / y - 1)
-            line += f"; rows x columns x PE alone {bare[~small].mean():+.0f} %"
-        yield line
+    table = table[table["flow"] == FLOWS[0]].reset_index(drop=True)
+    small = ((table["rows"] <= 3) & (table["columns"] <= 3)).to_numpy()
+    yield f"{len(table)} arrays, {small.sum()} of at most 3 x 3 PEs to fit; errors in %"
+    area = _composed(table, "area_um2", area_parts(table), small)
+    bare = 100 * (
+        table["rows"] * table["columns"] * table["alone_area_um2"] / table["area_um2"] - 1
+    )
+    yield _line("area", area, table["area_um2"], small)
+    yield f"  rows x columns x PE alone: {bare[~small].mean():+.1f}"
+    for name, column, made in (
+        ("leakage", "leakage_uw", area_parts(table)),
+        ("dynamic power", "dynamic_power_uw", power_parts(table, area)),
+        ("least period", "least_period_ps", period_parts(table, area)),
+    ):
+        yield _line(name, _composed(table, column, made, small), table[column], small)
+
+
+def _composed(table: pd.DataFrame, column: str, made: np.ndarray, small: np.ndarray) -> np.ndarray:
+    """Sums of non-negative shares of the parts, fitted to the small arrays."""
+    wanted = table[column].to_numpy(float)
+    weights = 1 / wanted[small]
+    shares, _ = nnls(made[small] * weights[:, None], wanted[small] * weights)
+    return made @ shares
+
+
+def _line(name: str, composed: np.ndarray, measured: pd.Series, small: np.ndarray) -> str:
+    off = 100 * (composed / measured.to_numpy(float) - 1)
+    fitted, larger = np.abs(off[small]), np.abs(off[~small])
+    return (
+        f"{name}: fitted {fitted.mean():.1f} in the mean, {fitted.max():.1f} at worst; 4 x 4 "
+        f"{larger.mean():.1f}, {larger.max():.1f} at worst, bias {off[~small].mean():+.1f}"
+    )
 
 
 def main() -> None:
