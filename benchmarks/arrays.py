@@ -234,6 +234,26 @@ def report(table: pd.DataFrame) -> Iterator[str]:
     area = _composed(table, "area_um2", area_parts(table), small)
     alone = table["rows"] * table["columns"] * table["alone_area_um2"]
     bare = 100 * (alone / table["area_um2"] - 1)
+    yield _line("area", area, table["area_um2"], small)
+    yield f"  rows x columns x PE alone: {bare[~small].mean():+.1f}"
+    for name, column, made in (
+        ("leakage", "leakage_uw", area_parts(table)),
+        ("dynamic power", "dynamic_power_uw", power_parts(table, area)),
+        ("least period", "least_period_ps", period_parts(table, area)),
+    ):
+        yield _line(name, _composed(table, column, made, small), table[column], small)
+
+
+def _composed(table: pd.DataFrame, column: str, made: np.ndarray, small: np.ndarray) -> np.ndarray:
+    """Sums of non-negative shares of the parts, fitted to the small arrays."""
+    wanted = table[column].to_numpy(float)
+    weights = 1 / wanted[small]
+    shares, _ = nnls(made[small] * weights[:, None], wanted[small] * weights)
+    return made @ shares
+
+
+def _line(name: str, composed: np.ndarray, measured: pd.Series, small: np.ndarray) -> str:
+    off = 100 * (composed / measured.to_numpy(float) - 1)
     fitted, larger = np.abs(off[small]), np.abs(off[~small])
     return (
         f"{name}: fitted {fitted.mean():.1f} in the mean, {fitted.max():.1f} at worst; 4 x 4 "
