@@ -56,8 +56,11 @@ SHAPES = (
     (3, 3, 1, 2, 2, 512),
     (4, 4, 2, 2, 2, 256),
 )
-#: More shapes of one PE, to tell buses from what each PE has for them.
-MORE = ("INT4", ((2, 2, 2, 2, 2, 128), (3, 3, 2, 1, 1, 256), (3, 3, 2, 2, 2, 256)))
+#: More shapes of one PE, to tell buses from what each PE has for them; and a large array.
+MORE = (
+    "INT4",
+    ((2, 2, 2, 2, 2, 128), (3, 3, 2, 1, 1, 256), (3, 3, 2, 2, 2, 256), (8, 8, 2, 2, 2, 256)),
+)
 
 
 #: PEs and shapes that go through OpenROAD, too.
@@ -244,6 +247,24 @@ def report(table: pd.DataFrame) -> Iterator[str]:
         yield _line(name, _composed(table, column, made, small), table[column], small)
 
 
+def flow_differences(table: pd.DataFrame) -> Iterator[str]:
+    """Both flows on the same arrays."""
+    keys = ["pe", "digest", "rows", "columns"]
+    both = table.merge(table, on=keys, suffixes=("", "_openroad"))
+    both = both[(both["flow"] == FLOWS[0]) & (both["flow_openroad"] == FLOWS[1])]
+    yield "placed against openroad, %"
+    for _, row in both.iterrows():
+        off = {
+            name: 100 * (row[column] / row[f"{column}_openroad"] - 1)
+            for name, column in (
+                ("area", "area_um2"), ("least period", "least_period_ps"),
+                ("energy", "energy_per_mac_pj"), ("wire", "wirelength_um"),
+            )
+        }  # fmt: skip
+        figures = ", ".join(f"{name} {value:+.1f}" for name, value in off.items())
+        yield f"  {row['pe']} {row['rows']} x {row['columns']}: {figures}"
+
+
 def _composed(table: pd.DataFrame, column: str, made: np.ndarray, small: np.ndarray) -> np.ndarray:
     """Sums of non-negative shares of the parts, fitted to the small arrays."""
     wanted = table[column].to_numpy(float)
@@ -256,7 +277,7 @@ def _line(name: str, composed: np.ndarray, measured: pd.Series, small: np.ndarra
     off = 100 * (composed / measured.to_numpy(float) - 1)
     fitted, larger = np.abs(off[small]), np.abs(off[~small])
     return (
-        f"{name}: fitted {fitted.mean():.1f} in the mean, {fitted.max():.1f} at worst; 4 x 4 "
+        f"{name}: fitted {fitted.mean():.1f} in the mean, {fitted.max():.1f} at worst; larger "
         f"{larger.mean():.1f}, {larger.max():.1f} at worst, bias {off[~small].mean():+.1f}"
     )
 
@@ -265,7 +286,8 @@ def main() -> None:
     if sys.argv[1:2] == ["measure"]:
         folder = Path(sys.argv[2] if len(sys.argv) > 2 else "build/arrays")
         measure(folder, int(sys.argv[3]) if len(sys.argv) > 3 else 1)
-    for line in report(pd.read_csv(DATA)):
+    table = pd.read_csv(DATA)
+    for line in (*report(table), *flow_differences(table)):
         print(line)
 
 
