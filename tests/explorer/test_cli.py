@@ -108,8 +108,8 @@ LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filte
          "tiling must be five numbers P,Q,ROWS,SETS,COLUMNS, not '1,2'"),
         (f"rtl --array tiny-2x2 {LAYER} --tiling 1,2,3,1,1 -o x",
          "tiling: filter_rows x sets must be at most rows = 2, not 3"),
-        (f"rtl --array tiny-2x2 {LAYER} --psum-words 16 -o x",
-         "a pass needs 48 words in a bank of psum words, which has 16: choose a smaller tile, or "
+        (f"rtl --array tiny-2x2 {LAYER} --width 40 --psum-words 16 -o x",
+         "a pass needs 38 words in a bank of psum words, which has 16: choose a smaller tile, or "
          "a larger psum_words"),
         ("rtl --array tiny-2x2 --seed -1 -o x",
          "seed must be an integer from 0 to 4294967295, not -1"),

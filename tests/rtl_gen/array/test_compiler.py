@@ -288,3 +288,24 @@ def test_an_illegal_register_value_is_refused(change: dict[str, Any], message: s
     with pytest.raises(InputError) as caught:
         register_words(ARRAY, values)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "filters", "filter_size", "stride", "groups"),
+    [
+        (3, 224, 64, 7, 2, 1),
+        (64, 112, 64, 3, 1, 64),
+        (512, 1, 1000, 1, 1, 1),
+        (3, 227, 96, 11, 4, 1),
+    ],
+)
+def test_the_default_tiling_of_a_large_layer_fits_the_buffer(
+    channels: int, size: int, filters: int, filter_size: int, stride: int, groups: int
+) -> None:
+    design = ArrayDesign.preset("eyeriss-like", PEDesign.preset("INT8"))
+    layer = Layer(
+        channels=channels, height=size, width=size, filters=filters, filter_height=filter_size,
+        filter_width=filter_size, stride=stride, groups=groups,
+    )  # fmt: skip
+    shape = shape_layer(design, layer, default_tiling(design, layer))
+    assert list(spans(shape))
