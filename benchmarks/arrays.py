@@ -59,7 +59,7 @@ SHAPES = (
 #: More shapes of one PE, to tell buses from what each PE has for them; and a large array.
 MORE = (
     "INT4",
-    ((2, 2, 2, 2, 2, 128), (3, 3, 2, 1, 1, 256), (3, 3, 2, 2, 2, 256), (8, 8, 2, 2, 2, 256)),
+    ((2, 2, 2, 2, 2, 128), (3, 3, 2, 1, 1, 256), (3, 3, 2, 2, 2, 256), (8, 8, 2, 2, 2, 1024)),
 )
 
 

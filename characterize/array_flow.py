@@ -114,6 +114,8 @@ def measure_array(
     Raises:
         StepError: if a step fails, or an ofmap is wrong.
     """
+    if len(program.runs) != 1:
+        raise StepError(f"the layer must be one run, for its activity, not {len(program.runs)}")
     timer = StepTimer()
     own_flow, analyser = (
         (placed, STA) if point.flow == "placed" else (openroad, openroad.analyser())
