@@ -25,7 +25,7 @@ from characterize.flow import area_metrics, fmax_mhz, power_metrics
 from characterize.implementation import Implementation, StepTimer
 from characterize.netlist import Netlist, read_netlist
 from characterize.platform import Platform
-from characterize.process import UnknownBitsError, run_streaming, run_tool
+from characterize.process import StepError, UnknownBitsError, run_streaming, run_tool
 from characterize.simulate import CLOCK_NS, RANDOM_START, cell_models
 from characterize.timing import STA, TimingResult
 from rtl_gen.array.compiler import Program

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -65,3 +66,13 @@ def test_an_array_is_measured_and_its_netlist_computes_the_layer(tmp_path: Path)
     with pytest.raises(StepError) as error:
         run_netlist(made, expected + 1, folder)
     assert str(error.value) == "the ofmap of the netlist is not the golden one"
+
+
+def test_a_layer_of_several_runs_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    made, expected = program()
+    twice = dataclasses.replace(made, runs=made.runs * 2)
+    point = ArrayPoint(design=DESIGN, period_ps=2000)
+    with pytest.raises(StepError) as error:
+        measure_array(point, twice, expected, load_platform(), tmp_path / "power.lib", tmp_path)
+    assert str(error.value) == "the layer must be one run, for its activity, not 2"
+    assert not list(tmp_path.iterdir())
