@@ -224,24 +224,30 @@ class IfmapSender(_Sender):
         return m
 
 
-class PsumSender(_Sender):
-    """The sums in the buffer that a pass adds to: column, PE column, sum; as they come back.
+class _SumSender(_Sender):
+    """A word for every sum of a pass, in their order.
 
     Members beside those of every sender:
-        pointer: In, first word of the pass in the bank.
+        pointer: In, first word.
         outputs, sums: In, less 1; columns: In, columns of PEs in use.
     """
+
+    _tag_bits = 6
 
     def __init__(
         self, *, fields: list[Field], bus: int, buses: int, address_bits: int, bits: int
     ) -> None:
         self._bus, self._buses = bus, buses
         super().__init__(
-            fields=fields, address_bits=address_bits, bits=bits, tag=6,
+            fields=fields, address_bits=address_bits, bits=bits, tag=self._tag_bits,
             members={
                 "pointer": In(address_bits), "outputs": In(12), "sums": In(8), "columns": In(6),
             },
         )  # fmt: skip
+
+
+class PsumSender(_SumSender):
+    """The sums in the buffer that a pass adds to; ``pointer`` is its first word in the bank."""
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
@@ -261,24 +267,10 @@ class PsumSender(_Sender):
         return m
 
 
-class ScaleSender(_Sender):
-    """What the output stage does with each sum of a pass, in their order.
+class ScaleSender(_SumSender):
+    """What the output stage does with each; ``pointer`` is the word of a column's first sum."""
 
-    Members beside those of every sender:
-        pointer: In, word of the first sum of an ofmap column.
-        outputs, sums: In, less 1; columns: In, columns of PEs in use.
-    """
-
-    def __init__(
-        self, *, fields: list[Field], bus: int, buses: int, address_bits: int, bits: int
-    ) -> None:
-        self._bus, self._buses = bus, buses
-        super().__init__(
-            fields=fields, address_bits=address_bits, bits=bits, tag=1,
-            members={
-                "pointer": In(address_bits), "outputs": In(12), "sums": In(8), "columns": In(6),
-            },
-        )  # fmt: skip
+    _tag_bits = 1
 
     def elaborate(self, _platform: object) -> Module:
         m = Module()
