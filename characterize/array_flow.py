@@ -20,13 +20,12 @@ from characterize import openroad, placed, power, synthesize, timing
 from characterize.activity import Activity, ActivityCounter
 from characterize.array_buffer import buffer_metrics
 from characterize.array_simulation import read_ends
-from characterize.delays import delayed_netlist, read_delays
-from characterize.flow import area_metrics, fmax_mhz, power_metrics
+from characterize.flow import area_metrics, fmax_mhz, power_metrics, write_gates
 from characterize.implementation import Implementation, StepTimer
 from characterize.netlist import Netlist, read_netlist
 from characterize.platform import Platform
 from characterize.process import StepError, UnknownBitsError, run_streaming, run_tool
-from characterize.simulate import CLOCK_NS, RANDOM_START, cell_models
+from characterize.simulate import CLOCK_NS, RANDOM_START
 from characterize.timing import STA, TimingResult
 from rtl_gen.array.compiler import Program
 from rtl_gen.array.design import ArrayDesign
@@ -43,7 +42,7 @@ TIMEOUT_S = 3600.0
 #: than a PE's, and in simulation its cells have mean delays and its wires none.
 HOLD_MARGIN_NS = 0.05
 
-# The PE's netlist in place of its boxes, and plain names for all later tools.
+# The PE's netlist in place of its boxes.
 _MERGE = """\
 read_liberty -lib cells.lib
 read_verilog network.v
@@ -53,12 +52,6 @@ flatten
 opt_clean -purge
 splitnets
 opt_clean -purge
-rename -hide
-rename -enumerate -pattern n%
-delete =A:blackbox
-stat -liberty cells.lib
-write_verilog -noattr -noexpr -nohex -nodec netlist.v
-write_json netlist.json
 """
 
 
@@ -184,12 +177,7 @@ def _simulate(
     As ``characterize.simulate.simulate``: from X; if sums are wrong, from random bits and from
     their inverses, where they must be right.
     """
-    kinds = sorted(result.netlist.cell_counts())
-    models = cell_models(platform.cells()[kind] for kind in kinds)
-    (folder / "cells.v").write_text(models, encoding="utf-8")
-    delays = read_delays(folder / "delays.sdf", result.netlist, platform)
-    verilog = (folder / "netlist.v").read_text(encoding="utf-8")
-    (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")
+    write_gates(folder, result.netlist, platform)
     bench = gate_testbench(point.design, period_ns=CLOCK_NS)
     (folder / "tb.v").write_text(bench, encoding="utf-8")
     for name, text in input_files(program.shape.design, program.runs).items():
@@ -243,7 +231,8 @@ def _synthesize(
     (folder / "network.v").write_text(network, encoding="utf-8")
     shutil.copyfile(part / "netlist.v", folder / "pe.v")
     (folder / "cells.lib").symlink_to(platform.liberty)
-    (folder / "merge.ys").write_text(_MERGE.format(top=design.name), encoding="utf-8")
+    merge = _MERGE.format(top=design.name) + synthesize.WRITE_NETLIST
+    (folder / "merge.ys").write_text(merge, encoding="utf-8")
     run_tool(
         [sys.executable, "-m", "rtl_gen.run_yosys", "merge.ys"],
         folder=folder, log="merge.log", timeout_s=TIMEOUT_S,

@@ -6,15 +6,13 @@ caught when a sum, a count or the cycles of a run are not those of the models.
 
 from __future__ import annotations
 
-import random
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from characterize.array_simulation import ArraySimulator
-from characterize.mutation import Mutant, MutationResult, Outcome, equivalent, mutants
+from characterize.mutation import Mutant, MutationResult, Outcome, equivalent, mutants, try_sample
 from characterize.process import StepError
 from rtl_gen.array.compiler import Program
 from rtl_gen.array.design import ArrayDesign
@@ -122,19 +120,8 @@ def try_array_mutants(
     verilog = array_verilog(design)
     if judge(design, verilog, checks) != "survived":
         raise StepError(f"{design.name} fails its own checks")
-    every = array_mutants(design, verilog)
-    chosen = random.Random(seed).sample(every, min(count, len(every)))
-    lines = verilog.splitlines()
-
-    def outcome_of(mutant: Mutant) -> tuple[Mutant, Outcome]:
-        changed = [*lines]
-        changed[mutant.line - 1] = mutant.after
-        text = "\n".join(changed) + "\n"
-        outcome = judge(design, text, checks)
-        if outcome == "survived" and equivalent(design.name, verilog, text):
-            outcome = "equivalent"
-        report(mutant, outcome)
-        return mutant, outcome
-
-    with ThreadPoolExecutor(jobs) as pool:
-        return MutationResult(outcomes=list(pool.map(outcome_of, chosen)))
+    return try_sample(
+        verilog, array_mutants(design, verilog), lambda text: judge(design, text, checks),
+        lambda text: equivalent(design.name, verilog, text), count,
+        seed=seed, jobs=jobs, report=report,
+    )  # fmt: skip

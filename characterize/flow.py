@@ -251,12 +251,7 @@ def build(
         def_text(result.netlist, platform, result.placement), encoding="ascii"
     )
     with timer("timing"):
-        kinds = sorted(result.netlist.cell_counts())
-        models = cell_models(platform.cells()[kind] for kind in kinds)
-        (folder / "cells.v").write_text(models, encoding="utf-8")
-        delays = read_delays(folder / "delays.sdf", result.netlist, platform)
-        verilog = (folder / "netlist.v").read_text(encoding="utf-8")
-        (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")
+        delays = write_gates(folder, result.netlist, platform)
     if not point.by_openroad and tools["sta"].version == "unknown":
         raise StepError("sta does not tell its version: its power cannot be trusted")
     return Built(
@@ -264,6 +259,20 @@ def build(
         analyser=openroad.analyser() if point.by_openroad else STA, result=result,
         delays=delays, choices={"multiplier": choice.architecture, "effort": choice.effort},
     )  # fmt: skip
+
+
+def write_gates(folder: Path, netlist: Netlist, platform: Platform) -> dict[str, float]:
+    """Write ``cells.v`` and ``delayed.v``, which simulate a timed netlist; delays by instance, ns.
+
+    Raises:
+        StepError: if a cell has no model, or ``delays.sdf`` lacks one.
+    """
+    models = cell_models(platform.cells()[kind] for kind in sorted(netlist.cell_counts()))
+    (folder / "cells.v").write_text(models, encoding="utf-8")
+    delays = read_delays(folder / "delays.sdf", netlist, platform)
+    verilog = (folder / "netlist.v").read_text(encoding="utf-8")
+    (folder / "delayed.v").write_text(delayed_netlist(verilog, delays), encoding="utf-8")
+    return delays
 
 
 def counts_once(point: Point, tools: Mapping[str, Tool]) -> bool:

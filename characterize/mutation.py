@@ -183,24 +183,49 @@ def try_mutants(
     verilog, bench = verilog_text(design), testbench_text(design)
     if _simulate(verilog, bench) != "survived":
         raise StepError(f"{design.name} fails its own test bench")
-    every = mutants(verilog)
+
+    def same(text: str) -> bool:
+        return equivalent(design.name, verilog, text) or _same_in_use(design, verilog, text)
+
+    return try_sample(
+        verilog, mutants(verilog), lambda text: _simulate(text, bench), same, count,
+        seed=seed, jobs=jobs, report=report,
+    )  # fmt: skip
+
+
+def try_sample(
+    verilog: str,
+    every: Sequence[Mutant],
+    judge: Callable[[str], Outcome],
+    same: Callable[[str], bool],
+    count: int,
+    *,
+    seed: int,
+    jobs: int,
+    report: Callable[[Mutant, Outcome], None],
+) -> MutationResult:
+    """Judge a sample of mutants; those that survive are equivalent if they are proven the same.
+
+    Args:
+        verilog: that the mutants change.
+        judge, same: of the Verilog of a mutant.
+        count, seed, jobs, report: as ``try_mutants``.
+    """
     chosen = random.Random(seed).sample(every, min(count, len(every)))
     lines = verilog.splitlines()
 
-    def judge(mutant: Mutant) -> tuple[Mutant, Outcome]:
+    def outcome_of(mutant: Mutant) -> tuple[Mutant, Outcome]:
         changed = [*lines]
         changed[mutant.line - 1] = mutant.after
         text = "\n".join(changed) + "\n"
-        outcome = _simulate(text, bench)
-        if outcome == "survived" and (
-            equivalent(design.name, verilog, text) or _same_in_use(design, verilog, text)
-        ):
+        outcome = judge(text)
+        if outcome == "survived" and same(text):
             outcome = "equivalent"
         report(mutant, outcome)
         return mutant, outcome
 
     with ThreadPoolExecutor(jobs) as pool:
-        return MutationResult(outcomes=list(pool.map(judge, chosen)))
+        return MutationResult(outcomes=list(pool.map(outcome_of, chosen)))
 
 
 def _simulate(verilog: str, bench: str) -> Outcome:

@@ -133,9 +133,19 @@ module \\$_SDFFE_PP1P_ (input D, C, R, E, output Q);
 endmodule
 """
 
+#: The end of a Yosys script: renaming every private and internal name makes names plain identifiers
+#: for all later tools.
+WRITE_NETLIST = """\
+rename -hide
+rename -enumerate -pattern n%
+delete =A:blackbox
+stat -liberty cells.lib
+write_verilog -noattr -noexpr -nohex -nodec netlist.v
+write_json netlist.json
+"""
+
 # `booth`: the smaller of the synthesizer's two multipliers (28-40 % less area).
 # `simplemap`: `opt_share`, a part of `opt -full`, makes word-wide multiplexers of gates.
-# Renaming every private and internal name makes names plain identifiers for all later tools.
 _YOSYS_SCRIPT = """\
 read_rtlil rtl.il
 read_verilog helpers.v
@@ -161,12 +171,6 @@ setundef -zero
 hilomap -singleton -hicell {high} -locell {low}
 splitnets
 opt_clean -purge
-rename -hide
-rename -enumerate -pattern n%
-delete =A:blackbox
-stat -liberty cells.lib
-write_verilog -noattr -noexpr -nohex -nodec netlist.v
-write_json netlist.json
 """
 
 
@@ -185,7 +189,8 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
     }
     return {
         **{
-            f"synth_{effort}.ys": _YOSYS_SCRIPT.format(effort=effort, **names) for effort in EFFORTS
+            f"synth_{effort}.ys": _YOSYS_SCRIPT.format(effort=effort, **names) + WRITE_NETLIST
+            for effort in EFFORTS
         },
         "helpers.v": _HELPERS.format(**roles) + "".join(map(_blackbox, macros)),
         "branch.v": _BRANCH_MAP,

@@ -257,16 +257,7 @@ class Program:
             sums = sums_in_order(shape, ifmap, weights)
         else:
             sums = convolve(pe, shape.layer, ifmap, weights, shape.mode)
-        if scales is None:
-            return sums
-        if pe.family == "fp":
-            return float_activations(
-                sums, relu=scales.relu, psum_bits=pe.psum_bits, act_bits=pe.act_bits
-            )
-        return requantize(
-            sums, scales.multiplier, scales.shift, bias=scales.bias, relu=scales.relu,
-            act_bits=pe.act_bits, act_signed=pe.act_signed,
-        )  # fmt: skip
+        return sums if scales is None else _finish(shape, scales, sums)
 
 
 def compile_layer(
@@ -314,7 +305,8 @@ def expected_banks(program: Program, ifmap: Words, weights: Words) -> list[dict[
     for run in program.runs:
         words = sums[run.span.channels[1]]
         if program.scales is not None and run.registers["requantize"]:
-            words = _finish(shape, program.scales, words)
+            # Of all tiles, those of the padding included.
+            words = _finish(shape, _scales_of_tiles(shape, program.scales), words)
         if pe.family != "fp":
             words = wrap(words, pe.psum_bits)
         banks = {}
@@ -351,19 +343,24 @@ def _regions(shape: Shape, span: Span, bus: int) -> Iterator[tuple[int, int, Wor
 
 
 def _finish(shape: Shape, scales: Scales, sums: Words) -> Words:
-    """What the output stage makes of the sums of all tiles, those of the padding included."""
+    """What the output stage makes of sums, whose last axes are those of the scales."""
     pe = shape.design.pe
     if pe.family == "fp":
         return float_activations(
             sums, relu=scales.relu, psum_bits=pe.psum_bits, act_bits=pe.act_bits
         )
+    return requantize(
+        sums, scales.multiplier, scales.shift, bias=scales.bias, relu=scales.relu,
+        act_bits=pe.act_bits, act_signed=pe.act_signed,
+    )  # fmt: skip
+
+
+def _scales_of_tiles(shape: Shape, scales: Scales) -> Scales:
+    """The scales ``[groups, filter tiles, sums]``; 0 where there is no filter."""
     multiplier, shift, bias = (
         _of_tiles(shape, values) for values in (scales.multiplier, scales.shift, scales.bias)
     )
-    return requantize(
-        sums, multiplier, shift, bias=bias, relu=scales.relu, act_bits=pe.act_bits,
-        act_signed=pe.act_signed,
-    )  # fmt: skip
+    return Scales(multiplier=multiplier, shift=shift, bias=bias, relu=scales.relu)
 
 
 def sums_in_order(shape: Shape, ifmap: Words, weights: Words) -> Words:
@@ -651,9 +648,10 @@ def _filter_images(
 def _scale_images(shape: Shape, span: Span, scales: Scales) -> dict[str, list[int]]:
     """Scale words of every sum, in the order (group, filter tile, sum); the same in every bank."""
     bits, mask = shape.design.scale_bits, (1 << shape.design.pe.psum_bits) - 1
+    tiles = _scales_of_tiles(shape, scales)
     parts = [
-        _of_tiles(shape, values)[slice(*span.groups), slice(*span.filters)].ravel().tolist()
-        for values in (scales.multiplier, scales.shift, scales.bias)
+        values[slice(*span.groups), slice(*span.filters)].ravel().tolist()
+        for values in (tiles.multiplier, tiles.shift, tiles.bias)
     ]
     relu = int(scales.relu) << (bits + 6)
     words = [
