@@ -16,13 +16,17 @@ every combination of them::
 Combinations that are not designs (8 weight bits in 3 terms) are left out; a value that no design
 could have (17 activation bits) is an error. Points that are the same hardware at the same period
 appear once.
+
+``constraints``, beside ``blocks`` or in one, lists conditions that points must meet
+(``rtl_gen.constraints``); ``weight`` in a block is its share of the places of a plan
+(``rtl_gen.plan``), without which blocks count by their combinations.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +36,7 @@ import yaml
 from numpy.typing import NDArray
 
 from rtl_gen import design as limits
+from rtl_gen.constraints import Constraint, Kind, parse_constraint
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError, require_bool, require_choice, require_int
 
@@ -62,8 +67,18 @@ _CHOICES = {
 }
 _SWITCHES = ("act_signed", "serial_terms", "zero_gating")
 _SPECIAL_FAMILIES = ("int", "pow2", "fp")
+_KINDS: dict[str, Kind] = {
+    name: "name" if name in _CHOICES else "truth" if name in _SWITCHES else "number"
+    for name in POINT_COLUMNS
+}
 #: Rounds of drawing before a sample is taken as it is; each aims at what is still missing.
 _SAMPLING_ROUNDS = 20
+#: Combinations of a block that are looked at to tell why it has no point.
+_LISTED = 100_000
+#: A weight of a block.
+_WEIGHT = (1e-6, 1e6)
+_SPACE_KEYS = ("blocks", "constraints")
+_BLOCK_KEYS = ("largest_layer", "constraints", "weight")
 _DEFAULTS: dict[str, Any] = {
     "ifmap_depth": 12,
     "filter_depth": 224,
@@ -87,10 +102,14 @@ class Block:
             other parameter. A missing ``psum_bits`` is derived, a missing ``terms`` is 0 for
             ``int`` and ``fp`` and 1 for ``pow2``, a missing ``multiplier`` is the synthesizer's.
         largest_layer: (R, S, C) whose accumulation must not overflow, if the block states one.
+        constraints: that its points must meet.
+        weight: share of the places of a plan; None for as many as combinations.
     """
 
     axes: Mapping[str, tuple[Any, ...]]
     largest_layer: tuple[int, int, int] | None
+    constraints: tuple[Constraint, ...] = ()
+    weight: float | None = None
 
     @property
     def size(self) -> int:
@@ -104,6 +123,13 @@ class Block:
             indices, position = np.divmod(indices, len(values))
             columns[name] = np.asarray(values)[position]
         return pd.DataFrame(columns)
+
+    def points(self, numbers: NDArray[np.int64]) -> pd.DataFrame:
+        """The legal points among these combinations; the index tells which."""
+        table = resolve(self.take(numbers), self.largest_layer)
+        for constraint in self.constraints:
+            table = table[constraint.holds(table)]
+        return table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,35 +164,55 @@ class Space:
             InputError: if no point is legal.
         """
         if limit is None or self.size <= limit:
-            table = self._resolve(np.arange(self.size, dtype=np.int64))
+            table = self.in_order(np.arange(self.size, dtype=np.int64))
         else:
             table = self._sample(limit, np.random.default_rng(seed))
         if table.empty:
-            first = self.blocks[0].take(np.zeros(1, dtype=np.int64)).to_dict("records")[0]
-            raise InputError(f"{self.name}: no legal point; the first combination: {_why(first)}")
+            raise InputError(f"{self.name}: no legal point; {self._why_empty()}")
         return table
+
+    def _why_empty(self) -> str:
+        """What left nothing of the first block: that it has no design, or which constraint."""
+        block = self.blocks[0]
+        numbers = np.arange(min(block.size, _LISTED), dtype=np.int64)
+        designs = replace(block, constraints=()).points(numbers)
+        if designs.empty:
+            return f"the first combination: {_why(block.take(numbers[:1]).to_dict('records')[0])}"
+        met = np.ones(len(designs), dtype=bool)
+        for constraint in block.constraints:
+            met &= constraint.holds(designs)
+            if not met.any():
+                return f"none of {len(designs):,} of the first block meets {constraint.text!r}" + (
+                    " and those before it" if constraint is not block.constraints[0] else ""
+                )
+        return f"none of {self.size:,} combinations drawn is one"
 
     def _sample(self, limit: int, generator: np.random.Generator) -> pd.DataFrame:
         """``limit`` points or, where legal ones are too rare, as many as some rounds give."""
-        table = self._resolve(np.sort(generator.integers(0, self.size, size=limit)))
+        table = self.in_order(np.sort(generator.integers(0, self.size, size=limit)))
         for _ in range(_SAMPLING_ROUNDS):
             missing = limit - len(table)
             if missing <= 0:
                 break
             count = min(10 * limit, 1 + int(1.2 * missing * limit / max(1, len(table))))
-            more = self._resolve(generator.integers(0, self.size, size=count))
+            more = self.in_order(generator.integers(0, self.size, size=count))
             table = pd.concat([table, more], ignore_index=True).drop_duplicates(ignore_index=True)
         return table.iloc[:limit]
 
-    def _resolve(self, numbers: NDArray[np.int64]) -> pd.DataFrame:
-        """The distinct legal points among these combinations, block by block."""
+    def in_order(self, numbers: NDArray[np.int64]) -> pd.DataFrame:
+        """The distinct legal points among the combinations of these numbers, in their order.
+
+        Args:
+            numbers: of combinations, those of the first block first, from 0.
+        """
         ends = np.cumsum([block.size for block in self.blocks])
         parts = []
         for block, end in zip(self.blocks, ends, strict=True):
             start = end - block.size
-            inside = numbers[(numbers >= start) & (numbers < end)] - start
-            parts.append(resolve(block.take(inside), block.largest_layer))
-        return pd.concat(parts, ignore_index=True).drop_duplicates(ignore_index=True)
+            places = np.flatnonzero((numbers >= start) & (numbers < end))
+            points = block.points(numbers[places] - start)
+            parts.append(points.set_index(places[points.index]))
+        return pd.concat(parts).sort_index().drop_duplicates(ignore_index=True)
 
 
 def _why(row: Mapping[Hashable, Any]) -> str:
@@ -181,7 +227,8 @@ def _why(row: Mapping[Hashable, Any]) -> str:
 def resolve(table: pd.DataFrame, largest_layer: tuple[int, int, int] | None) -> pd.DataFrame:
     """The legal rows of a table of combinations, with every ``POINT_COLUMNS`` filled in.
 
-    The same rules as ``PEDesign``, over whole columns; a test holds the two together.
+    The same rules as ``PEDesign``, over whole columns; a test holds the two together. The index of
+    the rows is kept.
 
     Args:
         table: columns as in ``Block.axes``.
@@ -232,7 +279,7 @@ def resolve(table: pd.DataFrame, largest_layer: tuple[int, int, int] | None) -> 
 
     table["terms"] = terms
     table["family"] = np.where(terms == 1, "pow2", table["family"].to_numpy())
-    return table.loc[legal, list(POINT_COLUMNS)].reset_index(drop=True)
+    return table.loc[legal, list(POINT_COLUMNS)]
 
 
 def _options_fit(
@@ -291,17 +338,43 @@ def load_space(path: Path) -> Space:
             message names file, block and parameter.
     """
     document = load_yaml(path)
-    if not isinstance(document, dict) or set(document) != {"blocks"}:
-        raise InputError(f"{path}: a space must be a mapping with one key, blocks")
+    if not isinstance(document, dict) or "blocks" not in document:
+        raise InputError(f"{path}: a space must be a mapping with the key blocks")
+    for name in document:
+        if name not in _SPACE_KEYS:
+            allowed = ", ".join(_SPACE_KEYS)
+            raise InputError(f"{path}: {name!r} is not an entry of a space; allowed are {allowed}")
     if not isinstance(document["blocks"], list) or not document["blocks"]:
         raise InputError(f"{path}: blocks must be a list of at least one block")
+    try:
+        everywhere = _parse_constraints(document.get("constraints"))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     blocks: list[Block] = []
     for number, entry in enumerate(document["blocks"], start=1):
         try:
             blocks += _parse_block(entry)
         except InputError as error:
             raise InputError(f"{path}: block {number}: {error}") from None
-    return Space(name=str(path), blocks=tuple(blocks))
+    return Space(
+        name=str(path),
+        blocks=tuple(replace(b, constraints=(*everywhere, *b.constraints)) for b in blocks),
+    )
+
+
+def _parse_constraints(entry: object) -> tuple[Constraint, ...]:
+    if entry is None:
+        return ()
+    return tuple(parse_constraint(text, _KINDS) for text in _as_list("constraints", entry))
+
+
+def _parse_weight(value: object) -> float | None:
+    if value is None:
+        return None
+    low, high = _WEIGHT
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InputError(f"weight must be a number from {low:g} to {high:g}, not {value!r}")
+    return float(value)
 
 
 class _UniqueKeys(yaml.SafeLoader):
@@ -361,12 +434,14 @@ def _parse_block(entry: object) -> list[Block]:
             for block in _parse_block({**_preset_values(name), **entry})
         ]
 
+    constraints = _parse_constraints(entry.pop("constraints", None))
+    weight = _parse_weight(entry.pop("weight", None))
     layer = entry.pop("largest_layer", None)
     if layer is not None:
         layer = limits.check_layer(layer)
     for name in entry:
         if name not in POINT_COLUMNS:
-            allowed = ", ".join(("preset", *POINT_COLUMNS, "largest_layer"))
+            allowed = ", ".join(("preset", *POINT_COLUMNS, *_BLOCK_KEYS))
             raise InputError(f"{name!r} is not a parameter; allowed are {allowed}")
     for name in ("family", "act_bits", "weight_bits"):
         if name not in entry:
@@ -377,7 +452,7 @@ def _parse_block(entry: object) -> list[Block]:
             require_int(name, max(axes[name]), *_RANGES[name])
     if "terms" not in axes and "lightpe" in axes["family"]:
         raise InputError("needs terms for family lightpe")
-    return [Block(axes=axes, largest_layer=layer)]
+    return [Block(axes=axes, largest_layer=layer, constraints=constraints, weight=weight)]
 
 
 def _preset_values(name: object) -> dict[str, Any]:

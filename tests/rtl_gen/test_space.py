@@ -124,7 +124,23 @@ def test_the_quick_space_has_every_preset_and_all_families() -> None:
             "is not YAML, line 1, column 10: expected the node content, but found '<stream end>'",
         ),
         ("blocks: []\nblocks: []", "is not YAML, line 2, column 1: 'blocks' is given twice"),
-        ("act_bits: 8", "a space must be a mapping with one key, blocks"),
+        ("act_bits: 8", "a space must be a mapping with the key blocks"),
+        (
+            "blocks: [{preset: INT8}]\nplans: 8",
+            "'plans' is not an entry of a space; allowed are blocks, constraints",
+        ),
+        (
+            "blocks: [{preset: INT8, weight: 0}]",
+            "block 1: weight must be a number from 1e-06 to 1e+06, not 0",
+        ),
+        (
+            "blocks: [{preset: INT8, constraints: act_bits}]",
+            "block 1: constraint 'act_bits': compares nothing: it is neither true nor false",
+        ),
+        (
+            "blocks: [{preset: INT8}]\nconstraints: [8]",
+            "a constraint must be an expression of parameters, not 8",
+        ),
         ("blocks: []", "blocks must be a list of at least one block"),
         ("blocks: [8]", "block 1: must be a mapping of parameters to values, not 8"),
         (
@@ -158,7 +174,7 @@ def test_the_quick_space_has_every_preset_and_all_families() -> None:
             "block 1: 'width' is not a parameter; allowed are preset, family, act_bits, "
             "weight_bits, terms, ifmap_depth, filter_depth, psum_depth, psum_bits, "
             "pipeline_stages, act_signed, multiplier, precision_modes, serial_terms, zero_gating, "
-            "scratchpad, period_ps, largest_layer",
+            "scratchpad, period_ps, largest_layer, constraints, weight",
         ),
     ],
 )
@@ -185,6 +201,35 @@ def test_a_space_without_a_legal_point_says_why(tmp_path: Path) -> None:
         f"{path}: no legal point; the first combination: weight_bits must be one of 6, 9, 12, 15 "
         "for 3 power-of-two terms, not 8"
     )
+
+
+def test_a_space_whose_constraints_leave_nothing_names_the_one(tmp_path: Path) -> None:
+    text = "{preset: [INT8], act_bits: [4, 8], constraints: [act_bits > 4, filter_depth < 224]}"
+    path = write(tmp_path, f"blocks: [{text}]")
+    with pytest.raises(InputError) as error:
+        load_space(path).table()
+    assert str(error.value) == (
+        f"{path}: no legal point; none of 2 of the first block meets 'filter_depth < 224' and "
+        "those before it"
+    )
+
+
+def test_constraints_of_the_file_are_those_of_every_block(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        """
+        constraints: [act_bits >= weight_bits]
+        blocks:
+          - {family: int, act_bits: [4, 8], weight_bits: [4, 8], constraints: [psum_bits < 27]}
+          - {family: lightpe, act_bits: [4, 8], weight_bits: [4, 8], terms: 2}
+        """,
+    )
+    table = load_space(path).table()
+    pairs = sorted(zip(table["family"], table["act_bits"], table["weight_bits"], strict=True))
+    light = [("lightpe", 4, 4), ("lightpe", 8, 4), ("lightpe", 8, 8)]
+    assert pairs == [("int", 4, 4), ("int", 8, 4), *light]
+    psum_bits = PEDesign(family="int", act_bits=8, weight_bits=8).psum_bits
+    assert psum_bits >= 27 > table["psum_bits"][table["family"] == "int"].max()
 
 
 def test_a_missing_space_is_named(tmp_path: Path) -> None:
