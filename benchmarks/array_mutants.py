@@ -7,15 +7,18 @@ Survivors, which are not proven to be equivalent, are printed with their line.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from characterize.array_mutants import Check, try_array_mutants
+from characterize.array_mutants import Check, Ending, try_array_mutants
 from characterize.mutation import Mutant, Outcome
-from rtl_gen.array.compiler import Scales, Tiling, compile_layer, default_tiling, shape_layer
+from rtl_gen.array.compiler import Run, Scales, Tiling, compile_layer, default_tiling, shape_layer
 from rtl_gen.array.design import ArrayDesign
+from rtl_gen.array.interface import bank_bits
 from rtl_gen.array.layer import Layer
+from rtl_gen.array.registers import WATCHDOG_CYCLES
 from rtl_gen.design import PEDesign
 
 SEED = 1
@@ -52,6 +55,10 @@ LAYERS: list[tuple[Layer, Tiling | None, bool, int]] = [
      Tiling(filters=2, channels=2, filter_rows=2, sets=1, columns=3), True, 0),
     (layer(channels=3, height=4, width=3, filters=3),
      Tiling(filters=3, channels=1, filter_rows=1, sets=2, columns=1), False, 0),
+    (layer(channels=4, height=6, width=5, filters=2, filter_height=2, filter_width=2),
+     Tiling(filters=2, channels=1, filter_rows=2, sets=1, columns=3), False, 40),
+    (layer(channels=4, height=3, width=3, filters=4, filter_height=2, filter_width=2, groups=2),
+     Tiling(filters=2, channels=2, filter_rows=2, sets=1, columns=2), True, 0),
 ]  # fmt: skip
 
 
@@ -77,6 +84,33 @@ def checks(design: ArrayDesign = DESIGN) -> list[Check]:
     return result
 
 
+def endings(design: ArrayDesign = DESIGN) -> list[Ending]:
+    """Runs that are refused, given up, or wait for a bank that never answers."""
+    run = checks(design)[1].program.runs[0]  # it reads sums and scales
+    last = checks(design)[1].program.runs[-1]
+    fresh = checks(design)[0].program.runs[0]  # it reads no sums
+    rows, columns = design.rows, design.columns
+
+    def wrong(**values: int) -> Run:
+        return replace(run, registers={**run.registers, **values})
+
+    refused = [
+        wrong(columns=columns), wrong(last_columns=columns), wrong(filter_rows=rows, sets=0),
+        wrong(filter_rows=0, sets=rows), wrong(filter_rows=63, sets=63), wrong(columns=63),
+        wrong(filter_rows=32, sets=0), wrong(filter_rows=0, sets=32), wrong(columns=32),
+        wrong(last_columns=32),
+    ]  # fmt: skip
+    return [
+        *(Ending(run=run, status="refused") for run in refused),
+        Ending(run=wrong(filter_words=0), status="hung", limit=4 * WATCHDOG_CYCLES),
+        *(Ending(run=last, status="stopped", stall_pct={bank: 100}) for bank in bank_bits(design)),
+        *(
+            Ending(run=fresh, status="stopped", stall_pct={f"psum{k}": 100})
+            for k in range(design.psum_buses)
+        ),
+    ]
+
+
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 300
     tried = []
@@ -88,7 +122,7 @@ def main() -> None:
             for text in (mutant.before, mutant.after):
                 print(f"    {text.strip()}", flush=True)
 
-    result = try_array_mutants(DESIGN, checks(), count, seed=SEED, report=report)
+    result = try_array_mutants(DESIGN, checks(), endings(), count, seed=SEED, report=report)
     outcomes: tuple[Outcome, ...] = ("caught", "survived", "equivalent", "invalid")
     print(", ".join(f"{result.count(outcome)} {outcome}" for outcome in outcomes))
     print(f"{100 * result.caught_share:.1f} % of those that are not equivalent are caught")

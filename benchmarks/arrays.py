@@ -11,7 +11,8 @@ Run: ``python -m benchmarks.arrays measure [FOLDER [JOBS]]`` measures what ``dat
 
 from __future__ import annotations
 
-import dataclasses
+import functools
+import hashlib
 import json
 import shutil
 import sys
@@ -23,7 +24,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import nnls
 
 from characterize import power_library
 from characterize.array_flow import ArrayPoint, measure_array
@@ -35,11 +35,16 @@ from characterize.store import Store
 from rtl_gen.array.compiler import Scales, compile_layer, default_tiling, shape_layer
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.layer import Layer
+from rtl_gen.array.model import layer_activity
+from rtl_gen.array.top import array_verilog
 from rtl_gen.atomic import write_text
 from rtl_gen.design import PEDesign
+from surrogate.array_composition import ArrayComposition, array_columns
 
 DATA = Path("data/arrays.csv")
-PERIOD_PS = {"fp": 5000}
+#: Periods that all meet, and that none do: what is then the least is the array's own.
+RELAXED_PS = {"int": 2000, "lightpe": 2000, "pow2": 2000, "fp": 5000}
+TIGHT_PS = {"int": 800, "lightpe": 800, "pow2": 800, "fp": 1600}
 SPADS = {"ifmap_depth": 6, "filter_depth": 18, "psum_depth": 4}
 PES = {
     "INT4": PEDesign.preset("INT4", **SPADS),
@@ -66,6 +71,14 @@ MORE = (
 #: PEs and shapes that go through OpenROAD, too.
 ROUTED = (("INT4", SHAPES[0]), ("LightPE-1", SHAPES[0]), ("INT4", SHAPES[2]))
 FLOWS = ("placed", "openroad")
+BANKS = ("ifmap", "filter", "psum", "scale")
+#: What is compared, and what it is called.
+NAMES = {
+    "area_um2": "area", "leakage_uw": "leakage", "energy_per_cycle_pj": "dynamic energy",
+    "least_period_ps": "least period",
+}  # fmt: skip
+#: PEs whose arrays are also measured at the tight period.
+TIGHT = ("INT4", "INT8", "POW2", "BF16")
 
 
 def points() -> Iterator[tuple[str, ArrayPoint]]:
@@ -80,8 +93,9 @@ def points() -> Iterator[tuple[str, ArrayPoint]]:
             scale_words=16,
         )  # fmt: skip
         for flow in FLOWS if (name, shape) in ROUTED else FLOWS[:1]:
-            period = PERIOD_PS.get(pe.family, 2000)
-            yield name, ArrayPoint(design=design, period_ps=period, flow=flow)
+            yield name, ArrayPoint(design=design, period_ps=RELAXED_PS[pe.family], flow=flow)
+        if name in TIGHT and shape in SHAPES:
+            yield name, ArrayPoint(design=design, period_ps=TIGHT_PS[pe.family])
 
 
 def layer_of(design: ArrayDesign) -> Layer:
@@ -91,6 +105,12 @@ def layer_of(design: ArrayDesign) -> Layer:
         channels=2 * (design.rows // rows), height=2 * design.columns + rows - 1, width=8,
         filters=3, filter_height=rows, filter_width=3,
     )  # fmt: skip
+
+
+@functools.cache
+def rtl_digest(design: ArrayDesign) -> str:
+    """Of the Verilog: a row of another generator is not mixed in, but measured again."""
+    return hashlib.sha256(array_verilog(design).encode()).hexdigest()[:16]
 
 
 def measure(folder: Path, jobs: int) -> None:
@@ -103,10 +123,13 @@ def measure(folder: Path, jobs: int) -> None:
         if not (folder / f"{flow}.lib").exists():
             write(load_platform().liberty, folder / f"{flow}.lib")
     done = pd.read_csv(DATA).to_dict("records") if DATA.exists() else []
-    known = {(row["digest"], row.get("flow", FLOWS[0])) for row in done}
-    missing = [
-        (name, point) for name, point in points() if (point.design.digest, point.flow) not in known
-    ]
+    wanted = {
+        (rtl_digest(point.design), point.period_ps, point.flow): (name, point)
+        for name, point in points()
+    }
+    done = [row for row in done if (row["rtl"], row["period_ps"], row["flow"]) in wanted]
+    known = {(row["rtl"], row["period_ps"], row["flow"]) for row in done}
+    missing = [entry for key, entry in wanted.items() if key not in known]
     if shutil.which("openroad") is None:
         missing = [(name, point) for name, point in missing if point.flow == "placed"]
     with ProcessPoolExecutor(jobs) as pool:
@@ -141,13 +164,15 @@ def measure_one(name: str, point: ArrayPoint, folder: Path) -> tuple[dict[str, A
         return None, f"{name} {design.rows}x{design.columns} {point.flow}: {error}"
     finally:
         shutil.rmtree(place)
-    sizes = {k: v for k, v in dataclasses.asdict(design).items() if k != "pe"}
+    banks = {f"{kind}_words": getattr(design, f"{kind}_words") for kind in BANKS}
+    activity = layer_activity(shape)
     row = {
-        "pe": name, "digest": design.digest, **sizes, "pe_digest": design.pe.digest,
-        "family": design.pe.family, "period_ps": point.period_ps, "flow": point.flow,
-        "act_word_bits": design.pe.act_word_bits,
-        "weight_word_bits": design.pe.weight_word_bits, "psum_bits": design.pe.psum_bits,
-        **result.metrics, **{f"seconds_{k}": v for k, v in result.seconds.items()},
+        "pe": name, "digest": design.digest, "pe_digest": design.pe.digest,
+        "rtl": rtl_digest(design), "flow": point.flow,
+        "period_ps": point.period_ps, **array_columns(design, activity, layer.macs), **banks,
+        **result.metrics,
+        "energy_per_cycle_pj": result.metrics["dynamic_power_uw"] * point.period_ps * 1e-6,
+        **{f"seconds_{k}": v for k, v in result.seconds.items()},
     }  # fmt: skip
     return row, f"{name} {design.rows}x{design.columns}: {json.dumps(result.seconds)}"
 
@@ -179,72 +204,53 @@ def operands(
 
 def add_pes(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     """Beside each array its PE alone, through the same flow: columns ``alone_...``."""
-    for name, pe in PES.items():
-        point = Point(design=pe, period_ps=PERIOD_PS.get(pe.family, 2000))
+    for (name, period_ps), rows in table.groupby(["pe", "period_ps"]):
         campaign = Campaign(
-            points=[point], platform=load_platform(), store=Store(folder / "store"), jobs=1
-        )
+            points=[Point(design=PES[name], period_ps=period_ps)], platform=load_platform(),
+            store=Store(folder / "store"), jobs=1,
+        )  # fmt: skip
         (alone,) = campaign.run(lambda *_: None)
-        for metric in ("area_um2", "least_period_ps", "dynamic_power_uw"):
-            table.loc[table["pe"] == name, f"alone_{metric}"] = alone.metrics[metric]
-        share = alone.metrics["window_macs"] / alone.metrics["window_cycles"]
-        table.loc[table["pe"] == name, "alone_macs_per_cycle"] = share
+        metrics = alone.metrics
+        for metric in ("area_um2", "leakage_uw", "least_period_ps", "logic_power_uw"):
+            table.loc[rows.index, f"alone_{metric}"] = metrics[metric]
+        table.loc[rows.index, "alone_clock_power_uw"] = sum(
+            metrics[f"{part}_power_uw"] for part in ("register", "clock_gate", "clock_tree")
+        )
+        share = metrics["window_macs"] / metrics["window_cycles"]
+        table.loc[rows.index, "alone_macs_per_cycle"] = share
     return table
-
-
-def columns(table: pd.DataFrame, *parts: Any) -> np.ndarray:
-    """These parts of each array, side by side."""
-    return np.stack([np.broadcast_to(part, len(table)) for part in parts], axis=1).astype(float)
-
-
-def area_parts(table: pd.DataFrame) -> np.ndarray:
-    """What area and leakage are made of: PEs; what each has for a bus and for its sums; the rest.
-
-    Senders have queues as wide as their words, collectors an output stage (not ``fp``).
-    """
-    pes = table["rows"] * table["columns"]
-    ifmap, filters, psums = (table[f"{kind}_buses"] for kind in ("ifmap", "filter", "psum"))
-    queues = (
-        ifmap * (table["act_word_bits"] + 60)
-        + filters * (table["weight_word_bits"] + 30)
-        + psums * (table["psum_bits"] + 30)
-    )
-    stages = psums * (table["family"] != "fp") * (table["psum_bits"] + 16)
-    return columns(
-        table, pes * table["pe_area_um2"], pes * ifmap, pes * table["psum_bits"], pes, queues,
-        stages, 1,
-    )  # fmt: skip
-
-
-def power_parts(table: pd.DataFrame, area_um2: np.ndarray) -> np.ndarray:
-    """What dynamic power is made of: PEs as busy as they are; the clock in all area; the rest."""
-    share = table["window_macs"] / table["window_cycles"] / table["alone_macs_per_cycle"]
-    clocks = 2000 / table["period_ps"]
-    return columns(table, table["alone_dynamic_power_uw"] * share, area_um2 * clocks, clocks)
-
-
-def period_parts(table: pd.DataFrame, _area: np.ndarray) -> np.ndarray:
-    """What the least period is made of: that of the PE, and wires that grow with the sides."""
-    sides = np.sqrt(table["rows"] * table["columns"])
-    return columns(table, table["alone_least_period_ps"], 1, sides)
 
 
 def report(table: pd.DataFrame) -> Iterator[str]:
     """The comparison as text."""
-    table = table[table["flow"] == FLOWS[0]].reset_index(drop=True)
-    small = ((table["rows"] <= 3) & (table["columns"] <= 3)).to_numpy()
+    table = table[table["flow"] == FLOWS[0]]
+    small = (table["rows"] <= 3) & (table["columns"] <= 3)
+    composition = ArrayComposition.fit(table[small])
     yield f"{len(table)} arrays, {small.sum()} of at most 3 x 3 PEs to fit; errors in %"
-    area = _composed(table, "area_um2", area_parts(table), small)
-    alone = table["rows"] * table["columns"] * table["alone_area_um2"]
-    bare = 100 * (alone / table["area_um2"] - 1)
-    yield _line("area", area, table["area_um2"], small)
-    yield f"  rows x columns x PE alone: {bare[~small].mean():+.1f}"
-    for name, column, made in (
-        ("leakage", "leakage_uw", area_parts(table)),
-        ("dynamic power", "dynamic_power_uw", power_parts(table, area)),
-        ("least period", "least_period_ps", period_parts(table, area)),
-    ):
-        yield _line(name, _composed(table, column, made, small), table[column], small)
+    composed, alone = composition.predict(table).set_index(table.index), pes_alone(table)
+    for target, name in NAMES.items():
+        off, bare = (100 * (made[target] / table[target] - 1) for made in (composed, alone))
+        fitted, larger, alone_off = off[small].abs(), off[~small].abs(), bare[~small]
+        yield (
+            f"{name}: fitted {fitted.mean():.1f} in the mean, {fitted.max():.1f} at worst; larger "
+            f"{larger.mean():.1f}, {larger.max():.1f} at worst, bias {off[~small].mean():+.1f}; "
+            f"PEs alone {alone_off.min():+.1f} to {alone_off.max():+.1f}"
+        )
+
+
+def pes_alone(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows x columns x a PE alone, as busy as in the array; its least period."""
+    pes = table["rows"] * table["columns"]
+    share = table["macs_per_cycle"] / table["alone_macs_per_cycle"]
+    power = table["alone_clock_power_uw"] * pes + table["alone_logic_power_uw"] * share
+    return pd.DataFrame(
+        {
+            "area_um2": pes * table["alone_area_um2"],
+            "leakage_uw": pes * table["alone_leakage_uw"],
+            "energy_per_cycle_pj": power * table["period_ps"] * 1e-6,
+            "least_period_ps": table["alone_least_period_ps"],
+        }
+    )
 
 
 def flow_differences(table: pd.DataFrame) -> Iterator[str]:
@@ -263,23 +269,6 @@ def flow_differences(table: pd.DataFrame) -> Iterator[str]:
         }  # fmt: skip
         figures = ", ".join(f"{name} {value:+.1f}" for name, value in off.items())
         yield f"  {row['pe']} {row['rows']} x {row['columns']}: {figures}"
-
-
-def _composed(table: pd.DataFrame, column: str, made: np.ndarray, small: np.ndarray) -> np.ndarray:
-    """Sums of non-negative shares of the parts, fitted to the small arrays."""
-    wanted = table[column].to_numpy(float)
-    weights = 1 / wanted[small]
-    shares, _ = nnls(made[small] * weights[:, None], wanted[small] * weights)
-    return made @ shares
-
-
-def _line(name: str, composed: np.ndarray, measured: pd.Series, small: np.ndarray) -> str:
-    off = 100 * (composed / measured.to_numpy(float) - 1)
-    fitted, larger = np.abs(off[small]), np.abs(off[~small])
-    return (
-        f"{name}: fitted {fitted.mean():.1f} in the mean, {fitted.max():.1f} at worst; larger "
-        f"{larger.mean():.1f}, {larger.max():.1f} at worst, bias {off[~small].mean():+.1f}"
-    )
 
 
 def main() -> None:

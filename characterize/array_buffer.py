@@ -1,9 +1,9 @@
 """The buffer of an array: area, leakage and energy of its banks, from CACTI.
 
-The banks stand outside the netlist; what they take is CACTI's for a macro of as many words, of
-whole bytes, at the platform's supply (``characterize.cacti``); words of more than 64 bits are in
-several macros. A bank of psums is read and written in one cycle and has two ports: CACTI's macro
-has one, so that its area is too small.
+The banks stand outside the netlist; what they take is CACTI's for a macro of as many words (at
+least 32), of whole bytes, at the platform's supply (``characterize.cacti``); words of more than 64
+bits are in several macros. A bank of psums is read and written in one cycle and has two ports:
+CACTI's macro has one, so that its area is too small.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ import numpy as np
 
 from characterize import openroad, placed, power, synthesize, timing
 from characterize.activity import Activity, ActivityCounter
-from characterize.array_buffer import buffer_metrics
+from characterize.array_buffer import bank_costs, buffer_metrics
 from characterize.array_simulation import read_ends
 from characterize.flow import area_metrics, fmax_mhz, power_metrics, write_gates
 from characterize.implementation import Implementation, StepTimer
@@ -105,10 +105,12 @@ def measure_array(
         folder: empty; gets all files.
 
     Raises:
+        InputError: if CACTI has no macro for a bank, or is not installed.
         StepError: if a step fails, or an ofmap is wrong.
     """
     if len(program.runs) != 1:
         raise StepError(f"the layer must be one run, for its activity, not {len(program.runs)}")
+    bank_costs(point.design, platform)  # refused before hours of work, not after them
     timer = StepTimer()
     own_flow, analyser = (
         (placed, STA) if point.flow == "placed" else (openroad, openroad.analyser())

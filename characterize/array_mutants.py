@@ -1,22 +1,24 @@
 """Mutants of an array's network, controller and collectors: what layers in simulation notice.
 
 The changes are those of ``characterize.mutation``, outside the PEs and output stages. A mutant is
-caught when a sum, a count or the cycles of a run are not those of the models.
+caught when a sum, a count or the cycles of a run are not those of the models, or a run that cannot
+be done does not end as ``docs/array.md`` says.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from characterize.array_simulation import ArraySimulator
 from characterize.mutation import Mutant, MutationResult, Outcome, equivalent, mutants, try_sample
 from characterize.process import StepError
-from rtl_gen.array.compiler import Program
+from rtl_gen.array.compiler import Program, Run
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.model import run_activity
+from rtl_gen.array.registers import WATCHDOG_CYCLES
 from rtl_gen.array.top import array_verilog
 from rtl_gen.export import verilog_text
 from rtl_gen.golden import Words
@@ -40,6 +42,23 @@ class Check:
     stall_pct: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """Registers, or a buffer, with which a run is not done.
+
+    Attributes:
+        run: its registers and images.
+        status: how it must end, as ``RunEnd.status``.
+        stall_pct: of each port of a bank, by name; one that waits in 100 % never answers.
+        limit: cycles after which the host stops the run.
+    """
+
+    run: Run
+    status: str
+    stall_pct: Mapping[str, int] = field(default_factory=dict)
+    limit: int = WATCHDOG_CYCLES + 1000
+
+
 def array_mutants(design: ArrayDesign, verilog: str) -> list[Mutant]:
     """Every mutant outside the PEs and the output stages, which have tests of their own."""
     lines = verilog.splitlines()
@@ -52,17 +71,20 @@ def array_mutants(design: ArrayDesign, verilog: str) -> list[Mutant]:
     return [mutant for mutant in mutants(verilog) if mutant.line in counted]
 
 
-def judge(design: ArrayDesign, verilog: str, checks: Sequence[Check]) -> Outcome:
-    """``survived`` if all programs pass, ``invalid`` if the Verilog does not compile."""
+def judge(
+    design: ArrayDesign, verilog: str, checks: Sequence[Check], endings: Sequence[Ending] = ()
+) -> Outcome:
+    """``survived`` if all runs end as they must, ``invalid`` if the Verilog does not compile."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             simulator = ArraySimulator(design, folder, verilog)
         except StepError:
             return "invalid"
-        return (
-            "survived" if all(_passes(simulator, folder, check) for check in checks) else "caught"
+        passed = all(_passes(simulator, folder, check) for check in checks) and all(
+            _ends(simulator, folder, ending) for ending in endings
         )
+        return "survived" if passed else "caught"
 
 
 def _passes(simulator: ArraySimulator, folder: Path, check: Check) -> bool:
@@ -97,9 +119,22 @@ def _passes(simulator: ArraySimulator, folder: Path, check: Check) -> bool:
     )
 
 
+def _ends(simulator: ArraySimulator, folder: Path, ending: Ending) -> bool:
+    """Whether it ends so, and the array takes the same run again, in the same way."""
+    try:
+        ends, _ = simulator.run_each(
+            [ending.run, ending.run], folder, stall_pct=ending.stall_pct,
+            limits=[ending.limit] * 2, timeout_s=120,
+        )  # fmt: skip
+    except (StepError, ValueError):
+        return False
+    return all(end.status == ending.status for end in ends)
+
+
 def try_array_mutants(
     design: ArrayDesign,
     checks: Sequence[Check],
+    endings: Sequence[Ending],
     count: int,
     *,
     seed: int = 1,
@@ -118,10 +153,10 @@ def try_array_mutants(
         StepError: if the array itself does not pass.
     """
     verilog = array_verilog(design)
-    if judge(design, verilog, checks) != "survived":
+    if judge(design, verilog, checks, endings) != "survived":
         raise StepError(f"{design.name} fails its own checks")
     return try_sample(
-        verilog, array_mutants(design, verilog), lambda text: judge(design, text, checks),
+        verilog, array_mutants(design, verilog), lambda text: judge(design, text, checks, endings),
         lambda text: equivalent(design.name, verilog, text), count,
         seed=seed, jobs=jobs, report=report,
     )  # fmt: skip

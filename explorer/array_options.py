@@ -29,6 +29,7 @@ _ARRAY_OPTIONS: dict[str, Any] = {
     "filter_words": number_option("Words of a filter bank.", _ARRAY),
     "psum_words": number_option("Words of a psum bank.", _ARRAY),
     "scale_words": number_option("Words of a bank of scales.", _ARRAY),
+    "scale_bits": number_option("Bits of the output stage's multiplier, 2..32.", _ARRAY),
 }
 _LAYER_OPTIONS: dict[str, Any] = {
     "channels": number_option("Channels of the ifmap.", _LAYER),

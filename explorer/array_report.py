@@ -13,7 +13,8 @@ from rich.table import Table
 from characterize.toolchain import require_programs
 from rtl_gen.array.compiler import Shape, check_runs, compile_layer
 from rtl_gen.array.model import Activity, layer_activity
-from rtl_gen.array.operands import draw_layer
+from rtl_gen.array.operands import SEED, draw_layer
+from rtl_gen.errors import require_int
 
 #: A large array takes a tenth of a second a cycle.
 _TIMEOUT_S = 24 * 3600.0
@@ -127,6 +128,7 @@ def report_layer(shape: Shape, *, simulate: bool, seed: int) -> LayerReport:
         InputError: if the array cannot run the layer, or a tool is missing.
         StepError: if the simulation fails.
     """
+    require_int("seed", seed, *SEED)
     runs, activity = check_runs(shape), layer_activity(shape)
     simulated = _simulate(shape, seed) if simulate else None
     return LayerReport(shape=shape, runs=runs, activity=activity, simulated=simulated)

@@ -55,6 +55,8 @@ MODEL = Path("build/surrogate.json")
 PERIOD_PS = 2000
 #: What typer returns after Ctrl-C, as shells expect.
 INTERRUPTED = 130
+#: Verbs that keep what they have measured.
+MEASURING = ("characterize", "layout", "fmax", "actions")
 
 
 def main() -> None:
@@ -70,7 +72,9 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     if code == INTERRUPTED:
-        _fail("interrupted; the same command goes on where it was", INTERRUPTED)
+        kept = arguments[0] in MEASURING
+        again = "; the same command goes on where it was" if kept else ""
+        _fail(f"interrupted{again}", INTERRUPTED)
     sys.exit(code or 0)
 
 

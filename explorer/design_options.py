@@ -133,6 +133,14 @@ def _design_of(values: dict[str, Any]) -> PEDesign | None:
         if name in values:
             values[name] = values[name].lower()
     preset = values.pop("preset", None)
+    if preset is None:
+        for name in ("family", "act_bits", "weight_bits"):
+            if name not in values:
+                option = next(iter(values)).replace("_", "-")
+                missing = name.replace("_", "-")
+                raise InputError(
+                    f"--{option} is of a design, which needs --preset NAME, or --{missing}"
+                )
     design = PEDesign.from_dict(values) if preset is None else PEDesign.preset(preset, **values)
     if "largest_layer" in values and design.family == "fp":
         raise InputError("largest_layer must be left out for family fp, whose sums are rounded")

@@ -43,12 +43,16 @@ def check_target(path: Path) -> None:
     """Refuse a path that a file cannot take the place of.
 
     Raises:
-        InputError: if it is a folder or a device.
+        InputError: if it is a folder or a device, or a file is where its folder must be.
     """
     try:
         wrong = path.exists() and not path.is_file()
+        above = next((parent for parent in path.parents if parent.exists()), None)
+        blocked = above is not None and not above.is_dir()
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    if blocked:
+        raise InputError(f"{path}: cannot be written: a file is where a folder is needed")
     if wrong:
         raise InputError(f"{path}: cannot be written: it is not a file")
 

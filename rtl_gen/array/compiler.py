@@ -6,9 +6,11 @@ layer that does not fit is several runs. Imports no Amaranth.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -17,13 +19,24 @@ from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.layer import Layer, check_operands, convolve
 from rtl_gen.array.registers import register_words
 from rtl_gen.errors import InputError, require_bool, require_int, require_integers
-from rtl_gen.golden import Primitive, Words, convolve_row, wrap
+from rtl_gen.golden import CONFIG_FIELDS, Primitive, Words, convolve_row, wrap
 from rtl_gen.packing import pack
 from rtl_gen.requantize import MAX_SHIFT, float_activations, requantize
 from rtl_gen.streams import filter_words
 
-#: Runs of a layer; far more than any layer of a known network needs.
-MOST_RUNS = 10_000
+#: Runs that a layer may take; a fully-connected layer of 100 million weights has some 25,000.
+MOST_RUNS = 1_000_000
+#: Runs that are compiled: all images are in memory at once.
+MOST_COMPILED = 10_000
+#: The most that registers and counters of the controller hold.
+_REGISTERS = {
+    "rows of the ifmap": (1 << 16) - 1,
+    "words of a pixel": (1 << 16) - 1,
+    "words of a row": (1 << 20) - 1,
+    "channel tiles": 1 << 12,
+}
+_ROW_TILES = 16
+_MOST_COLUMNS = 1 << CONFIG_FIELDS["outputs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +148,17 @@ def shape_layer(design: ArrayDesign, layer: Layer, tiling: Tiling, mode: int = 0
         raise InputError(
             f"tiling: columns must be at most columns = {design.columns}, not {tiling.columns}"
         )
+    if layer.out_width > _MOST_COLUMNS:
+        raise InputError(
+            f"the ofmap must have at most {_MOST_COLUMNS:,} columns, not {layer.out_width:,}"
+        )
+    row_tiles = math.ceil(layer.filter_height / tiling.filter_rows)
+    if row_tiles > _ROW_TILES:
+        raise InputError(
+            f"tiling: filter_rows must be at least {math.ceil(layer.filter_height / _ROW_TILES)} "
+            f"for a filter of {layer.filter_height} rows, which are taken in at most {_ROW_TILES} "
+            f"tiles, not {tiling.filter_rows}"
+        )
     primitive = Primitive(
         filter_width=layer.filter_width, channels=tiling.channels, filters=tiling.filters,
         outputs=layer.out_width, stride=layer.stride, depthwise=depthwise, mode=mode,
@@ -152,7 +176,7 @@ def shape_layer(design: ArrayDesign, layer: Layer, tiling: Tiling, mode: int = 0
     return Shape(
         design=design, layer=layer, tiling=tiling, mode=mode, primitive=primitive,
         groups=groups, filter_tiles=math.ceil(of_group / tiling.filters),
-        row_tiles=math.ceil(layer.filter_height / tiling.filter_rows),
+        row_tiles=row_tiles,
         channel_tiles=channel_tiles,
         strips=math.ceil(layer.out_height / tiling.columns),
         row_stride=min(layer.stride, layer.filter_height),
@@ -180,22 +204,22 @@ class Span:
         return groups, filters, strips, channels
 
 
-def check_runs(shape: Shape) -> int:
+def check_runs(shape: Shape, most: int = MOST_RUNS) -> int:
     """Number of runs of a layer that its array can run.
 
+    Args:
+        most: there may be.
+
     Raises:
-        InputError: if a single pass does not fit the buffer, or a number its register; or if the
-            runs are too many to be listed.
+        InputError: if a single pass does not fit the buffer, or the runs are more.
     """
-    count = 0
-    for span in spans(shape):
-        count += 1
-        if count > MOST_RUNS:
-            raise InputError(
-                f"the layer needs more than {MOST_RUNS} runs: choose a larger buffer, or a smaller "
-                "layer"
-            )
-        register_words(shape.design, _registers(shape, span, requantized=False, relu=False))
+    blocks, totals = _blocks(shape)
+    count = math.prod(math.ceil(total / block) for block, total in zip(blocks, totals, strict=True))
+    if count > most:
+        raise InputError(
+            f"the layer needs {count:,} runs, more than {most:,}: choose a larger buffer, or a "
+            "smaller layer"
+        )
     return count
 
 
@@ -273,6 +297,7 @@ def compile_layer(
         InputError: if an operand is not legal, or a single pass does not fit the buffer.
     """
     design, layer = shape.design, shape.layer
+    check_runs(shape, MOST_COMPILED)
     ifmap, weights = check_operands(design.pe, layer, ifmap, weights, shape.mode)
     if scales is not None:
         _check_scales(shape, scales)
@@ -513,6 +538,7 @@ def _covered(outputs: int, size: int, stride: int) -> Words:
     return places[places % stride < size]
 
 
+@functools.lru_cache(maxsize=256)
 def stored(shape: Shape) -> tuple[tuple[int, int], tuple[int, int]]:
     """(first, number) of the rows, and of the columns, that are not padding.
 
@@ -566,10 +592,63 @@ def _filter_streams(shape: Shape, weights: Words) -> dict[tuple[int, ...], list[
 
 def spans(shape: Shape) -> Iterator[Span]:
     """The parts of a layer, each as large as the buffer allows; channel tiles are innermost."""
+    for groups, filters, strips, channels in itertools.product(*_ranges(shape)):
+        yield Span(groups=groups, filters=filters, strips=strips, channels=channels)
+
+
+def distinct_spans(shape: Shape) -> Iterator[tuple[Span, int]]:
+    """Parts of a layer that stand for all: how many take the same cycles and accesses.
+
+    Groups and filter tiles matter by their number alone; strips also by their stored rows, channel
+    tiles by what they begin with and whether they are the last.
+    """
+    groups, filters, strips, channels = _ranges(shape)
+    kinds = (
+        _alike(groups, lambda part: part[1] - part[0]),
+        _alike(filters, lambda part: part[1] - part[0]),
+        _alike(
+            strips,
+            lambda part: (
+                part[1] - part[0],
+                _rows_of_strips(shape, part)[1:],
+                shape.columns_of(part[1] - 1),
+            ),
+        ),
+        _alike(channels, lambda part: (part[1] - part[0], part[0] > 0, part == channels[-1])),
+    )
+    for parts in itertools.product(*kinds):
+        span = Span(groups=parts[0][0], filters=parts[1][0], strips=parts[2][0],
+                    channels=parts[3][0])  # fmt: skip
+        yield span, math.prod(times for _, times in parts)
+
+
+def _alike(
+    ranges: Sequence[tuple[int, int]], key: Callable[[tuple[int, int]], object]
+) -> list[tuple[tuple[int, int], int]]:
+    """One range of each kind, and how many there are."""
+    counts: dict[object, int] = Counter(map(key, ranges))
+    first = {key(part): part for part in reversed(ranges)}
+    return [(first[kind], times) for kind, times in counts.items()]
+
+
+def _ranges(shape: Shape) -> list[list[tuple[int, int]]]:
+    """Of groups, filter tiles, strips and channel tiles: those of each run."""
+    return [
+        [(first, min(first + block, total)) for first in range(0, total, block)]
+        for block, total in zip(*_blocks(shape), strict=True)
+    ]
+
+
+def _blocks(shape: Shape) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Groups, filter tiles, strips, channel tiles: how many a run has at most, and the layer."""
     totals = (shape.groups, shape.filter_tiles, shape.strips, shape.channel_tiles)
     blocks = list(totals)
-    # What makes a bank's content smaller, first what costs least.
-    remedies = {"ifmap": (2, 3, 0), "filter": (1, 0, 3), "psum": (2, 1, 0), "scale": (1, 0)}
+    # What makes a bank's content, or a number, smaller, first what costs least.
+    remedies = {
+        "ifmap": (2, 3, 0), "filter": (1, 0, 3), "psum": (2, 1, 0), "scale": (1, 0),
+        "rows of the ifmap": (2,), "words of a pixel": (3, 0), "words of a row": (3, 0),
+        "channel tiles": (3,),
+    }  # fmt: skip
     while full := _overflow(shape, tuple(blocks)):
         for index in remedies[full[0]]:
             if blocks[index] > 1:
@@ -577,21 +656,19 @@ def spans(shape: Shape) -> Iterator[Span]:
                 break
         else:
             raise _too_small(*full)
-    ranges = [
-        [(first, min(first + block, total)) for first in range(0, total, block)]
-        for block, total in zip(blocks, totals, strict=True)
-    ]
-    for groups, filters, strips, channels in itertools.product(*ranges):
-        yield Span(groups=groups, filters=filters, strips=strips, channels=channels)
+    return tuple(blocks), totals
 
 
 def _overflow(shape: Shape, blocks: tuple[int, ...]) -> tuple[str, int, int] | None:
-    """(bank, words needed, words there are) of the first bank that is too small for such a run."""
+    """(what, how many such a run needs, how many there are) of the first that is too small.
+
+    That is a kind of bank, or a number of ``_REGISTERS``.
+    """
     design, tiling = shape.design, shape.tiling
     groups, filters, strips, channels = blocks
     row_words = _pixel(shape, groups, channels) * stored(shape)[1][1]
-    rows = (strips * tiling.columns - 1) * shape.row_stride
-    rows = min(rows + shape.layer.filter_height, stored(shape)[0][1])
+    strip_rows = (strips * tiling.columns - 1) * shape.row_stride
+    rows = min(strip_rows + shape.layer.filter_height, stored(shape)[0][1])
     used = {
         "ifmap": math.ceil(rows / design.ifmap_buses) * row_words,
         "filter": math.ceil(shape.active_rows / design.filter_buses)
@@ -599,9 +676,13 @@ def _overflow(shape: Shape, blocks: tuple[int, ...]) -> tuple[str, int, int] | N
         "psum": math.ceil(tiling.columns / design.psum_buses) * shape.layer.out_width
         * shape.primitive.sums * groups * filters * strips,
         "scale": shape.primitive.sums * groups * filters,
+        "rows of the ifmap": strip_rows + shape.row_tiles * tiling.filter_rows,
+        "words of a pixel": _pixel(shape, groups, channels),
+        "words of a row": row_words,
+        "channel tiles": channels,
     }  # fmt: skip
     for kind, need in used.items():
-        have = getattr(design, f"{kind}_words")
+        have = _REGISTERS[kind] if kind in _REGISTERS else getattr(design, f"{kind}_words")
         if need > have:
             return kind, need, have
     return None
@@ -614,9 +695,13 @@ def _pixel(shape: Shape, groups: int, channels: int) -> int:
 
 def rows_of_run(shape: Shape, span: Span) -> tuple[int, int, int]:
     """First ifmap row of a run; and the first of those stored, and their number, from there."""
+    return _rows_of_strips(shape, span.strips)
+
+
+def _rows_of_strips(shape: Shape, strips: tuple[int, int]) -> tuple[int, int, int]:
     first, count = stored(shape)[0]
-    begin = span.strips[0] * shape.tiling.columns * shape.row_stride
-    last_row = min(span.strips[1] * shape.tiling.columns, shape.layer.out_height) - 1
+    begin = strips[0] * shape.tiling.columns * shape.row_stride
+    last_row = min(strips[1] * shape.tiling.columns, shape.layer.out_height) - 1
     end = last_row * shape.row_stride + shape.layer.filter_height
     low, high = max(first, begin), min(first + count, end)
     return begin, max(0, low - begin), max(0, high - low)
@@ -739,9 +824,11 @@ def default_tiling(design: ArrayDesign, layer: Layer, mode: int = 0) -> Tiling:
 
 
 def _too_small(kind: str, need: int, have: int) -> InputError:
+    if kind in _REGISTERS:
+        return InputError(f"a pass has {need} {kind}, more than {have}: choose a smaller tile")
     return InputError(
         f"a pass needs {need} words in a bank of {kind} words, which has {have}: "
-        f"choose a smaller tile, or a larger {kind}_words"
+        f"choose a larger {kind}_words, or a smaller tile if there is one"
     )
 
 
@@ -757,8 +844,8 @@ def _largest_tiling(design: ArrayDesign, layer: Layer, mode: int) -> Tiling:
     width = layer.filter_width
     if width > min(pe.ifmap_depth, room):
         raise InputError(
-            f"filter_width must be at most {min(pe.ifmap_depth, room)} for the scratchpads of this "
-            f"PE, not {width}"
+            f"filter_width must be at most {min(pe.ifmap_depth, room)} for a PE with ifmap_depth "
+            f"{pe.ifmap_depth} and filter_depth {pe.filter_depth}, not {width}"
         )
     of_group = layer.filters // layer.groups
     if layer.depthwise:

@@ -20,6 +20,8 @@ text { font-family: Helvetica, Arial, "DejaVu Sans", sans-serif; fill: #1a202c }
 _MARGIN, _TOP = 40, 90
 #: Of a bank: width, height, and from one to the next.
 _BANK, _BANK_HEIGHT, _PITCH = 150, 44, 52
+#: From the line of one collector to that of the next.
+_LEVEL = 10
 #: Between the banks and the PEs, for the buses.
 _CHANNEL = 120
 #: Size of all PEs together at most, and of one.
@@ -136,14 +138,22 @@ def _draw_side_banks(
 
 def _draw_sums(plan: _Plan, design: ArrayDesign, left: float, top: float, size: float) -> float:
     """What sums go through, below the PEs: collectors with output stages, banks; where it ends."""
-    end = top + design.rows * size
+    pes = top + design.rows * size - size / 6
+    end = pes + _LEVEL * (design.psum_buses + 1)
     scales = design.pe.family != "fp"
     kinds = [("psum", design.psum_words, design.pe.psum_bits)]
     if scales:
         kinds.append(("scale", design.scale_words, bank_bits(design)["scale0"][1]))
     for k in range(design.psum_buses):
-        x, y = left + k * (_BANK + 10), end + 24.0
-        plan.bus("psum", (x + _BANK / 2, end - size / 6), (x + _BANK / 2, y))
+        x, y, level = left + k * (_BANK + 10), end + 24.0, pes + _LEVEL * (k + 1)
+        columns = [
+            left + j * size + size * 5 / 12 for j in range(k, design.columns, design.psum_buses)
+        ]
+        for column in columns:
+            plan.bus("psum", (column, pes), (column, level))
+        ways = [*columns, x + _BANK / 2]
+        plan.bus("psum", (min(ways), level), (max(ways), level))
+        plan.bus("psum", (x + _BANK / 2, level), (x + _BANK / 2, y))
         plan.box(x, y, _BANK, _BANK_HEIGHT, "stage", f"collector {k}", "output stage")
         for kind, words, bits in kinds:
             y += _PITCH + 8

@@ -11,10 +11,10 @@ import numpy as np
 
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError, require_int, require_integers
-from rtl_gen.golden import Words, decode_weights, wrap
+from rtl_gen.golden import STRIDE, Words, decode_weights, wrap
 
 #: Largest value of a dimension.
-MOST = 1 << 16
+MOST = (1 << 16) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +47,10 @@ class Layer:
 
     def __post_init__(self) -> None:
         for name in (
-            "channels", "height", "width", "filters", "filter_height", "filter_width", "stride",
-            "groups",
+            "channels", "height", "width", "filters", "filter_height", "filter_width", "groups",
         ):  # fmt: skip
             require_int(name, getattr(self, name), 1, MOST)
+        require_int("stride", self.stride, *STRIDE)
         if not isinstance(self.padding, tuple | list) or len(self.padding) != 4:
             raise InputError(f"padding must be four numbers, not {self.padding!r}")
         for number in self.padding:

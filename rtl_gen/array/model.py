@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from rtl_gen.array.compiler import Shape, Span, rows_of_run, spans, stored
+from rtl_gen.array.compiler import Shape, Span, distinct_spans, rows_of_run, stored
 
 Times = NDArray[np.int64]
 
@@ -54,6 +54,10 @@ class Activity:
         counts.update(other.counts)
         return Activity(cycles=self.cycles + other.cycles, counts=dict(counts))
 
+    def __mul__(self, times: int) -> Activity:
+        counts = {name: times * count for name, count in self.counts.items()}
+        return Activity(cycles=times * self.cycles, counts=counts)
+
 
 @dataclass(frozen=True)
 class _Pass:
@@ -86,8 +90,9 @@ def layer_activity(shape: Shape, *, requantized: bool = True) -> Activity:
     """
     timing = _Timing(shape)  # runs have many passes in common
     total = Activity(cycles=0, counts={})
-    for span in spans(shape):
-        total = total + _run_activity(timing, shape, span, requantized=requantized)
+    for span, times in distinct_spans(shape):
+        run = _run_activity(timing, shape, span, requantized=requantized)
+        total = total + run * times
     return total
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.errors import InputError
+from rtl_gen.golden import CONFIG_FIELDS
 
 #: Bits of a register.
 REGISTER_BITS = 32
@@ -42,10 +43,27 @@ class Field:
     read_only: bool = False
 
 
+_BASE = (
+    "minus (floor(h / {buses}) x row_words + first_column x pixel_words), modulo 2^20; h: first "
+    "stored row of ifmap bank {k}, counted from that of the padding"
+)
+
+
+def _config_bits() -> str:
+    """Every field of the PE's configuration word with its bits."""
+    low, parts = 0, []
+    for name, bits in CONFIG_FIELDS.items():
+        parts.append(f"{name} {low + bits - 1}..{low}" if bits > 1 else f"{name} {low}")
+        low += bits
+    return ", ".join(parts)
+
+
+_CONFIG = _config_bits()
+
 # Name, bits, meaning; each list is one register. `-` before a name: read only.
 _REGISTERS = (
     [
-        ("start", 1, "writing 1 starts a run; nothing happens while one is on"),
+        ("start", 1, "writing 1 starts a run; while one is on, no write but stop does anything"),
         ("stop", 1, "writing 1 gives up the run that is on"),
     ],
     [
@@ -55,8 +73,8 @@ _REGISTERS = (
         ("-hung", 1, "the last one was given up: nothing moved for so long (watchdog)"),
         ("-stopped", 1, "the last one was given up, as was asked for"),
     ],
-    [("config_low", 32, "the PE's configuration word, bits 31..0, but keep_filter and chain")],
-    [("config_high", 32, "its other bits")],
+    [("config_low", 32, f"the PE's configuration word, bits 31..0 of {_CONFIG}")],
+    [("config_high", 32, "its other bits; sizes are less 1, keep_filter and chain do not matter")],
     [
         ("filter_rows", 6, "rows of the filter that a pass takes, less 1"),
         ("sets", 6, "sets of such rows, each for channels of its own, less 1"),
@@ -97,7 +115,7 @@ _REGISTERS = (
         ("pixel_words", 16, "ifmap words of a pixel, of all channels"),
         ("tile_words", 16, "ifmap words of a pixel, of a channel tile"),
     ],
-    [("row_words", 20, "ifmap words of a row in a bank")],
+    [("row_words", 20, "ifmap words of a row in a bank: stored_columns x pixel_words")],
     [
         ("group_words", 16, "ifmap words from one group's channels to the next one's"),
         ("filter_words", 16, "filter words of a PE in a pass, less 1"),
@@ -113,7 +131,7 @@ def register_map(design: ArrayDesign) -> list[Field]:
     rows = [
         *_REGISTERS,
         *(
-            [(f"ifmap_base_{k}", 20, f"word of ifmap bank {k} where its row 0 would begin")]
+            [(f"ifmap_base_{k}", 20, _BASE.format(k=k, buses=design.ifmap_buses))]
             for k in range(design.ifmap_buses)
         ),
     ]

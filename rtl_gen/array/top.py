@@ -90,9 +90,9 @@ class PEArray(wiring.Component):
         request, response = (getattr(self, f"{name}_{what}") for what in ("request", "response"))
         wiring.connect(m, sender.request, wiring.flipped(request))
         owed = Signal(range(IN_FLIGHT + 1), name=f"{name}_owed")
-        m.d.sync += owed.eq(
-            owed + (request.valid & request.ready) - (response.valid & response.ready)
-        )
+        # After a reset, what comes was asked for before it: it does not count.
+        answer = response.valid & response.ready & owed.any()
+        m.d.sync += owed.eq(owed + (request.valid & request.ready) - answer)
         m.d.comb += [
             sender.settings.eq(self._sequencer.settings),
             sender.response.payload.eq(response.payload),

@@ -18,6 +18,7 @@ from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.layer import Layer
 from rtl_gen.array.model import layer_activity
 from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError
 from rtl_gen.golden import Words
 
 pytestmark = pytest.mark.tool
@@ -75,4 +76,13 @@ def test_a_layer_of_several_runs_is_refused_before_anything_is_measured(tmp_path
     with pytest.raises(StepError) as error:
         measure_array(point, twice, expected, load_platform(), tmp_path / "power.lib", tmp_path)
     assert str(error.value) == "the layer must be one run, for its activity, not 2"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bank_that_no_macro_holds_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    made, expected = program()
+    point = ArrayPoint(design=dataclasses.replace(DESIGN, ifmap_words=1 << 17), period_ps=2000)
+    with pytest.raises(InputError) as error:
+        measure_array(point, made, expected, load_platform(), tmp_path / "power.lib", tmp_path)
+    assert str(error.value) == "depth must be an integer from 1 to 65536, not 131072"
     assert not list(tmp_path.iterdir())

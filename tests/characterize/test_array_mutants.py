@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from benchmarks.array_mutants import DESIGN, checks
+from benchmarks.array_mutants import DESIGN, checks, endings
 from characterize.array_mutants import array_mutants, judge
 from rtl_gen.array.top import array_verilog
 from rtl_gen.export import verilog_text
@@ -42,8 +42,29 @@ def test_a_fault_is_caught(name: str) -> None:
     assert judge(DESIGN, changed, [checks()[check]]) == "caught"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "status", "bank"),
+    [
+        (r"(assign moves = .* )filter1_request__valid, ", r"\g<1>", "stopped", "filter1"),
+        (r"(assign moves = .* )psum0_write__valid, ", r"\g<1>", "stopped", "psum0"),
+        (r"(assign \S+ = settings\[\d+:\d+\] )< (2'h3;)", r"\g<1>!= \g<2>", "refused", None),
+    ],
+)
+def test_a_run_that_must_not_be_done_tells_faults_too(
+    before: str, after: str, status: str, bank: str | None
+) -> None:
+    chosen = [
+        ending
+        for ending in endings()
+        if ending.status == status and list(ending.stall_pct) == ([bank] if bank else [])
+    ]
+    changed, count = re.subn(before, after, verilog())
+    assert count
+    assert judge(DESIGN, changed, [], chosen) == "caught"
+
+
 def test_the_array_itself_passes_all_checks() -> None:
-    assert judge(DESIGN, verilog(), checks()) == "survived"
+    assert judge(DESIGN, verilog(), checks(), endings()) == "survived"
 
 
 def test_text_that_is_no_verilog_is_not_counted() -> None:

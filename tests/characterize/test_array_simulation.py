@@ -29,6 +29,7 @@ from rtl_gen.array.compiler import (
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.layer import Layer
 from rtl_gen.array.model import Activity, layer_activity, run_activity
+from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.golden import Words
 from rtl_gen.requantize import requantize
@@ -198,6 +199,21 @@ def test_one_slow_bank_holds_up_all_others(
     ifmap, weights = operands(design.pe, layer, 1)
     program = compile_layer(shape, ifmap, weights, scales_of(layer, 2))
     result = simulators("pow2 4x4").run(program, tmp_path, stall_pct={bank: 95})
+    assert result.ofmap.tolist() == plain_ofmap(program, ifmap, weights).tolist()
+
+
+@pytest.mark.parametrize("stall", [{}, {"ifmap0": 80}, {"psum0": 60}])
+def test_sums_that_are_added_to_wait_for_their_own_column(
+    tmp_path: Path, stall: dict[str, int]
+) -> None:
+    """Columns that are not in step share a bus of psums."""
+    pe = PEDesign.preset("INT4", ifmap_depth=3, filter_depth=8, psum_depth=2)
+    design = ArrayDesign(pe=pe, rows=2, columns=2, ifmap_buses=2, ifmap_words=128, psum_words=64)
+    layer = Layer(channels=4, height=6, width=5, filters=2, filter_height=2, filter_width=2)
+    tiling = Tiling(filters=2, channels=1, filter_rows=2, sets=1, columns=2)
+    ifmap, weights = operands(pe, layer, 1)
+    program = compile_layer(shape_layer(design, layer, tiling), ifmap, weights)
+    result = ArraySimulator(design, tmp_path).run(program, tmp_path, stall_pct=stall)
     assert result.ofmap.tolist() == plain_ofmap(program, ifmap, weights).tolist()
 
 

@@ -109,8 +109,8 @@ LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filte
         (f"rtl --array tiny-2x2 {LAYER} --tiling 1,2,3,1,1 -o x",
          "tiling: filter_rows x sets must be at most rows = 2, not 3"),
         (f"rtl --array tiny-2x2 {LAYER} --width 40 --psum-words 16 -o x",
-         "a pass needs 38 words in a bank of psum words, which has 16: choose a smaller tile, or "
-         "a larger psum_words"),
+         "a pass needs 38 words in a bank of psum words, which has 16: choose a larger psum_words, "
+         "or a smaller tile if there is one"),
         ("rtl --array tiny-2x2 --seed -1 -o x",
          "seed must be an integer from 0 to 4294967295, not -1"),
         (f"layer {LAYER}", f"an array is needed: --array with {ARRAYS}, or a YAML file"),
@@ -121,7 +121,14 @@ LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filte
          "padding must be one number or TOP,BOTTOM,LEFT,RIGHT, not 'a'"),
         (f"layer --array tiny-2x2 {LAYER} --mode 1", "mode must be an integer from 0 to 0, not 1"),
         (f"layer --array tiny-2x2 --rows 1 {LAYER} --height 40 --filter-height 20",
-         "row_tiles must be 0..15, not 19"),
+         "tiling: filter_rows must be at least 2 for a filter of 20 rows, which are taken in at "
+         "most 16 tiles, not 1"),
+        (f"layer --array tiny-2x2 {LAYER} --seed -1",
+         "seed must be an integer from 0 to 4294967295, not -1"),
+        (f"layer --array tiny-2x2 {LAYER} --filter-depth 32",
+         "--filter-depth is of a design, which needs --preset NAME, or --family"),
+        (f"layer --array tiny-2x2 {LAYER} --scale-bits 33",
+         "scale_bits must be an integer from 2 to 32, not 33"),
         (f"layer --array tiny-2x2 {LAYER} --groups 3",
          "groups must divide channels = 4, not be 3"),
         ("rtl --xyz red", "No such option: --xyz"),

@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 from rtl_gen.array.compiler import (
     Scales,
     Tiling,
+    check_runs,
     compile_layer,
     default_tiling,
+    distinct_spans,
     shape_layer,
     spans,
     sums_in_order,
 )
 from rtl_gen.array.design import PRESETS, ArrayDesign
 from rtl_gen.array.layer import Layer, convolve
-from rtl_gen.array.model import layer_activity, run_activity
+from rtl_gen.array.model import Activity, layer_activity, run_activity
 from rtl_gen.array.registers import COMMANDS, REGISTER_BITS, register_map, register_words
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
@@ -179,7 +181,7 @@ def test_a_pass_that_does_not_fit_the_buffer_is_refused(
         list(spans(shape_layer(design, layer, tiling)))
     assert str(caught.value) == (
         f"a pass needs {need} words in a bank of {bank} words, which has {values[f'{bank}_words']}:"
-        f" choose a smaller tile, or a larger {bank}_words"
+        f" choose a larger {bank}_words, or a smaller tile if there is one"
     )
 
 
@@ -188,7 +190,8 @@ def test_a_filter_row_that_fits_no_pe_has_no_tiling() -> None:
     with pytest.raises(InputError) as caught:
         default_tiling(ARRAY, layer)
     assert str(caught.value) == (
-        "filter_width must be at most 6 for the scratchpads of this PE, not 7"
+        f"filter_width must be at most 6 for a PE with ifmap_depth {ARRAY.pe.ifmap_depth} and "
+        f"filter_depth {ARRAY.pe.filter_depth}, not 7"
     )
 
 
@@ -200,6 +203,90 @@ def test_any_layer_whose_filter_fits_has_a_tiling(data: st.DataObject) -> None:
     layer = data.draw(layers())
     mode = 0 if layer.depthwise else data.draw(st.integers(0, pe.precision_modes - 1))
     shape_layer(design, layer, default_tiling(design, layer, mode), mode)
+
+
+def one_by_one(**sizes: Any) -> Layer:
+    return Layer(**{"channels": 1, "width": 1, "filters": 1, "filter_height": 1,
+                    "filter_width": 1, **sizes})  # fmt: skip
+
+
+def test_no_run_has_more_rows_than_its_counters_count() -> None:
+    """Padding counts: 65,535 rows with 510 of padding are two runs, however large the buffer."""
+    design = ArrayDesign(pe=INT8, rows=1, columns=8, ifmap_words=1 << 20, psum_words=1 << 20)
+    layer = one_by_one(height=65535, padding=(255, 255, 0, 0))
+    shape = shape_layer(design, layer, default_tiling(design, layer))
+    found = list(spans(shape))
+    assert len(found) == check_runs(shape) == 2
+    assert found[0].strips[1] == found[1].strips[0]
+    assert max(8 * (span.strips[1] - span.strips[0]) for span in found) <= 65535
+    program = compile_layer(shape, *operands(INT8, layer, 1))
+    assert max(run.registers["strips"] * run.registers["strip_rows"] for run in program.runs) < (
+        1 << 16
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "tiling", "message"),
+    [
+        ({"height": 9, "width": 4097}, {}, "the ofmap must have at most 4,096 columns, not 4,097"),
+        ({"height": 65, "filter_height": 33}, {"filter_rows": 2},
+         "tiling: filter_rows must be at least 3 for a filter of 33 rows, which are taken in at "
+         "most 16 tiles, not 2"),
+    ],
+)  # fmt: skip
+def test_a_layer_beyond_the_counters_is_refused(
+    sizes: dict[str, int], tiling: dict[str, int], message: str
+) -> None:
+    design = ArrayDesign(pe=INT8, rows=3, columns=2)
+    chosen = {"filters": 1, "channels": 1, "filter_rows": 1, "sets": 1, "columns": 1, **tiling}
+    with pytest.raises(InputError) as caught:
+        shape_layer(design, one_by_one(**sizes), Tiling(**chosen))
+    assert str(caught.value) == message
+
+
+def test_runs_are_counted_before_they_are_listed() -> None:
+    """The first fully-connected layer of VGG-16 on a large array; a hopeless one on a small one."""
+    large = ArrayDesign.preset("eyeriss-like", INT8)
+    layer = one_by_one(channels=25088, height=1, filters=4096)
+    shape = shape_layer(large, layer, default_tiling(large, layer))
+    assert check_runs(shape) == sum(1 for _ in spans(shape)) > 10_000
+    assert sum(times for _, times in distinct_spans(shape)) == check_runs(shape)
+    with pytest.raises(InputError) as caught:
+        compile_layer(shape, np.zeros(0), np.zeros(0))  # refused before it looks at them
+    assert str(caught.value) == (
+        f"the layer needs {check_runs(shape):,} runs, more than 10,000: choose a larger buffer, or "
+        "a smaller layer"
+    )
+    tiny = ArrayDesign(pe=INT8, rows=1, columns=1, filter_words=16)
+    shape = shape_layer(
+        tiny, layer, Tiling(filters=1, channels=1, filter_rows=1, sets=1, columns=1)
+    )
+    with pytest.raises(InputError) as caught:
+        check_runs(shape)
+    assert str(caught.value) == (
+        "the layer needs 7,905,280 runs, more than 1,000,000: choose a larger buffer, or a smaller "
+        "layer"
+    )
+
+
+@given(st.data())
+def test_the_distinct_runs_stand_for_all(data: st.DataObject) -> None:
+    words = st.sampled_from([32, 64, 256])
+    design = ArrayDesign(
+        pe=data.draw(st.sampled_from(SMALL)), rows=data.draw(st.integers(1, 4)), columns=3,
+        ifmap_buses=data.draw(st.sampled_from([1, 2, 4])), ifmap_words=data.draw(words),
+        filter_words=data.draw(words), psum_words=data.draw(words), scale_words=16,
+    )  # fmt: skip
+    layer = data.draw(layers())
+    try:
+        shape = shape_layer(design, layer, default_tiling(design, layer))
+        every = list(spans(shape))
+    except InputError:
+        assume(False)
+    total = Activity(cycles=0, counts={})
+    for span in every:
+        total = total + run_activity(shape, span)
+    assert layer_activity(shape) == total
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""The composition of arrays: its sums, and what it says of the arrays that were measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks.arrays import DATA, layer_of, points, report
+from rtl_gen.array.compiler import default_tiling, shape_layer
+from rtl_gen.array.model import layer_activity
+from rtl_gen.errors import InputError
+from surrogate.array_composition import COLUMNS, TARGETS, ArrayComposition, array_columns
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def sums(rows: int, seed: int) -> pd.DataFrame:
+    """Arrays whose targets are sums of their parts, with shares that the test knows."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({name: rng.uniform(1, 9, rows) for name in COLUMNS if name != "family"})
+    for name in ("rows", "columns", "ifmap_buses", "filter_buses", "psum_buses"):
+        table[name] = rng.integers(1, 5, rows)
+    table["family"] = rng.choice(["int", "fp"], rows)
+    pes = table["rows"] * table["columns"]
+    stages = table["psum_buses"] * (table["psum_bits"] + table["scale_bits"])
+    around = 3 * pes * table["ifmap_buses"] + 2 * stages * (table["family"] != "fp")
+    table["area_um2"] = 700 + 0.9 * pes * table["alone_area_um2"] + around
+    table["leakage_uw"] = 1 + 0.5 * pes * table["alone_leakage_uw"] + 0.01 * around
+    logic = table["alone_logic_power_uw"] * table["macs_per_cycle"] / table["alone_macs_per_cycle"]
+    clock = table["alone_clock_power_uw"] * pes
+    table["energy_per_cycle_pj"] = (
+        4 + (0.8 * logic + 0.3 * clock) * table["period_ps"] * 1e-6 + 2e-4 * table["area_um2"]
+        + 0.2 * table["sums_per_cycle"] * table["psum_bits"]
+    )  # fmt: skip
+    table["least_period_ps"] = 100 + 0.7 * table["alone_least_period_ps"] + 50 * np.sqrt(pes)
+    return table
+
+
+def test_sums_of_parts_are_found_again() -> None:
+    composition = ArrayComposition.fit(sums(200, seed=1))
+    other = sums(50, seed=2)
+    predicted = composition.predict(other)
+    for target in TARGETS:
+        assert predicted[target].to_numpy() == pytest.approx(other[target].to_numpy(), rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["rows", "alone_logic_power_uw", "leakage_uw"])
+def test_a_missing_column_is_named(name: str) -> None:
+    with pytest.raises(InputError) as error:
+        ArrayComposition.fit(sums(20, seed=3).drop(columns=name))
+    assert str(error.value) == f"the table of arrays has no column {name}"
+
+
+def test_every_measured_array_ran_in_the_cycles_of_the_model() -> None:
+    table = pd.read_csv(ROOT / DATA).set_index(["digest", "period_ps", "flow"])
+    for _, point in points():
+        design = point.design
+        layer = layer_of(design)
+        activity = layer_activity(shape_layer(design, layer, default_tiling(design, layer)))
+        row = table.loc[design.digest, point.period_ps, point.flow]
+        assert row["window_cycles"] == activity.cycles
+        for name, value in array_columns(design, activity, layer.macs).items():
+            expected = value if isinstance(value, str) else pytest.approx(value, rel=1e-6)
+            assert row[name] == expected, name
+
+
+def test_the_measured_arrays_hold_what_the_docs_say() -> None:
+    """Fitted to 3 x 3, larger ones within 5 %."""
+    table = pd.read_csv(ROOT / DATA)
+    table = table[table["flow"] == "placed"]
+    small = (table["rows"] <= 3) & (table["columns"] <= 3)
+    composition = ArrayComposition.fit(table[small])
+    larger = table[~small].reset_index(drop=True)
+    predicted = composition.predict(larger)
+    for target in ("area_um2", "leakage_uw", "energy_per_cycle_pj"):
+        assert predicted[target].to_numpy() == pytest.approx(larger[target].to_numpy(), rel=0.05)
+    said = (ROOT / "docs" / "array.md").read_text()
+    for line in report(pd.read_csv(ROOT / DATA)):
+        assert line in said
