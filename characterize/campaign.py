@@ -120,15 +120,25 @@ class Campaign:
 
     def key_of(self, point: Point) -> str:
         """The content address of a point."""
-        memo = hashlib.sha256(
-            f"{point.design.digest} {_generator_digest()} {self.tools['amaranth'].version}".encode()
-        ).hexdigest()
+        memo = self._memo(point)
         digest = self.store.remembered_rtl(memo)
         if digest is None:
             text = json.dumps(rtlil_choices(point.design))
             digest = hashlib.sha256(text.encode()).hexdigest()
             self.store.remember_rtl(memo, digest)
         return content_key(point, digest, self.platform, self.tools)
+
+    def is_stored(self, point: Point) -> bool:
+        """Whether the store has an entry of a point; makes no RTL, and does not verify it."""
+        digest = self.store.remembered_rtl(self._memo(point))
+        if digest is None:
+            return False
+        return self.store.has(content_key(point, digest, self.platform, self.tools))
+
+    def _memo(self, point: Point) -> str:
+        """What the digest of a point's RTL is remembered by."""
+        made_by = f"{point.design.digest} {_generator_digest()} {self.tools['amaranth'].version}"
+        return hashlib.sha256(made_by.encode()).hexdigest()
 
     def _measure_all(
         self, waiting: list[tuple[Point, str]], libraries: Mapping[str, Path]

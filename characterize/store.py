@@ -45,6 +45,10 @@ class Store:
         """
         return _read(self._folder(key), key)
 
+    def has(self, key: str) -> bool:
+        """Whether there is an entry of this key, damaged or not."""
+        return (self._folder(key) / _RECORD).is_file()
+
     def failed(self, key: str) -> Measurement | None:
         """The last failure of this key, if that is how it ended."""
         return _read(self.root / "failed" / key, key)

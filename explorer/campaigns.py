@@ -6,11 +6,12 @@ import collections
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -21,14 +22,14 @@ from characterize.fmax import FmaxResult, search_fmax
 from characterize.measurement import CHOICES, FLOWS, Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Store
+from explorer.plan_report import PlanReport, plan_report
 from rtl_gen.atomic import check_target, make_folder
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError, require_choice, require_int
 from rtl_gen.operands import OPERANDS
+from rtl_gen.plan import plan_of, plan_table
 from rtl_gen.space import DEFAULT_PERIOD_PS, PERIOD_PS, design_of, load_space
 
-#: Spaces larger than this are for `explore`: measuring one would take years.
-MAX_COMBINATIONS = 1_000_000
 _SHOWN = ("area_um2", "critical_path_ps", "slack_ps", "leakage_uw", "energy_per_mac_pj")
 
 
@@ -90,8 +91,12 @@ def plan_points(
     mode: int,
     run_terms: int,
     flow: str,
+    sampling: Mapping[str, Any] | None = None,
 ) -> list[Point]:
     """The points that the options name.
+
+    Args:
+        sampling: of a space, arguments of ``rtl_gen.plan.plan_of``.
 
     Raises:
         InputError: if they name none, or both a space and a design, or a value is out of range.
@@ -105,7 +110,10 @@ def plan_points(
     }  # fmt: skip
     if space is not None and period_ps is not None:
         raise InputError("the periods of a space are in its file: leave out --period-ps")
+    sampling = {name: value for name, value in (sampling or {}).items() if value is not None}
     if design is not None:
+        if sampling:
+            raise InputError("--sampling, --points and --plan-seed are for a space")
         period_ps = require_int(
             "period_ps", DEFAULT_PERIOD_PS if period_ps is None else period_ps, *PERIOD_PS
         )
@@ -116,11 +124,7 @@ def plan_points(
         raise InputError("--mode and --run-terms are for one design, not for a space")
     assert space is not None
     wanted = load_space(space)
-    if wanted.size > MAX_COMBINATIONS:
-        raise InputError(
-            f"{space}: has {wanted.size:,} combinations, more than {MAX_COMBINATIONS:,} cannot be "
-            "measured"
-        )
+    table = plan_table(wanted, plan_of(wanted, **sampling))
     return [
         Point(
             design=design_of(row),
@@ -130,8 +134,32 @@ def plan_points(
             operands=operands,
             flow=flow,
         )
-        for row in wanted.table().to_dict("records")
+        for row in table.to_dict("records")
     ]
+
+
+def preview(
+    points: Sequence[Point],
+    space: Path,
+    sampling: Mapping[str, Any],
+    *,
+    store: Path,
+    dataset: Path | None,
+    platform: str,
+) -> PlanReport:
+    """What ``measure_points`` would do with the points of a space (``plan_points``).
+
+    Raises:
+        InputError: as ``measure_points``.
+    """
+    wanted = load_space(space)
+    plan = plan_of(wanted, **sampling)
+    whole = campaign.Campaign(
+        points=points, platform=load_platform(platform), store=Store(store), jobs=1
+    )
+    table = pd.DataFrame([{**p.design.to_dict(), "period_ps": p.period_ps} for p in points])
+    stored = pd.Series([whole.is_stored(point) for point in points], dtype=bool)
+    return plan_report(wanted, plan, table, stored=stored, flow=points[0].flow, measured=dataset)
 
 
 def _check_point(utilization: float, seed: int, flow: str) -> None:
@@ -223,6 +251,15 @@ def print_fmax(result: FmaxResult, console: Console) -> None:
     console.print(f"no period can be met: {why}", highlight=False, markup=False, soft_wrap=True)
 
 
+def processors(jobs: int | None) -> int:
+    """Points at once: as many as asked for, or as processors.
+
+    Raises:
+        InputError: if it is not a number of them.
+    """
+    return require_int("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1, 1024)
+
+
 def measure_points(
     points: Sequence[Point],
     *,
@@ -237,7 +274,7 @@ def measure_points(
     Raises:
         InputError: if a tool or a file of the platform is missing, or a folder cannot be written.
     """
-    workers = require_int("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1, 1024)
+    workers = processors(jobs)
     if dataset is not None:
         check_target(dataset)
         make_folder(dataset.parent)

@@ -309,6 +309,19 @@ def characterize(
         int,
         typer.Option("--run-terms", help="Terms of its weights, for --serial-terms; 0 for all."),
     ] = 0,
+    sampling: Annotated[
+        str | None,
+        typer.Option("--sampling", help="Points of the space: full, lhs or sobol [its file's]."),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--points", help="How many points, for lhs and sobol.")
+    ] = None,
+    plan_seed: Annotated[
+        int | None, typer.Option("--plan-seed", help="Of lhs and sobol [1].")
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only show points, cost and coverage of the space.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Measure a design space, or one design, through flow `placed` or `openroad`.
@@ -317,17 +330,37 @@ def characterize(
     Exit code 1 if no point could be measured.
 
     Examples: `peforge characterize --space configs/spaces/quick.yaml`,
+    `peforge characterize --space configs/spaces/explore.yaml --sampling sobol --points 200 --plan`,
     `peforge characterize --preset INT8 --pipeline-stages 3 --period-ps 1500`
     """
-    from explorer.campaigns import measure_points, plan_points, print_summary
+    from explorer.campaigns import (
+        measure_points,
+        plan_points,
+        preview,
+        print_summary,
+        processors,
+    )
+    from explorer.plan_report import print_plan
+
+    chosen = {"kind": sampling, "points": count, "seed": plan_seed}
+    if plan and space is None:
+        raise InputError("--plan is for a space: --space FILE")
 
     points = plan_points(
         design, space,
         period_ps=period_ps, utilization=utilization, seed=seed,
-        operands=operands, mode=mode, run_terms=run_terms, flow=flow,
+        operands=operands, mode=mode, run_terms=run_terms, flow=flow, sampling=chosen,
     )  # fmt: skip
     if dataset is None and space is not None:
         dataset = DATASET
+    if plan:
+        assert space is not None
+        report = preview(points, space, chosen, store=store, dataset=dataset, platform=platform)
+        if as_json:
+            print_json(report.as_dict())
+        else:
+            print_plan(report, out, jobs=processors(jobs), command="the same without --plan")
+        return
     summary = measure_points(
         points, store=store, dataset=dataset, jobs=jobs, platform=platform, quiet=as_json
     )

@@ -9,7 +9,7 @@ that are measured.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -44,13 +44,39 @@ class Plan:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        require_choice("plan", self.kind, PLANS)
+        require_choice("kind", self.kind, PLANS)
         require_int("seed", self.seed, 0, 2**31 - 1)
         if self.kind == "full":
             if self.points is not None:
-                raise InputError("plan full has every point: leave out the number of points")
+                raise InputError("kind full has every point: leave out points, or choose sobol")
         else:
             require_int("points", self.points, 1, MAX_POINTS)
+
+
+_KEYS = tuple(field.name for field in fields(Plan))
+
+
+def plan_of(
+    space: Space, *, kind: str | None = None, points: int | None = None, seed: int | None = None
+) -> Plan:
+    """The plan of a space's file, with what is given in place of what it says.
+
+    Raises:
+        InputError: if it is not legal.
+    """
+    for name in space.plan:
+        if name not in _KEYS:
+            raise InputError(
+                f"{space.name}: plan: {name!r} is not an entry; allowed are {', '.join(_KEYS)}"
+            )
+    given = {"kind": kind, "points": points, "seed": seed}
+    values = {**space.plan, **{name: value for name, value in given.items() if value is not None}}
+    if kind == "full" and points is None:
+        values.pop("points", None)
+    try:
+        return Plan(**values)
+    except InputError as error:
+        raise InputError(f"{space.name}: plan: {error}") from None
 
 
 def plan_table(space: Space, plan: Plan) -> pd.DataFrame:
@@ -63,7 +89,7 @@ def plan_table(space: Space, plan: Plan) -> pd.DataFrame:
         if space.size > MAX_POINTS:
             raise InputError(
                 f"{space.name}: has {space.size:,} combinations, more than {MAX_POINTS:,} cannot "
-                "be measured: choose --plan sobol --points N"
+                "be measured: choose --sampling sobol --points N"
             )
         return space.table()
     assert plan.points is not None

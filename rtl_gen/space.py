@@ -18,15 +18,15 @@ could have (17 activation bits) is an error. Points that are the same hardware a
 appear once.
 
 ``constraints``, beside ``blocks`` or in one, lists conditions that points must meet
-(``rtl_gen.constraints``); ``weight`` in a block is its share of the places of a plan
-(``rtl_gen.plan``), without which blocks count by their combinations.
+(``rtl_gen.constraints``); ``plan`` says which of them are chosen (``rtl_gen.plan``), and
+``weight`` in a block is its share of the plan, without which blocks count by their combinations.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,7 @@ _SAMPLING_ROUNDS = 20
 _LISTED = 100_000
 #: A weight of a block.
 _WEIGHT = (1e-6, 1e6)
-_SPACE_KEYS = ("blocks", "constraints")
+_SPACE_KEYS = ("blocks", "constraints", "plan")
 _BLOCK_KEYS = ("largest_layer", "constraints", "weight")
 _DEFAULTS: dict[str, Any] = {
     "ifmap_depth": 12,
@@ -139,10 +139,12 @@ class Space:
     Attributes:
         name: where it came from, for messages.
         blocks: in the order of the file.
+        plan: the file's own, as it says (``rtl_gen.plan`` reads it).
     """
 
     name: str
     blocks: tuple[Block, ...]
+    plan: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -350,6 +352,9 @@ def load_space(path: Path) -> Space:
         everywhere = _parse_constraints(document.get("constraints"))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+    plan = document.get("plan") or {}
+    if not isinstance(plan, dict):
+        raise InputError(f"{path}: plan must be a mapping of kind, points and seed, not {plan!r}")
     blocks: list[Block] = []
     for number, entry in enumerate(document["blocks"], start=1):
         try:
@@ -359,6 +364,7 @@ def load_space(path: Path) -> Space:
     return Space(
         name=str(path),
         blocks=tuple(replace(b, constraints=(*everywhere, *b.constraints)) for b in blocks),
+        plan=plan,
     )
 
 

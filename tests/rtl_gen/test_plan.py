@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtl_gen.errors import InputError
-from rtl_gen.plan import Plan, plan_table
+from rtl_gen.plan import Plan, plan_of, plan_table
 from rtl_gen.space import Space, design_of, load_space
 
 SPACE = """
@@ -110,7 +110,7 @@ def test_a_million_points_are_not_listed_by_mistake(tmp_path: Path) -> None:
         plan_table(huge, Plan())
     assert str(error.value) == (
         f"{huge.name}: has 1,212,000 combinations, more than 1,000,000 cannot be measured: choose "
-        "--plan sobol --points N"
+        "--sampling sobol --points N"
     )
     assert len(plan_table(huge, Plan(kind="sobol", points=50))) == 50
 
@@ -132,8 +132,8 @@ def test_a_huge_space_without_points_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"kind": "random"}, "plan must be one of full, lhs, sobol, not 'random'"),
-        ({"points": 4}, "plan full has every point: leave out the number of points"),
+        ({"kind": "random"}, "kind must be one of full, lhs, sobol, not 'random'"),
+        ({"points": 4}, "kind full has every point: leave out points, or choose sobol"),
         ({"kind": "lhs"}, "points must be an integer from 1 to 1000000, not None"),
         ({"kind": "sobol", "points": 0}, "points must be an integer from 1 to 1000000, not 0"),
         ({"seed": -1}, "seed must be an integer from 0 to 2147483647, not -1"),
@@ -143,6 +143,30 @@ def test_a_plan_that_is_none_is_said(values: dict[str, object], message: str) ->
     with pytest.raises(InputError) as error:
         Plan(**values)  # type: ignore[arg-type]  # wrong on purpose
     assert str(error.value) == message
+
+
+def test_what_is_given_goes_before_what_the_file_says(tmp_path: Path) -> None:
+    text = f"plan: {{kind: lhs, points: 2, seed: 7}}\n{SMALL}"
+    small = space(tmp_path, text)
+    assert plan_of(small) == Plan(kind="lhs", points=2, seed=7)
+    assert plan_of(small, points=3) == Plan(kind="lhs", points=3, seed=7)
+    assert plan_of(small, kind="sobol", seed=1) == Plan(kind="sobol", points=2, seed=1)
+    assert plan_of(small, kind="full") == Plan(seed=7)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{sort: lhs}", "plan: 'sort' is not an entry; allowed are kind, points, seed"),
+        ("{kind: lhs}", "plan: points must be an integer from 1 to 1000000, not None"),
+        ("{kind: 8}", "plan: kind must be one of full, lhs, sobol, not 8"),
+    ],
+)
+def test_a_wrong_plan_in_a_file_is_named(tmp_path: Path, text: str, message: str) -> None:
+    wrong = space(tmp_path, f"plan: {text}\n{SMALL}")
+    with pytest.raises(InputError) as error:
+        plan_of(wrong)
+    assert str(error.value) == f"{wrong.name}: {message}"
 
 
 def test_plans_are_not_the_same_for_other_seeds(wide: Space) -> None:
