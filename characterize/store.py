@@ -13,6 +13,8 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,23 @@ from characterize.process import StepError
 from rtl_gen.atomic import make_folder, write_text
 
 _RECORD = "measurement.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What a folder of a store holds.
+
+    Attributes:
+        path: the folder.
+        size: bytes of its files.
+        measurement: None if it is damaged.
+        damage: what is wrong, else "".
+    """
+
+    path: Path
+    size: int
+    measurement: Measurement | None
+    damage: str
 
 
 class Store:
@@ -48,6 +67,20 @@ class Store:
     def has(self, key: str) -> bool:
         """Whether there is an entry of this key, damaged or not."""
         return (self._folder(key) / _RECORD).is_file()
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry, in the order of their keys, each verified; then the failures."""
+        for first in sorted(self.root.glob("[0-9a-f][0-9a-f]")):
+            yield from (_entry(path) for path in sorted(first.iterdir()))
+        for path in sorted((self.root / "failed").glob("*")):
+            yield _entry(path)
+
+    def remove(self, entry: Entry) -> None:
+        """Remove an entry; it is never seen in part."""
+        gone = self.work_folder()
+        with contextlib.suppress(FileNotFoundError):
+            entry.path.rename(gone / "old")
+        shutil.rmtree(gone, ignore_errors=True)
 
     def failed(self, key: str) -> Measurement | None:
         """The last failure of this key, if that is how it ended."""
@@ -129,13 +162,44 @@ def _checksum(payload: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
 
 
+def _entry(path: Path) -> Entry:
+    size = sum(file.stat().st_size for file in path.glob("*") if not file.is_symlink())
+    try:
+        measurement, damage = _verified(path, path.name), ""
+    except _DamagedError as error:
+        measurement, damage = None, str(error)
+    return Entry(path=path, size=size, measurement=measurement, damage=damage)
+
+
 def _read(folder: Path, key: str) -> Measurement | None:
+    try:
+        return _verified(folder, key)
+    except _DamagedError:
+        return None
+
+
+class _DamagedError(Exception):
+    """An entry is not what was written; the message says what is wrong."""
+
+
+def _verified(folder: Path, key: str) -> Measurement:
+    """The measurement of an entry, whose files are all held against their checksums."""
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
         payload = {"measurement": record["measurement"], "files": record["files"]}
-        if record["checksum"] != _checksum(payload) or record["files"] != _digests(folder):
-            return None
+        if record["checksum"] != _checksum(payload):
+            raise _DamagedError(f"{_RECORD} is not what was written")
+        found = _digests(folder)
+        for name in sorted({*record["files"], *found}):
+            if name not in found:
+                raise _DamagedError(f"{name} is missing")
+            if record["files"].get(name) != found[name]:
+                raise _DamagedError(f"{name} is not what was written")
         measurement = Measurement.from_dict(record["measurement"])
-    except (OSError, ValueError, KeyError, TypeError, StepError):
-        return None
-    return measurement if measurement.key == key else None
+    except OSError as error:
+        raise _DamagedError(f"{Path(error.filename or folder).name}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, StepError):
+        raise _DamagedError(f"{_RECORD} is not a record") from None
+    if measurement.key != key:
+        raise _DamagedError(f"its key is {measurement.key}")
+    return measurement

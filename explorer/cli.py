@@ -67,7 +67,10 @@ def main() -> None:
     except InputError as error:
         _fail(f"error: {error}", 2)
     except typer.TyperException as error:  # options that do not exist or have no such value
-        _fail("error: " + " ".join(error.format_message().split()), 2)
+        message = " ".join(error.format_message().split())
+        if not message:  # the help was shown in its place
+            sys.exit(2)
+        _fail(f"error: {message}", 2)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -369,6 +372,78 @@ def characterize(
     else:
         print_summary(summary, out)
     raise typer.Exit(0 if summary.measured else 1)
+
+
+store_app = typer.Typer(
+    help="Look after a store of measurements: check, gc, export.", no_args_is_help=True
+)
+app.add_typer(store_app, name="store")
+
+
+@store_app.command(name="check")
+def check_store(store: StorePath = STORE, as_json: JsonFlag = False) -> None:
+    """Verify every file of every entry. Exit code 1 if one is damaged.
+
+    A damaged entry counts as not measured: the next campaign replaces it.
+
+    Example: `peforge store check --store build/store`
+    """
+    from explorer.store_care import existing_store, survey, survey_lines
+
+    found = survey(existing_store(store), quiet=as_json)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        for line in survey_lines(found):
+            typer.echo(line)
+    raise typer.Exit(1 if found.damaged else 0)
+
+
+@store_app.command(name="gc")
+def clean_store(
+    store: StorePath = STORE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove entries that are damaged or have failed, and what was left under way.
+
+    No measurement is removed.
+
+    Example: `peforge store gc --dry-run`
+    """
+    from explorer.store_care import clean, existing_store, survey, survey_lines
+
+    place = existing_store(store)
+    found = survey(place, quiet=as_json)
+    freed = 0 if dry_run else clean(place, found)
+    if as_json:
+        print_json({**found.as_dict(), "freed": freed})
+        return
+    for line in survey_lines(found):
+        typer.echo(line)
+    typer.echo("nothing was removed: --dry-run" if dry_run else f"freed {freed / 1e6:,.1f} MB")
+
+
+@store_app.command(name="export")
+def export_store(
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV to write.")],
+    store: StorePath = STORE,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write every measurement of a store as one dataset, a row each.
+
+    Of a point that was measured again, after a change of generator or flow, the latest.
+
+    Example: `peforge store export -o all.csv`
+    """
+    from explorer.store_care import existing_store, export, survey
+
+    found = survey(existing_store(store), quiet=as_json)
+    rows = export(found, output)
+    if as_json:
+        print_json({**found.as_dict(), "rows": rows, "output": str(output)})
+        return
+    typer.echo(f"wrote {output}: {rows:,} rows, {len(found.damaged):,} damaged entries left out")
 
 
 @app.command()

@@ -1,0 +1,134 @@
+"""Looking after a store: is every entry whole, what can go, and all of it as one table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from characterize.dataset import dataset_table, write_dataset
+from characterize.measurement import Measurement, Point
+from characterize.store import Entry, Store
+from rtl_gen.atomic import check_target
+from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError
+
+
+@dataclass
+class Survey:
+    """What was found in a store.
+
+    Attributes:
+        root: its folder.
+        measured: whole entries with numbers.
+        failures: whole entries without, by reason.
+        damaged: entries that are not what was written.
+        bytes: of all.
+    """
+
+    root: Path
+    measured: list[Entry] = field(default_factory=list)
+    failures: list[Entry] = field(default_factory=list)
+    damaged: list[Entry] = field(default_factory=list)
+    bytes: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {
+            "store": str(self.root),
+            "measured": len(self.measured),
+            "bytes": self.bytes,
+            "failed": dict(_reasons(self.failures)),
+            "damaged": [{"path": str(e.path), "damage": e.damage} for e in self.damaged],
+        }
+
+
+def existing_store(root: Path) -> Store:
+    """A store that is there.
+
+    Raises:
+        InputError: if it is not, or cannot be written.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root}: there is no store")
+    return Store(root)
+
+
+def survey(store: Store, *, quiet: bool) -> Survey:
+    """Verify every entry, with a progress bar on a terminal."""
+    found = Survey(root=store.root)
+    console = Console(stderr=True)
+    with Progress(console=console, disable=quiet or not console.is_terminal) as progress:
+        task = progress.add_task("verifying", total=None)
+        for entry in store.entries():
+            found.bytes += entry.size
+            if entry.measurement is None:
+                found.damaged.append(entry)
+            elif entry.measurement.status == "ok":
+                found.measured.append(entry)
+            else:
+                found.failures.append(entry)
+            progress.advance(task)
+    return found
+
+
+def clean(store: Store, found: Survey) -> int:
+    """Remove what is damaged, has failed, or was left under way; bytes that were freed."""
+    freed = 0
+    for entry in [*found.damaged, *found.failures]:
+        store.remove(entry)
+        freed += entry.size
+    store.clean_work()
+    return freed
+
+
+def export(found: Survey, path: Path) -> int:
+    """Write all measurements, and failures, as a dataset; how many rows.
+
+    Raises:
+        InputError: if there are none, or the file cannot be written.
+    """
+    check_target(path)
+    entries = [*found.measured, *found.failures]
+    measurements = [entry.measurement for entry in entries if entry.measurement is not None]
+    if not measurements:
+        raise InputError(f"{found.root}: the store has no measurement")
+    points = [_point_of(measurement) for measurement in measurements]
+    table = dataset_table(points, measurements)
+    # Of a point that was measured by several generators or flows, the last entry written.
+    times = [entry.path.stat().st_mtime for entry in entries if entry.measurement is not None]
+    order = table.assign(written=times).sort_values("written", kind="stable")
+    identity = ["digest", "flow", "platform", "corner", "period_ps", "utilization", "seed",
+                "operands", "mode", "run_terms"]  # fmt: skip
+    last = order.drop_duplicates(identity, keep="last").drop(columns="written")
+    write_dataset(path, last.sort_values(["name", "key"]))
+    return len(last)
+
+
+def _point_of(measurement: Measurement) -> Point:
+    design = {name: value for name, value in measurement.design.items() if name != "digest"}
+    names = ("period_ps", "utilization", "seed", "operands", "mode", "run_terms", "flow")
+    return Point(
+        design=PEDesign.from_dict(design),
+        **{name: getattr(measurement, name) for name in names},
+    )
+
+
+def survey_lines(found: Survey) -> list[str]:
+    """What was found, a line each."""
+    lines = [
+        f"{len(found.measured):,} measured, {len(found.failures):,} failed, "
+        f"{len(found.damaged):,} damaged; {found.bytes / 1e6:,.1f} MB"
+    ]
+    lines += [f"  failed {count}: {reason}" for reason, count in _reasons(found.failures)]
+    return [*lines, *(f"  damaged: {entry.path}: {entry.damage}" for entry in found.damaged)]
+
+
+def _reasons(entries: list[Entry]) -> list[tuple[str, int]]:
+    return Counter(
+        entry.measurement.reason for entry in entries if entry.measurement is not None
+    ).most_common()

@@ -1,0 +1,149 @@
+"""A store is checked, cleaned and exported without losing a measurement."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from characterize.dataset import read_dataset
+from characterize.measurement import METRICS, STEPS, Measurement
+from characterize.store import Store
+from explorer.cli import app
+from explorer.store_care import clean, existing_store, export, survey, survey_lines
+from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError
+
+
+def measurement(number: int, **changes: Any) -> Measurement:
+    design = PEDesign.preset("INT8", filter_depth=16 + number)
+    values: dict[str, Any] = {
+        "key": f"a{number:x}" * 32, "design": {**design.to_dict(), "digest": design.digest},
+        "period_ps": 2000, "utilization": 0.5, "seed": 1, "flow": "placed",
+        "activity_model": "unit delay", "operands": "uniform", "mode": 0, "run_terms": 0,
+        "platform": {"name": "kit", "corner": "typical", "hashes": {}}, "tools": {"sta": "2.0"},
+        "status": "ok", "reason": "", "choices": {"multiplier": "booth", "effort": "small"},
+        "metrics": dict.fromkeys(METRICS, float(number)), "seconds": dict.fromkeys(STEPS, 0.1),
+        **changes,
+    }  # fmt: skip
+    return Measurement(**values)
+
+
+def put(store: Store, entry: Measurement) -> Path:
+    folder = store.work_folder()
+    (folder / "netlist.v").write_text("module m; endmodule\n")
+    store.put(entry, folder)
+    return store.root / entry.key[:2] / entry.key
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Three measurements, two failures for one reason, one damaged entry."""
+    made = Store(tmp_path / "store")
+    for number in (1, 2, 3):
+        put(made, measurement(number))
+    for number in (4, 5):
+        put(made, measurement(number, status="failed", reason="no route", metrics={}))
+    damaged = put(made, measurement(6))
+    (damaged / "netlist.v").write_text("module m; endmodul\n")
+    return made
+
+
+def test_a_survey_tells_whole_failed_and_damaged_entries_apart(store: Store) -> None:
+    found = survey(store, quiet=True)
+    size = sum(path.stat().st_size for path in store.root.rglob("*") if path.is_file())
+    assert found.bytes == size
+    path = store.root / "a6" / ("a6" * 32)
+    assert survey_lines(found) == [
+        f"3 measured, 2 failed, 1 damaged; {size / 1e6:,.1f} MB",
+        "  failed 2: no route",
+        f"  damaged: {path}: netlist.v is not what was written",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("missing record", "measurement.json: No such file or directory"),
+        ("cut record", "measurement.json is not a record"),
+        ("other number", "measurement.json is not what was written"),
+        ("missing file", "netlist.v is missing"),
+        ("more files", "extra.v is not what was written"),
+        ("other place", f"its key is {'a1' * 32}"),
+        ("no folder", "measurement.json: Not a directory"),
+    ],
+)
+def test_damage_is_named(tmp_path: Path, damage: str, said: str) -> None:
+    store = Store(tmp_path)
+    folder = put(store, measurement(1))
+    record = folder / "measurement.json"
+    match damage:
+        case "missing record":
+            record.unlink()
+        case "cut record":
+            record.write_text(record.read_text()[:-20])
+        case "other number":
+            record.write_text(record.read_text().replace("2000", "2001"))
+        case "missing file":
+            (folder / "netlist.v").unlink()
+        case "more files":
+            (folder / "extra.v").write_text("")
+        case "other place":
+            folder.rename(folder.parent / ("a2" * 32))
+        case "no folder":
+            store.remove(next(store.entries()))
+            folder.write_text("")
+    (found,) = survey(store, quiet=True).damaged
+    assert found.damage == said
+
+
+def test_cleaning_leaves_every_measurement(store: Store) -> None:
+    before = survey(store, quiet=True)
+    freed = clean(store, before)
+    after = survey(store, quiet=True)
+    assert [entry.path for entry in after.measured] == [entry.path for entry in before.measured]
+    assert not after.failures
+    assert not after.damaged
+    assert after.bytes == before.bytes - freed
+    assert freed > 0
+
+
+def test_an_export_has_a_row_for_each_point_the_latest(store: Store, tmp_path: Path) -> None:
+    again = measurement(1, key="a7" * 32, metrics=dict.fromkeys(METRICS, 70.0))
+    put(store, again)
+    path = tmp_path / "all.csv"
+    assert export(survey(store, quiet=True), path) == 5
+    table = read_dataset(path).set_index("key")
+    assert "a1" * 32 not in table.index
+    assert table.loc["a7" * 32, "area_um2"] == 70
+    assert table.loc["a2" * 32, "area_um2"] == 2
+    assert (table["status"] == "failed").sum() == 2
+
+
+def test_wrong_stores_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as error:
+        existing_store(tmp_path / "none")
+    assert str(error.value) == f"{tmp_path / 'none'}: there is no store"
+    with pytest.raises(InputError) as error:
+        export(survey(Store(tmp_path / "new"), quiet=True), tmp_path / "x.csv")
+    assert str(error.value) == f"{tmp_path / 'new'}: the store has no measurement"
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_the_verbs_say_what_they_did(store: Store, tmp_path: Path) -> None:
+    run = CliRunner().invoke
+    place = ["--store", str(store.root)]
+    checked = run(app, ["store", "check", "--json", *place])
+    assert checked.exit_code == 1
+    assert json.loads(checked.stdout)["failed"] == {"no route": 2}
+    dry = run(app, ["store", "gc", "--dry-run", *place])
+    assert dry.stdout.splitlines()[-1] == "nothing was removed: --dry-run"
+    assert run(app, ["store", "check", *place]).exit_code == 1
+    assert run(app, ["store", "gc", *place]).exit_code == 0
+    assert run(app, ["store", "check", *place]).exit_code == 0
+    path = tmp_path / "all.csv"
+    wrote = run(app, ["store", "export", "-o", str(path), *place])
+    assert wrote.stdout.splitlines() == [f"wrote {path}: 3 rows, 0 damaged entries left out"]
