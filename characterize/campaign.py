@@ -10,6 +10,7 @@ import multiprocessing.context
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Literal
 import rtl_gen
 from characterize import power_library
 from characterize.flow import content_key, counts_once, measure, record, tidy
+from characterize.limits import Limits, kill_tree
 from characterize.measurement import Measurement, Point
 from characterize.openroad_tool import probe
 from characterize.platform import Platform
@@ -29,6 +31,9 @@ from rtl_gen.export import rtlil_choices
 from rtl_gen.source import code_digest
 
 Outcome = Literal["done", "failed", "cached"]
+
+#: Between looks at what the points under way take, s.
+_WATCH_S = 1.0
 
 
 @dataclass
@@ -55,6 +60,16 @@ class Progress:
         setattr(self, outcome, getattr(self, outcome) + 1)
 
 
+@dataclass(frozen=True)
+class _Running:
+    """A point that is under way, in a process of its own since ``began``."""
+
+    process: multiprocessing.context.ForkProcess
+    point: Point
+    key: str
+    began: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Campaign:
     """Points to measure on a platform.
@@ -64,6 +79,7 @@ class Campaign:
         platform: the kit.
         store: where measurements are kept.
         jobs: processes at once.
+        limits: of each point; one that exceeds them has failed.
         tools: every one that the flows of the points use.
     """
 
@@ -71,6 +87,7 @@ class Campaign:
     platform: Platform
     store: Store
     jobs: int
+    limits: Limits = field(default_factory=Limits)
     tools: Mapping[str, Tool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -145,7 +162,7 @@ class Campaign:
     ) -> Iterator[tuple[Point, Measurement]]:
         """Run at most ``jobs`` processes, one for each point; yields points as they end."""
         context = multiprocessing.get_context("fork")
-        running: dict[Any, tuple[multiprocessing.context.ForkProcess, Point, str]] = {}
+        running: dict[Any, _Running] = {}
         queue = list(reversed(waiting))
         try:
             while queue or running:
@@ -154,32 +171,41 @@ class Campaign:
                     process = context.Process(
                         target=_work,
                         args=(
-                            point,
-                            key,
-                            self.platform,
-                            self.tools,
-                            libraries[point.flow],
+                            point, key, self.platform, self.tools, libraries[point.flow],
                             self.store,
                         ),
-                    )
+                    )  # fmt: skip
                     process.start()
-                    running[process.sentinel] = process, point, key
-                for sentinel in multiprocessing.connection.wait(list(running)):
-                    process, point, key = running.pop(sentinel)
-                    process.join()
-                    yield point, self._outcome(point, key, process.exitcode)
+                    running[process.sentinel] = _Running(process, point, key, time.monotonic())
+                ended = multiprocessing.connection.wait(list(running), timeout=_WATCH_S)
+                for sentinel, one in list(running.items()):
+                    reason = ""
+                    if sentinel not in ended:
+                        reason = self.limits.exceeded(one.process.pid or 0, one.began)
+                        if not reason:
+                            continue
+                        kill_tree(one.process.pid or 0)
+                    del running[sentinel]
+                    one.process.join()
+                    yield one.point, self._outcome(one.point, one.key, one.process.exitcode, reason)
         finally:
-            for process, _, _ in running.values():
-                process.kill()
-                process.join()
+            for one in running.values():
+                kill_tree(one.process.pid or 0)
+                one.process.join()
             self.store.clean_work()
 
-    def _outcome(self, point: Point, key: str, code: int | None) -> Measurement:
-        """What the process of a point left in the store; a failure if it left nothing."""
+    def _outcome(self, point: Point, key: str, code: int | None, reason: str) -> Measurement:
+        """What the process of a point left in the store; a failure if it left nothing.
+
+        Args:
+            code: that it exited with.
+            reason: for which it was killed, or "".
+        """
         if code == 0 and (found := self.store.get(key) or self.store.failed(key)):
             return found
-        ended = f"was killed by signal {-code}" if code and code < 0 else f"exited with {code}"
-        reason = f"the process of this point {ended}"
+        if not reason:
+            ended = f"was killed by signal {-code}" if code and code < 0 else f"exited with {code}"
+            reason = f"the process of this point {ended}"
         failure = record(
             point, key, self.platform, self.tools,
             reason=reason, metrics={}, seconds={}, choices={},

@@ -19,6 +19,7 @@ from rich.table import Table
 from characterize import campaign
 from characterize.dataset import dataset_table, write_dataset
 from characterize.fmax import FmaxResult, search_fmax
+from characterize.limits import Limits
 from characterize.measurement import CHOICES, FLOWS, Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Store
@@ -268,6 +269,7 @@ def measure_points(
     jobs: int | None,
     platform: str,
     quiet: bool,
+    limits: Limits | None = None,
 ) -> Summary:
     """Run a campaign with a progress bar on stderr, and write the dataset.
 
@@ -279,8 +281,9 @@ def measure_points(
         check_target(dataset)
         make_folder(dataset.parent)
     plan = campaign.Campaign(
-        points=points, platform=load_platform(platform), store=Store(store), jobs=workers
-    )
+        points=points, platform=load_platform(platform), store=Store(store), jobs=workers,
+        limits=limits or Limits(),
+    )  # fmt: skip
     begin = time.monotonic()
     with _Bar(len(points), quiet=quiet) as bar:
         measurements = plan.run(bar.update)

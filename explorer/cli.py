@@ -322,6 +322,12 @@ def characterize(
     plan_seed: Annotated[
         int | None, typer.Option("--plan-seed", help="Of lhs and sobol [1].")
     ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option("--time-limit", help="Minutes that a point may take [any].")
+    ] = None,
+    memory_limit: Annotated[
+        float | None, typer.Option("--memory-limit", help="GB that a point may take [any].")
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only show points, cost and coverage of the space.")
     ] = False,
@@ -336,6 +342,7 @@ def characterize(
     `peforge characterize --space configs/spaces/explore.yaml --sampling sobol --points 200 --plan`,
     `peforge characterize --preset INT8 --pipeline-stages 3 --period-ps 1500`
     """
+    from characterize.limits import Limits
     from explorer.campaigns import (
         measure_points,
         plan_points,
@@ -365,8 +372,9 @@ def characterize(
             print_plan(report, out, jobs=processors(jobs), command="the same without --plan")
         return
     summary = measure_points(
-        points, store=store, dataset=dataset, jobs=jobs, platform=platform, quiet=as_json
-    )
+        points, store=store, dataset=dataset, jobs=jobs, platform=platform, quiet=as_json,
+        limits=Limits(minutes=time_limit, memory_gb=memory_limit),
+    )  # fmt: skip
     if as_json:
         print_json(summary.as_dict())
     else:

@@ -13,14 +13,17 @@ import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 
 from characterize.campaign import Campaign, Outcome, Progress
 from characterize.dataset import read_dataset
+from characterize.limits import Limits
 from characterize.measurement import Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Store
 from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError
 
 pytestmark = pytest.mark.tool
 
@@ -29,18 +32,23 @@ blocks:
   - {family: [int, pow2], act_bits: [2, 3], weight_bits: 2, terms: 1, ifmap_depth: 3,
      filter_depth: 6, psum_depth: 2, period_ps: 2000}
 """
+NO_LIMITS = Limits()
 TINY = PEDesign(
     family="int", act_bits=2, weight_bits=2, ifmap_depth=3, filter_depth=6, psum_depth=2
 )
 
 
-def run_points(root: Path, *points: Point) -> tuple[list[Measurement], list[Outcome]]:
+def run_points(
+    root: Path, *points: Point, limits: Limits = NO_LIMITS
+) -> tuple[list[Measurement], list[Outcome]]:
     outcomes: list[Outcome] = []
 
     def report(_: Progress, __: Point, ___: Measurement, outcome: Outcome) -> None:
         outcomes.append(outcome)
 
-    campaign = Campaign(points=points, platform=load_platform(), store=Store(root), jobs=1)
+    campaign = Campaign(
+        points=points, platform=load_platform(), store=Store(root), jobs=1, limits=limits
+    )
     return campaign.run(report), outcomes
 
 
@@ -230,6 +238,44 @@ def test_a_worker_that_is_killed_is_a_failed_row(
     fake_tool(tmp_path, monkeypatch, "iverilog", "[ $1 = -V ] || kill -9 $PPID\n")
     (result,), _ = run_points(tmp_path / "store", Point(design=TINY, period_ps=2000))
     assert result.reason == "the process of this point was killed by signal 9"
+
+
+def test_a_stuck_tool_is_killed_with_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that has left the process group of its parent."""
+    script = f"[ $1 = -V ] || {{ setsid sleep 600 & echo $! > {tmp_path}/child; sleep 600; }}\n"
+    fake_tool(tmp_path, monkeypatch, "iverilog", script)
+    (result,), outcomes = run_points(
+        tmp_path / "store", Point(design=TINY, period_ps=2000), limits=Limits(minutes=0.2)
+    )
+    assert (result.reason, outcomes) == ("took more than 0.2 min, the limit", ["failed"])
+    child = int((tmp_path / "child").read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
+
+
+def test_a_tool_that_eats_memory_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hog = f"{sys.executable} -c 'import time; x = bytearray(700_000_000); time.sleep(600)'"
+    fake_tool(tmp_path, monkeypatch, "iverilog", f"[ $1 = -V ] || {hog}\n")
+    (result,), _ = run_points(
+        tmp_path / "store", Point(design=TINY, period_ps=2000), limits=Limits(memory_gb=0.6)
+    )
+    assert result.reason == "used more than 0.6 GB of memory, the limit"
+    assert not list((tmp_path / "store" / "work").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"minutes": 0}, "the time limit must be above 0, not 0"),
+        ({"memory_gb": -1.5}, "the memory limit must be above 0, not -1.5"),
+        ({"minutes": float("nan")}, "the time limit must be above 0, not nan"),
+    ],
+)
+def test_limits_are_above_zero(limits: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError) as error:
+        Limits(**limits)
+    assert str(error.value) == message
 
 
 def test_the_command_line_reports_failures_and_keeps_json_clean(
