@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -55,6 +56,8 @@ MODEL = Path("build/surrogate.json")
 PERIOD_PS = 2000
 #: What typer returns after Ctrl-C, as shells expect.
 INTERRUPTED = 130
+#: Files of a folder that are listed.
+_LISTED = 20
 #: Verbs that keep what they have measured.
 MEASURING = ("characterize", "layout", "fmax", "actions")
 
@@ -166,9 +169,20 @@ def rtl(
         print_json({"digest": chosen.digest, "files": [str(path) for path in paths]})
         return
     out.print(f"{chosen.name}  digest {chosen.digest[:16]}", highlight=False)
-    for path in paths:
-        typer.echo(f"wrote {path}")
+    for line in _written(paths):
+        typer.echo(f"wrote {line}")
     typer.echo(f"next: {following}")
+
+
+def _written(paths: list[Path]) -> list[str]:
+    """The files, a line each; those of a folder that has many in one."""
+    counts = Counter(path.parent for path in paths)
+    lines = [
+        str(path) if counts[path.parent] <= _LISTED else
+        f"{path.parent}/: {counts[path.parent]:,} files"
+        for path in paths
+    ]  # fmt: skip
+    return list(dict.fromkeys(lines))
 
 
 def _write_array(

@@ -12,7 +12,7 @@ import pytest
 
 VERBS = (
     "doctor", "rtl", "layer", "verify", "characterize", "layout", "fmax", "actions", "train",
-    "evaluate", "query", "explore",
+    "evaluate", "query", "explore", "store check", "store gc", "store export",
 )  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def peforge(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_has_an_example(verb: str, tmp_path: Path) -> None:
-    run = peforge(verb, "--help", cwd=tmp_path)
+    run = peforge(*verb.split(), "--help", cwd=tmp_path)
     assert run.returncode == 0
     assert f"peforge {verb}" in run.stdout
     assert "Example" in run.stdout
@@ -34,7 +34,7 @@ def test_help_has_an_example(verb: str, tmp_path: Path) -> None:
 def test_no_verb_shows_the_verbs(tmp_path: Path) -> None:
     run = peforge(cwd=tmp_path)
     assert run.returncode == 0
-    assert all(verb in run.stdout for verb in VERBS)
+    assert all(verb.split()[0] in run.stdout for verb in VERBS)
 
 
 SPACES = {
@@ -270,3 +270,26 @@ def test_a_missing_tool_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert run.stderr == (
         "peforge: error: sta is not installed; on Debian: apt-get install opensta\n"
     )
+
+
+def test_an_array_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Also if only the folder of its layer has no place; many files of it are one line."""
+    many = ("rtl", "--array", "tiny-2x2", "--preset", "INT4", "--ifmap-words", "16", "--channels",
+            "4", "--height", "8", "--width", "4", "--filters", "2", "--filter-height", "1",
+            "--filter-width", "1", "-o", "out")  # fmt: skip
+    run = peforge(*many, cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    (folder,) = (tmp_path / "out").glob("*_data")
+    count = len(list(folder.iterdir()))
+    assert count > 20
+    assert f"wrote out/{folder.name}/: {count} files" in run.stdout.splitlines()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / folder.name).touch()
+    run = peforge(*many[:-1], "full", cwd=tmp_path)
+    assert run.returncode == 2
+    first = sorted(path.name for path in folder.iterdir())[0]
+    assert run.stderr == (
+        f"peforge: error: full/{folder.name}/{first}: cannot be written: a file is where a folder "
+        "is needed\n"
+    )
+    assert [path.name for path in (tmp_path / "full").iterdir()] == [folder.name]
