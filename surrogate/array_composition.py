@@ -67,20 +67,30 @@ class ArrayComposition:
     def fit(cls, table: pd.DataFrame) -> Self:
         """Fit to measured arrays, a row each, with ``COLUMNS`` and ``TARGETS``.
 
+        The least period is learnt from those that miss the period they aim at (``at_limit``): what
+        meets it could have been faster. All else is learnt from those that meet it: the others are
+        larger than they had to be.
+
         Raises:
-            InputError: if a column is missing, or a target is not above zero.
+            InputError: if a column is missing, a target is not above zero, or all arrays meet their
+                period, or none.
         """
         _check(table, (*COLUMNS, *TARGETS))
+        missed = at_limit(table)
+        if missed.all() or not missed.any():
+            raise InputError("the table must have arrays that meet their period, and that miss it")
         models: dict[str, PhysicalBase] = {}
         for target in TARGETS:
-            parts = _PARTS[target](table, cls(models))
-            models[target] = PhysicalBase().fit(parts, table[target].to_numpy(np.float64))
+            rows = table[missed if target == "least_period_ps" else ~missed]
+            parts = _PARTS[target](rows, cls(models))
+            models[target] = PhysicalBase().fit(parts, rows[target].to_numpy(np.float64))
         return cls(models)
 
     def predict(self, table: pd.DataFrame) -> pd.DataFrame:
         """``TARGETS`` of each row of ``COLUMNS``.
 
-        ``energy_per_cycle_pj`` is dynamic, of all but the banks of the buffer.
+        All are of an array that meets its period, but ``least_period_ps``, which a shorter aim
+        would not make shorter. ``energy_per_cycle_pj`` is dynamic, of all but the buffer's banks.
 
         Raises:
             InputError: if a column is missing.
@@ -91,6 +101,11 @@ class ArrayComposition:
     def _values(self, target: str, table: pd.DataFrame) -> Parts:
         values: Parts = self.models[target].predict(_PARTS[target](table, self))
         return values
+
+
+def at_limit(table: pd.DataFrame) -> pd.Series:
+    """Which arrays miss the period they aim at, and so tell the least there is."""
+    return table["least_period_ps"] > table["period_ps"]
 
 
 def _area(table: pd.DataFrame, _fitted: ArrayComposition) -> Parts:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.arrays import DATA, layer_of, points, report
+from benchmarks.arrays import DATA, RELAXED_PS, layer_of, points, report, rtl_digest
 from rtl_gen.array.compiler import default_tiling, shape_layer
 from rtl_gen.array.model import layer_activity
 from rtl_gen.errors import InputError
@@ -31,11 +31,20 @@ def sums(rows: int, seed: int) -> pd.DataFrame:
     table["leakage_uw"] = 1 + 0.5 * pes * table["alone_leakage_uw"] + 0.01 * around
     logic = table["alone_logic_power_uw"] * table["macs_per_cycle"] / table["alone_macs_per_cycle"]
     clock = table["alone_clock_power_uw"] * pes
+    table["least_period_ps"] = 100 + 0.7 * table["alone_least_period_ps"] + 50 * np.sqrt(pes)
+    table["period_ps"] = table["least_period_ps"] * np.where(np.arange(rows) % 2, 0.5, 2)
+    energy = 0.8 * logic + 0.3 * clock
     table["energy_per_cycle_pj"] = (
-        4 + (0.8 * logic + 0.3 * clock) * table["period_ps"] * 1e-6 + 2e-4 * table["area_um2"]
+        4 + energy * table["period_ps"] * 1e-6 + 2e-4 * table["area_um2"]
         + 0.2 * table["sums_per_cycle"] * table["psum_bits"]
     )  # fmt: skip
-    table["least_period_ps"] = 100 + 0.7 * table["alone_least_period_ps"] + 50 * np.sqrt(pes)
+    # What misses its period is larger than it had to be, what meets it slower.
+    missed = table["period_ps"] < table["least_period_ps"]
+    for target in ("area_um2", "leakage_uw", "energy_per_cycle_pj"):
+        table[f"true_{target}"] = table[target]
+        table[target] *= np.where(missed, 1.3, 1)
+    table["true_least_period_ps"] = table["least_period_ps"]
+    table["least_period_ps"] *= np.where(missed, 1, 1.4)
     return table
 
 
@@ -44,7 +53,8 @@ def test_sums_of_parts_are_found_again() -> None:
     other = sums(50, seed=2)
     predicted = composition.predict(other)
     for target in TARGETS:
-        assert predicted[target].to_numpy() == pytest.approx(other[target].to_numpy(), rel=0.01)
+        wanted = other[f"true_{target}"].to_numpy()
+        assert predicted[target].to_numpy() == pytest.approx(wanted, rel=0.01)
 
 
 @pytest.mark.parametrize("name", ["rows", "alone_logic_power_uw", "leakage_uw"])
@@ -52,6 +62,15 @@ def test_a_missing_column_is_named(name: str) -> None:
     with pytest.raises(InputError) as error:
         ArrayComposition.fit(sums(20, seed=3).drop(columns=name))
     assert str(error.value) == f"the table of arrays has no column {name}"
+
+
+@pytest.mark.parametrize("chosen", [slice(0, None, 2), slice(1, None, 2)])
+def test_arrays_must_meet_and_miss_their_periods(chosen: slice) -> None:
+    with pytest.raises(InputError) as error:
+        ArrayComposition.fit(sums(20, seed=3)[chosen])
+    assert str(error.value) == (
+        "the table must have arrays that meet their period, and that miss it"
+    )
 
 
 def test_every_measured_array_ran_in_the_cycles_of_the_model() -> None:
@@ -68,15 +87,23 @@ def test_every_measured_array_ran_in_the_cycles_of_the_model() -> None:
 
 
 def test_the_measured_arrays_hold_what_the_docs_say() -> None:
-    """Fitted to 3 x 3, larger ones within 5 %."""
+    """Fitted to 3 x 3, area, leakage and energy of larger ones within 5 %."""
     table = pd.read_csv(ROOT / DATA)
     table = table[table["flow"] == "placed"]
     small = (table["rows"] <= 3) & (table["columns"] <= 3)
     composition = ArrayComposition.fit(table[small])
-    larger = table[~small].reset_index(drop=True)
+    relaxed = table["period_ps"] == table["family"].map(RELAXED_PS)
+    larger = table[~small & relaxed].reset_index(drop=True)
     predicted = composition.predict(larger)
     for target in ("area_um2", "leakage_uw", "energy_per_cycle_pj"):
         assert predicted[target].to_numpy() == pytest.approx(larger[target].to_numpy(), rel=0.05)
     said = (ROOT / "docs" / "array.md").read_text()
     for line in report(pd.read_csv(ROOT / DATA)):
         assert line in said
+
+
+def test_rows_of_another_generator_are_noticed() -> None:
+    table = pd.read_csv(ROOT / DATA)
+    smallest = next(point.design for _, point in points())
+    rows = table[table["digest"] == smallest.digest]
+    assert set(rows["rtl"]) == {rtl_digest(smallest)}
