@@ -257,9 +257,31 @@ def pes_alone(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def scaled(table: pd.DataFrame) -> Iterator[str]:
+    """What the composition says of 12 x 14 PEs with four buses of each kind."""
+    table = table[table["flow"] == FLOWS[0]]
+    composition = ArrayComposition.fit(table)
+    for name in TIGHT:
+        design = ArrayDesign.preset("eyeriss-like", PES[name])
+        layer = layer_of(design)
+        activity = layer_activity(shape_layer(design, layer, default_tiling(design, layer)))
+        made = table[table["pe"] == name].drop_duplicates("period_ps").reset_index(drop=True)
+        made = made.assign(**array_columns(design, activity, layer.macs))
+        relaxed = made["period_ps"] == made["family"].map(RELAXED_PS)
+        composed, alone = composition.predict(made), pes_alone(made)
+        ((_, at_ease),) = composed[relaxed].iterrows()
+        yield (
+            f"12 x 14 of {name}, composed: {at_ease['area_um2'] / 1e6:.3f} mm2 (PEs alone "
+            f"{alone.loc[relaxed, 'area_um2'].item() / 1e6:.3f}), "
+            f"{at_ease['leakage_uw'] / 1000:.2f} mW of leakage, "
+            f"{at_ease['energy_per_cycle_pj']:.0f} pJ a cycle, least period "
+            f"{composed.loc[~relaxed, 'least_period_ps'].item():.0f} ps"
+        )
+
+
 def flow_differences(table: pd.DataFrame) -> Iterator[str]:
     """Both flows on the same arrays."""
-    keys = ["pe", "digest", "rows", "columns"]
+    keys = ["pe", "digest", "rows", "columns", "period_ps"]
     both = table.merge(table, on=keys, suffixes=("", "_openroad"))
     both = both[(both["flow"] == FLOWS[0]) & (both["flow_openroad"] == FLOWS[1])]
     yield "placed against openroad, %"
@@ -280,7 +302,7 @@ def main() -> None:
         folder = Path(sys.argv[2] if len(sys.argv) > 2 else "build/arrays")
         measure(folder, int(sys.argv[3]) if len(sys.argv) > 3 else 1)
     table = pd.read_csv(DATA)
-    for line in (*report(table), *flow_differences(table)):
+    for line in (*report(table), *flow_differences(table), *scaled(table)):
         print(line)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import multiprocessing
@@ -214,6 +215,7 @@ class Campaign:
         return failure
 
 
+@functools.cache
 def _generator_digest() -> str:
     """Digest of the code that makes RTL."""
     here = Path(rtl_gen.__file__ or "").parent

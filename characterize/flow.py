@@ -6,6 +6,7 @@ Flows differ in place and route: ``placed`` (``characterize.placed``) or ``openr
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
@@ -90,6 +91,7 @@ def tools_of(point: Point, tools: Mapping[str, Tool]) -> dict[str, Tool]:
     return {name: tool for name, tool in tools.items() if name not in others}
 
 
+@functools.cache
 def flow_digest(own: tuple[str, ...]) -> str:
     """Digest of the Python code of the steps, with the modules of one flow alone."""
     here = Path(__file__).parent
