@@ -24,6 +24,8 @@ Parts = NDArray[np.float64]
 
 #: Bits of a sender for each bit of its words: address, counters and tags beside the queue.
 _IFMAP_SENDER_BITS, _SENDER_BITS = 60, 30
+#: An array whose least period is at most so many times its PE's is as slow as its PE.
+_BY_PE = 1.1
 _ARRAY = ("rows", "columns", "ifmap_buses", "filter_buses", "psum_buses", "scale_bits")
 _PE = ("family", "act_word_bits", "weight_word_bits", "psum_bits")
 #: What is asked for: an array, a layer on it, a period; and what a PE takes alone at that period:
@@ -58,10 +60,13 @@ class ArrayComposition:
     """Shares of the parts, fitted to measured arrays; ``fit`` makes one.
 
     Attributes:
-        models: of each target, a sum of parts that are not negative.
+        models: of each target, a sum of parts that are not negative; of the least period that of
+            the network.
+        pe_share: least period of an array over that of its PE alone, where the PE is the limit.
     """
 
     models: dict[str, PhysicalBase]
+    pe_share: float = 1.0
 
     @classmethod
     def fit(cls, table: pd.DataFrame) -> Self:
@@ -79,12 +84,15 @@ class ArrayComposition:
         missed = at_limit(table)
         if missed.all() or not missed.any():
             raise InputError("the table must have arrays that meet their period, and that miss it")
+        ratio = table["least_period_ps"] / table["alone_least_period_ps"]
+        by_pe = missed & (ratio <= _BY_PE)
+        by_network = missed & ~by_pe if (missed & ~by_pe).any() else missed
         models: dict[str, PhysicalBase] = {}
         for target in TARGETS:
-            rows = table[missed if target == "least_period_ps" else ~missed]
+            rows = table[by_network if target == "least_period_ps" else ~missed]
             parts = _PARTS[target](rows, cls(models))
             models[target] = PhysicalBase().fit(parts, rows[target].to_numpy(np.float64))
-        return cls(models)
+        return cls(models, pe_share=float(ratio[by_pe].mean()) if by_pe.any() else 1.0)
 
     def predict(self, table: pd.DataFrame) -> pd.DataFrame:
         """``TARGETS`` of each row of ``COLUMNS``.
@@ -100,6 +108,9 @@ class ArrayComposition:
 
     def _values(self, target: str, table: pd.DataFrame) -> Parts:
         values: Parts = self.models[target].predict(_PARTS[target](table, self))
+        if target == "least_period_ps":
+            alone = table["alone_least_period_ps"].to_numpy(np.float64)
+            return np.maximum(values, self.pe_share * alone)
         return values
 
 
@@ -129,7 +140,7 @@ def _energy(table: pd.DataFrame, fitted: ArrayComposition) -> Parts:
 
 
 def _least_period(table: pd.DataFrame, _fitted: ArrayComposition) -> Parts:
-    """That of a PE, and wires that grow with the sides."""
+    """Of the network: through a PE's logic, and wires that grow with the sides."""
     return _side_by_side(table["alone_least_period_ps"], np.sqrt(_pes(table)))
 
 

@@ -64,6 +64,23 @@ def test_a_missing_column_is_named(name: str) -> None:
     assert str(error.value) == f"the table of arrays has no column {name}"
 
 
+def test_an_array_is_no_faster_than_its_pe() -> None:
+    """A quarter of the arrays have slow PEs, at which the network does not show."""
+    table = sums(200, seed=4)
+    slow = np.arange(len(table)) % 4 == 1
+    table.loc[slow, "alone_least_period_ps"] = 1e4
+    table.loc[slow, "least_period_ps"] = 1.05e4
+    assert (table.loc[slow, "period_ps"] < 1e4).all()
+    composition = ArrayComposition.fit(table)
+    assert composition.pe_share == pytest.approx(1.05)
+    fast = ~slow & (np.arange(len(table)) % 2 == 1)
+    predicted = composition.predict(table)["least_period_ps"]
+    assert predicted[fast].to_numpy() == pytest.approx(
+        table.loc[fast, "least_period_ps"].to_numpy(), rel=0.01
+    )
+    assert (predicted[slow] >= 1.05e4 * 0.999).all()
+
+
 @pytest.mark.parametrize("chosen", [slice(0, None, 2), slice(1, None, 2)])
 def test_arrays_must_meet_and_miss_their_periods(chosen: slice) -> None:
     with pytest.raises(InputError) as error:
