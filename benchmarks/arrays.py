@@ -1,12 +1,12 @@
 """Arrays through flow ``placed``, and what a composition of their parts predicts of larger ones.
 
 Arrays of six PEs in four sizes with different buses and buffers are measured with a layer that
-keeps all their PEs busy. A composition that is linear in the parts (PEs, what each has in the
-network, senders, collectors, the rest) is fitted to those of at most 3 x 3 PEs and compared with
-the larger ones; beside it stands what rows x columns x PE alone gives.
+keeps all their PEs busy. The composition of ``surrogate.array_composition`` is fitted to those of
+at most 3 x 3 PEs and compared with the larger ones; beside it stands what rows x columns x PE
+alone gives.
 
 Run: ``python -m benchmarks.arrays measure [FOLDER [JOBS]]`` measures what ``data/arrays.csv`` lacks
-(an hour), ``python -m benchmarks.arrays`` prints the comparison.
+(two hours), ``python -m benchmarks.arrays`` prints the comparison.
 """
 
 from __future__ import annotations
