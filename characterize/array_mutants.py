@@ -1,8 +1,8 @@
 """Mutants of an array's network, controller and collectors: what layers in simulation notice.
 
 The changes are those of ``characterize.mutation``, outside the PEs and output stages. A mutant is
-caught when a sum, a count or the cycles of a run are not those of the models, or a run that cannot
-be done does not end as ``docs/array.md`` says.
+caught when a sum, a count or the cycles of a run are not those of the models, a run that cannot be
+done does not end as ``docs/array.md`` says, or a register does not keep what was written.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from characterize.array_simulation import ArraySimulator
 from characterize.mutation import Mutant, MutationResult, Outcome, equivalent, mutants, try_sample
-from characterize.process import StepError
+from characterize.process import StepError, run_tool
 from rtl_gen.array.compiler import Program, Run
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.model import run_activity
-from rtl_gen.array.registers import WATCHDOG_CYCLES
+from rtl_gen.array.registers import COMMANDS, WATCHDOG_CYCLES, register_map
 from rtl_gen.array.top import array_verilog
 from rtl_gen.export import verilog_text
 from rtl_gen.golden import Words
@@ -81,8 +81,10 @@ def judge(
             simulator = ArraySimulator(design, folder, verilog)
         except StepError:
             return "invalid"
-        passed = all(_passes(simulator, folder, check) for check in checks) and all(
-            _ends(simulator, folder, ending) for ending in endings
+        passed = (
+            all(_passes(simulator, folder, check) for check in checks)
+            and all(_ends(simulator, folder, ending) for ending in endings)
+            and (not endings or _keeps_registers(design, folder, verilog))
         )
         return "survived" if passed else "caught"
 
@@ -129,6 +131,60 @@ def _ends(simulator: ArraySimulator, folder: Path, ending: Ending) -> bool:
     except (StepError, ValueError):
         return False
     return all(end.status == ending.status for end in ends)
+
+
+_REGISTERS = """\
+module registers;
+  reg clk = 0, rst = 1, write_enable = 0;
+  reg [{high}:0] write_address = 0, read_address = 0;
+  reg [31:0] write_word = 0;
+  wire [31:0] read_word;
+  {top} dut (.clk(clk), .rst(rst), .write_enable(write_enable), .write_address(write_address),
+    .write_word(write_word), .read_address(read_address), .read_word(read_word));
+  always #1 clk = !clk;
+  integer round, index;
+  initial begin
+    repeat (2) @(negedge clk);
+    rst = 0;
+    for (round = 0; round < 3; round = round + 1) begin
+      for (index = 0; index < {words}; index = index + 1) begin
+        read_address = index;
+        #0.1 $display("%0d %h", index, read_word);
+      end
+      for (index = 2; index < {words}; index = index + 1) begin
+        write_address = index;
+        write_word = round == 0 ? 32'hffffffff : round == 1 ? {{16'h5a3c, index[15:0]}} : 0;
+        write_enable = 1;
+        @(negedge clk);
+      end
+      write_enable = 0;
+    end
+    $finish;
+  end
+endmodule
+"""
+
+
+def _keeps_registers(design: ArrayDesign, folder: Path, verilog: str) -> bool:
+    """Whether every register is 0 after a reset, and then what its fields were given."""
+    fields = [f for f in register_map(design) if not f.read_only and f.name not in COMMANDS]
+    count = 1 + max(field.address for field in register_map(design))
+    bench = _REGISTERS.format(top=design.name, words=count, high=(count - 1).bit_length() - 1)
+    (folder / "registers.v").write_text(verilog + bench, encoding="utf-8")
+    command = ["iverilog", "-g2005", "-s", "registers", "-o", "registers.vvp", "registers.v"]
+    try:
+        run_tool(command, folder=folder, log="registers.log", timeout_s=120)
+        text = run_tool(["vvp", "-n", "registers.vvp"], folder=folder, log="registers.log",
+                        timeout_s=60)  # fmt: skip
+    except StepError:
+        return False
+    masks = [
+        sum((1 << f.bits) - 1 << f.low for f in fields if f.address == n) for n in range(count)
+    ]
+    expected = [f"{n} {0:08x}" for n in range(count)]
+    for word in (lambda _: 0xFFFFFFFF, lambda n: 0x5A3C0000 | n):
+        expected += [f"{n} {word(n) & masks[n]:08x}" for n in range(count)]
+    return text.split("\n")[: len(expected)] == expected
 
 
 def try_array_mutants(
