@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -334,7 +335,9 @@ def batch_powers(built: Built, activities: Activities) -> NDArray[np.float64]:
     """Switching power of each phase, in W at the simulated clock: to tell how much it varies."""
     charge = power.net_loads_ff(built.netlist, built.platform, built.wires)
     loads = np.array([charge.pop(name, 0.0) for name in activities.names])
-    energy_fj = 0.5 * built.platform.voltage_v**2 * (activities.toggles @ loads)
+    # Summed exactly: a product of matrices rounds differently from run to run.
+    moved = np.array([math.fsum(phase) for phase in activities.toggles * loads])
+    energy_fj = 0.5 * built.platform.voltage_v**2 * moved
     powers: NDArray[np.float64] = energy_fj * 1e-15 / (activities.span_ps * 1e-12)
     return powers
 

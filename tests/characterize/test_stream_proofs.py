@@ -153,7 +153,7 @@ def test_a_text_without_the_signals_of_a_pe_is_an_error(tmp_path: Path) -> None:
     other = re.sub(r"\bsum_waits\b", "sum_rests", text_of(SMALL))
     with pytest.raises(StepError) as error:
         search(SMALL, other, tmp_path, PROPERTIES[0], timeout_s=TIMEOUT_S)
-    message = r"python\d? exited with 1: ERROR: Found 1 problems in 'check -assert'\."
+    message = r"python[\d.]* exited with 1: ERROR: Found 1 problems in 'check -assert'\."
     assert re.fullmatch(message, str(error.value))
 
 
