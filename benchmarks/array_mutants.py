@@ -86,9 +86,9 @@ def checks(design: ArrayDesign = DESIGN) -> list[Check]:
 
 def endings(design: ArrayDesign = DESIGN) -> list[Ending]:
     """Runs that are refused, given up, or wait for a bank that never answers."""
-    run = checks(design)[1].program.runs[0]  # it reads sums and scales
-    last = checks(design)[1].program.runs[-1]
-    fresh = checks(design)[0].program.runs[0]  # it reads no sums
+    first, second, *_ = (check.program.runs for check in checks(design))
+    fresh = first[0]  # it reads no sums
+    run, last = second[0], second[-1]  # sums and scales are read
     rows, columns = design.rows, design.columns
 
     def wrong(**values: int) -> Run:

@@ -22,8 +22,9 @@ _IDENTITY = ("name", "digest", *POINT_COLUMNS, "utilization", "seed", "operands"
              "run_terms", "flow", "platform", "corner",
              "activity_model", "key", "status", "reason",
              *(f"chosen_{name}" for name in CHOICES))  # fmt: skip
-#: What makes a point with its design.
-_POINT = ("period_ps", "utilization", "seed", "operands", "mode", "run_terms")
+#: What makes a point: two rows that have these in common are of the same one.
+POINT_IDENTITY = ("digest", "flow", "platform", "corner", "period_ps", "utilization", "seed",
+                  "operands", "mode", "run_terms")  # fmt: skip
 COLUMNS = (*_IDENTITY, *METRICS, *(f"seconds_{step}" for step in STEPS))
 
 
@@ -109,7 +110,7 @@ def _check_rows(path: Path, table: pd.DataFrame) -> None:
             for name in METRICS:
                 if not math.isfinite(row[name]):
                     raise InputError(f"{where}: {name} must be a number, not {row[name]}")
-    double = table.duplicated(["digest", "flow", "platform", "corner", *_POINT])
+    double = table.duplicated(list(POINT_IDENTITY))
     if double.any():
         raise InputError(f"{path}: line {int(double.argmax()) + 2}: this point is there before")
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from characterize.dataset import dataset_table, write_dataset
+from characterize.dataset import POINT_IDENTITY, dataset_table, write_dataset
 from characterize.measurement import Measurement, Point
 from characterize.store import Entry, Store
 from rtl_gen.atomic import check_target
@@ -102,9 +102,7 @@ def export(found: Survey, path: Path) -> int:
     # Of a point that was measured by several generators or flows, the last entry written.
     times = [entry.path.stat().st_mtime for entry in entries if entry.measurement is not None]
     order = table.assign(written=times).sort_values("written", kind="stable")
-    identity = ["digest", "flow", "platform", "corner", "period_ps", "utilization", "seed",
-                "operands", "mode", "run_terms"]  # fmt: skip
-    last = order.drop_duplicates(identity, keep="last").drop(columns="written")
+    last = order.drop_duplicates(list(POINT_IDENTITY), keep="last").drop(columns="written")
     write_dataset(path, last.sort_values(["name", "key"]))
     return len(last)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.array.layer import Layer, check_operands, convolve
-from rtl_gen.array.registers import register_words
+from rtl_gen.array.registers import FIELD_BITS, register_words
 from rtl_gen.errors import InputError, require_bool, require_int, require_integers
 from rtl_gen.golden import CONFIG_FIELDS, Primitive, Words, convolve_row, wrap
 from rtl_gen.packing import pack
@@ -28,14 +28,14 @@ from rtl_gen.streams import filter_words
 MOST_RUNS = 1_000_000
 #: Runs that are compiled: all images are in memory at once.
 MOST_COMPILED = 10_000
-#: The most that registers and counters of the controller hold.
+#: The most that registers of the controller, and its counter of ifmap rows, hold.
 _REGISTERS = {
-    "rows of the ifmap": (1 << 16) - 1,
-    "words of a pixel": (1 << 16) - 1,
-    "words of a row": (1 << 20) - 1,
-    "channel tiles": 1 << 12,
+    "rows of the ifmap": (1 << FIELD_BITS["stored_rows"]) - 1,
+    "words of a pixel": (1 << FIELD_BITS["pixel_words"]) - 1,
+    "words of a row": (1 << FIELD_BITS["row_words"]) - 1,
+    "channel tiles": 1 << FIELD_BITS["channel_tiles"],
 }
-_ROW_TILES = 16
+_ROW_TILES = 1 << FIELD_BITS["row_tiles"]
 _MOST_COLUMNS = 1 << CONFIG_FIELDS["outputs"]
 
 
@@ -804,9 +804,10 @@ def default_tiling(design: ArrayDesign, layer: Layer, mode: int = 0) -> Tiling:
     """
     tiling = _largest_tiling(design, layer, mode)
     products = design.pe.modes[mode].products
-    # Of what fills a bank, first what costs least.
+    # Of what fills a bank or a register, first what costs least; no single pass has more of others.
     remedies = {
         "ifmap": ("channels", "sets", "columns"),
+        "words of a row": ("channels", "sets"),
         "filter": ("filters", "channels", "sets"),
         "psum": ("filters", "columns"),
         "scale": ("filters",),

@@ -125,6 +125,9 @@ _REGISTERS = (
     [("scale_base", 20, "first word of the scales in their banks")],
 )
 
+#: Bits of each field that all arrays have.
+FIELD_BITS = {name.removeprefix("-"): bits for row in _REGISTERS for name, bits, _ in row}
+
 
 def register_map(design: ArrayDesign) -> list[Field]:
     """The fields of all registers, in order; the last ones are one ``ifmap_base`` for each bank."""

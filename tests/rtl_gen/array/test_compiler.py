@@ -225,6 +225,17 @@ def test_no_run_has_more_rows_than_its_counters_count() -> None:
     )
 
 
+def test_a_tile_whose_row_no_register_holds_is_made_smaller() -> None:
+    """A row of 2^20 words fits the largest bank, and is one word too long."""
+    pe = PEDesign.preset("INT8", ifmap_depth=64, filter_depth=64)
+    design = ArrayDesign(pe=pe, rows=32, columns=1, ifmap_words=1 << 20)
+    layer = one_by_one(channels=32, height=1, width=32768, filter_width=8, stride=8)
+    shape = shape_layer(design, layer, default_tiling(design, layer))
+    assert check_runs(shape) > 1
+    program = compile_layer(shape, *operands(pe, layer, 1))
+    assert {run.registers["row_words"] for run in program.runs} == {1 << 19}
+
+
 @pytest.mark.parametrize(
     ("sizes", "tiling", "message"),
     [
