@@ -32,7 +32,7 @@ def main() -> None:
     point = Point(design=PEDesign.preset("LightPE-1"), period_ps=2000)
     platform = load_platform()
     campaign = Campaign(points=[point], platform=platform, store=Store(root), jobs=1)
-    key = campaign.key_of(point)
+    key = campaign.identity(point).key
     if campaign.store.get(key) is None:
         sys.exit(f"{root} has no LightPE-1; run: peforge characterize --preset LightPE-1")
     entry = root / key[:2] / key

@@ -38,6 +38,7 @@ from characterize.directed import (
 )
 from characterize.flow import Built
 from characterize.implementation import StepTimer
+from characterize.lineage import lasting
 from characterize.measurement import Point
 from characterize.movement import Statistics, measure_statistics
 from characterize.process import STEP_TIMEOUT_S, StepError
@@ -430,5 +431,5 @@ def table_key(content_key: str) -> str:
     """Address of the table of a point: what decides its measurement, and the code here."""
     here = Path(__file__).parent
     names = ("action_counts", "actions", "directed", "movement")
-    code = code_digest(*(here / f"{name}.py" for name in names))
+    code = lasting(code_digest(*(here / f"{name}.py" for name in names)))
     return hashlib.sha256(f"{content_key} {code}".encode()).hexdigest()

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import rtl_gen
-from characterize import power_library
-from characterize.flow import content_key, counts_once, measure, record, tidy
+from characterize import actions, power_library
+from characterize.flow import Built, Identity, content_key, counts_once, measure, record, tidy
+from characterize.implementation import StepTimer
 from characterize.limits import Limits, kill_tree
 from characterize.measurement import Measurement, Point
 from characterize.openroad_tool import probe
@@ -66,8 +67,7 @@ class _Running:
     """A point that is under way, in a process of its own since ``began``."""
 
     process: multiprocessing.context.ForkProcess
-    point: Point
-    key: str
+    identity: Identity
     began: float
 
 
@@ -81,6 +81,7 @@ class Campaign:
         store: where measurements are kept.
         jobs: processes at once.
         limits: of each point; one that exceeds them has failed.
+        with_actions: each point's energies per action are measured, too.
         tools: every one that the flows of the points use.
     """
 
@@ -89,6 +90,7 @@ class Campaign:
     store: Store
     jobs: int
     limits: Limits = field(default_factory=Limits)
+    with_actions: bool = False
     tools: Mapping[str, Tool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -108,43 +110,50 @@ class Campaign:
         """
         self.store.clean_work()
         progress = Progress(total=len(self.points))
-        keys = [self.key_of(point) for point in self.points]
+        identities = [self.identity(point) for point in self.points]
         results: dict[str, Measurement] = {}
-        waiting: list[tuple[Point, str]] = []
-        for point, key in zip(self.points, keys, strict=True):
-            measurement = self.store.get(key)
+        waiting: list[Identity] = []
+        for one in identities:
+            measurement = self._stored(one.key)
             if measurement is None:
-                waiting.append((point, key))
+                waiting.append(one)
                 continue
-            results[key] = measurement
+            results[one.key] = measurement
             progress.count("cached")
-            report(progress, point, measurement, "cached")
+            report(progress, one.point, measurement, "cached")
         if waiting:
             # Read once here: the processes that are forked from this one have it.
             self.platform.cells()
             self.platform.macros()
-            libraries = {point.flow: self.power_library(point) for point, _ in waiting}
+            libraries = {one.point.flow: self.power_library(one.point) for one in waiting}
             for point, measurement in self._measure_all(waiting, libraries):
                 results[measurement.key] = measurement
                 outcome: Outcome = "done" if measurement.status == "ok" else "failed"
                 progress.count(outcome)
                 report(progress, point, measurement, outcome)
-        return [results[key] for key in keys]
+        return [results[one.key] for one in identities]
+
+    def _stored(self, key: str) -> Measurement | None:
+        """What the store has of a point, if that is all that is wanted."""
+        if self.with_actions and self.store.actions(actions.table_key(key)) is None:
+            return None
+        return self.store.get(key)
 
     def power_library(self, point: Point) -> Path:
         """The Liberty file that power is taken with in the flow of a point."""
         later = counts_once(point, self.tools)
         return prepare_power_library(self.store, self.platform, later=later)
 
-    def key_of(self, point: Point) -> str:
-        """The content address of a point."""
+    def identity(self, point: Point) -> Identity:
+        """The content address of a point, and what it is made of."""
         memo = self._memo(point)
         digest = self.store.remembered_rtl(memo)
         if digest is None:
             text = json.dumps(rtlil_choices(point.design))
             digest = hashlib.sha256(text.encode()).hexdigest()
             self.store.remember_rtl(memo, digest)
-        return content_key(point, digest, self.platform, self.tools)
+        key = content_key(point, digest, self.platform, self.tools)
+        return Identity(point=point, key=key, rtl=digest)
 
     def is_stored(self, point: Point) -> bool:
         """Whether the store has an entry of a point; makes no RTL, and does not verify it."""
@@ -159,7 +168,7 @@ class Campaign:
         return hashlib.sha256(made_by.encode()).hexdigest()
 
     def _measure_all(
-        self, waiting: list[tuple[Point, str]], libraries: Mapping[str, Path]
+        self, waiting: list[Identity], libraries: Mapping[str, Path]
     ) -> Iterator[tuple[Point, Measurement]]:
         """Run at most ``jobs`` processes, one for each point; yields points as they end."""
         context = multiprocessing.get_context("fork")
@@ -168,47 +177,51 @@ class Campaign:
         try:
             while queue or running:
                 while queue and len(running) < self.jobs:
-                    point, key = queue.pop()
+                    one = queue.pop()
                     process = context.Process(
                         target=_work,
                         args=(
-                            point, key, self.platform, self.tools, libraries[point.flow],
-                            self.store,
+                            one, self.platform, self.tools, libraries[one.point.flow], self.store,
+                            self.with_actions,
                         ),
                     )  # fmt: skip
                     process.start()
-                    running[process.sentinel] = _Running(process, point, key, time.monotonic())
+                    running[process.sentinel] = _Running(process, one, time.monotonic())
                 ended = multiprocessing.connection.wait(list(running), timeout=_WATCH_S)
-                for sentinel, one in list(running.items()):
+                for sentinel, run in list(running.items()):
                     reason = ""
                     if sentinel not in ended:
-                        reason = self.limits.exceeded(one.process.pid or 0, one.began)
+                        reason = self.limits.exceeded(run.process.pid or 0, run.began)
                         if not reason:
                             continue
-                        kill_tree(one.process.pid or 0)
+                        kill_tree(run.process.pid or 0)
                     del running[sentinel]
-                    one.process.join()
-                    yield one.point, self._outcome(one.point, one.key, one.process.exitcode, reason)
+                    run.process.join()
+                    yield (
+                        run.identity.point,
+                        self._outcome(run.identity, run.process.exitcode, reason),
+                    )
         finally:
-            for one in running.values():
-                kill_tree(one.process.pid or 0)
-                one.process.join()
+            for run in running.values():
+                kill_tree(run.process.pid or 0)
+                run.process.join()
             self.store.clean_work()
 
-    def _outcome(self, point: Point, key: str, code: int | None, reason: str) -> Measurement:
+    def _outcome(self, identity: Identity, code: int | None, reason: str) -> Measurement:
         """What the process of a point left in the store; a failure if it left nothing.
 
         Args:
             code: that it exited with.
             reason: for which it was killed, or "".
         """
+        key = identity.key
         if code == 0 and (found := self.store.get(key) or self.store.failed(key)):
             return found
         if not reason:
             ended = f"was killed by signal {-code}" if code and code < 0 else f"exited with {code}"
             reason = f"the process of this point {ended}"
         failure = record(
-            point, key, self.platform, self.tools,
+            identity, self.platform, self.tools,
             reason=reason, metrics={}, seconds={}, choices={},
         )  # fmt: skip
         self.store.put(failure, self.store.work_folder())
@@ -259,12 +272,12 @@ def prepare_power_library(store: Store, platform: Platform, *, later: bool) -> P
 
 
 def _work(
-    point: Point,
-    key: str,
+    identity: Identity,
     platform: Platform,
     tools: Mapping[str, Tool],
     library: Path,
     store: Store,
+    with_actions: bool,
 ) -> None:
     """The process of one point: measures it and puts the result into the store."""
     die_with_parent()
@@ -273,6 +286,15 @@ def _work(
     log = os.open(folder / "flow.log", os.O_WRONLY | os.O_CREAT)
     os.dup2(log, 1)  # the placer prints
     os.dup2(log, 2)
-    measurement = measure(point, key, platform, tools, library, folder)
+
+    def take_actions(built: Built) -> None:
+        key = actions.table_key(identity.key)
+        if store.actions(key) is None:
+            table = actions.measure_actions(built, identity.point, StepTimer(), lambda _: None)
+            store.put_actions(key, table)
+
+    measurement = measure(
+        identity, platform, tools, library, folder, take_actions if with_actions else None
+    )
     tidy(folder)
     store.put(measurement, folder)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from characterize.activity import Activities
 from characterize.delays import delayed_netlist, read_delays
 from characterize.implementation import Implementation, StepTimer
 from characterize.layout_def import def_text
+from characterize.lineage import lasting
 from characterize.measurement import Measurement, Point
 from characterize.netlist import Netlist
 from characterize.parasitics import Wire
@@ -50,6 +51,20 @@ KEPT = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """A point, and what tells its measurement from all others.
+
+    Attributes:
+        key: content address (``content_key``).
+        rtl: digest of the design's RTL.
+    """
+
+    point: Point
+    key: str
+    rtl: str
+
+
 def scripts(point: Point, platform: Platform) -> dict[str, str]:
     """Every script, and view of a macro, that the flow emits for a point, by file name."""
     platform = sram.for_design(platform, point.design)
@@ -68,6 +83,7 @@ def content_key(
     """Hash of all that decides the measurement: RTL, scripts, libraries, tools, and the flow.
 
     Args:
+        rtl_digest: of the design's RTL.
         tools: all; those of the other flow are left out.
     """
     own = openroad if point.by_openroad else placed
@@ -81,7 +97,7 @@ def content_key(
         "seed": point.seed,
         "row": [point.operands, point.mode, point.run_terms],
         "tools": {name: tool.identity for name, tool in tools_of(point, tools).items()},
-        "code": flow_digest(own.MODULES),
+        "code": flow_code(point),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -92,9 +108,15 @@ def tools_of(point: Point, tools: Mapping[str, Tool]) -> dict[str, Tool]:
     return {name: tool for name, tool in tools.items() if name not in others}
 
 
+def flow_code(point: Point) -> str:
+    """Digest of the Python code that measures a point, or of older code with the same results."""
+    own = openroad if point.by_openroad else placed
+    return lasting(flow_digest(own.MODULES, point.design.family == "fp"))
+
+
 @functools.cache
-def flow_digest(own: tuple[str, ...]) -> str:
-    """Digest of the Python code of the steps, with the modules of one flow alone."""
+def flow_digest(own: tuple[str, ...], floating_point: bool) -> str:
+    """Digest of the Python code of the steps, with the modules of one flow and family alone."""
     here = Path(__file__).parent
     names = (
         "activity", "delays", "flow", "lef", "liberty", "netlist", "power", "power_library",
@@ -102,7 +124,8 @@ def flow_digest(own: tuple[str, ...]) -> str:
         "workload", *own,
     )  # fmt: skip
     model = (
-        "encode", "fp_golden", "golden", "operands", "packing", "scratchpad", "streams", "traces",
+        "encode", "golden", "operands", "packing", "scratchpad", "streams", "traces",
+        *(["fp_golden"] if floating_point else []),
     )  # fmt: skip
     folder = here.parent / "rtl_gen"
     return code_digest(
@@ -111,40 +134,45 @@ def flow_digest(own: tuple[str, ...]) -> str:
 
 
 def measure(
-    point: Point,
-    key: str,
+    identity: Identity,
     platform: Platform,
     tools: Mapping[str, Tool],
     power_library: Path,
     folder: Path,
+    inspect: Callable[[Built], None] | None = None,
 ) -> Measurement:
     """Run the flow for one point in an empty folder.
 
     Args:
         power_library: Liberty file for power (``characterize.power_library``).
+        inspect: called with the final netlist before it is simulated; what it raises is a failure
+            of the point.
 
     Returns:
         The measurement; ``failed`` with the reason if a step failed.
     """
     timer = StepTimer()
-    reason = ""
+    reason, netlist = "", ""
     metrics: dict[str, float] = {}
     choices: Mapping[str, str] = {}
     try:
-        metrics, choices = _run(point, platform, tools, power_library, folder, timer)
+        built = build(identity.point, platform, tools, power_library, folder, timer)
+        choices, netlist = built.choices, built.synthesized
+        if inspect:
+            inspect(built)
+        metrics = _metrics(built, identity.point, timer)
     except StepError as error:
         reason = str(error)
     except Exception as error:  # a defect of one point must not end a campaign: it is its reason
         reason = f"{type(error).__name__}: {error}"
     return record(
-        point, key, platform, tools,
-        reason=reason, metrics=metrics, seconds=timer.seconds, choices=choices,
+        identity, platform, tools,
+        reason=reason, metrics=metrics, seconds=timer.seconds, choices=choices, netlist=netlist,
     )  # fmt: skip
 
 
 def record(
-    point: Point,
-    key: str,
+    identity: Identity,
     platform: Platform,
     tools: Mapping[str, Tool],
     *,
@@ -152,10 +180,13 @@ def record(
     metrics: Mapping[str, float],
     seconds: Mapping[str, float],
     choices: Mapping[str, str],
+    netlist: str = "",
 ) -> Measurement:
     """The measurement of a point by this flow; failed if there is a reason."""
+    point = identity.point
     return Measurement(
-        key=key,
+        key=identity.key,
+        digests={"rtl": identity.rtl, "flow": flow_code(point), "netlist": netlist},
         design={**point.design.to_dict(), "digest": point.design.digest},
         period_ps=point.period_ps,
         utilization=point.utilization,
@@ -190,6 +221,7 @@ class Built:
         result: of place and route.
         delays: in ns, of each instance.
         choices: of ``characterize.measurement.CHOICES``.
+        synthesized: digest of the netlist before it was placed.
     """
 
     folder: Path
@@ -198,6 +230,7 @@ class Built:
     result: Implementation
     delays: Mapping[str, float]
     choices: Mapping[str, str]
+    synthesized: str
 
     @property
     def netlist(self) -> Netlist:
@@ -248,6 +281,7 @@ def build(
         choice = synthesize.synthesize_smallest(
             folder, texts, platform, point.period_ps, STEP_TIMEOUT_S
         )
+    synthesized = hashlib.sha256((folder / "netlist.v").read_bytes()).hexdigest()
     implement = openroad.implement if point.by_openroad else placed.implement
     result = implement(folder, choice.netlist, platform, point, timer)
     (folder / "layout.def").write_text(
@@ -261,6 +295,7 @@ def build(
         folder=folder, platform=platform,
         analyser=openroad.analyser() if point.by_openroad else STA, result=result,
         delays=delays, choices={"multiplier": choice.architecture, "effort": choice.effort},
+        synthesized=synthesized,
     )  # fmt: skip
 
 
@@ -283,16 +318,9 @@ def counts_once(point: Point, tools: Mapping[str, Tool]) -> bool:
     return point.by_openroad or not tools["sta"].version.startswith("2.0.")
 
 
-def _run(
-    point: Point,
-    platform: Platform,
-    tools: Mapping[str, Tool],
-    power_library: Path,
-    folder: Path,
-    timer: StepTimer,
-) -> tuple[dict[str, float], Mapping[str, str]]:
-    """The steps, in order; returns the metrics and what was chosen."""
-    built = build(point, platform, tools, power_library, folder, timer)
+def _metrics(built: Built, point: Point, timer: StepTimer) -> dict[str, float]:
+    """Simulation and power of a built point; all its metrics."""
+    folder = built.folder
     netlist, platform, wires = built.netlist, built.platform, built.wires
     with timer("simulation"):
         work = draw(point.design, point.primitive(), point.seed, point.operands)
@@ -315,7 +343,7 @@ def _run(
             folder, netlist, platform, switching_w, STEP_TIMEOUT_S, built.analyser
         )
     areas = area_metrics(netlist, platform, built.result.placement.core_area_um2, wires)
-    metrics = {
+    return {
         **areas,
         "clock_buffers": built.result.clock_buffers,
         "buffers": built.result.buffers,
@@ -328,7 +356,6 @@ def _run(
         **_window_metrics(simulated, cycles, work.size.macs),
         "energy_ci_pct": interval_pct(batch_powers(built, activities)),
     }
-    return metrics, built.choices
 
 
 def batch_powers(built: Built, activities: Activities) -> NDArray[np.float64]:

@@ -124,6 +124,8 @@ class Measurement:
 
     Attributes:
         key: content address: hash of everything that the tools read.
+        digests: of the design's ``rtl``, of the ``flow``'s Python code (both are in the key), and
+            of the ``netlist`` before placement, "" if there was none.
         design: canonical parameters of the hardware, with its ``digest``.
         period_ps, utilization, seed: as in ``Point``.
         flow, activity_model: which fidelity the numbers have.
@@ -140,6 +142,7 @@ class Measurement:
     """
 
     key: str
+    digests: Mapping[str, str]
     design: Mapping[str, Any]
     period_ps: int
     utilization: float

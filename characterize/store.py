@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from characterize.actions import ActionTable, load_table, save_table
 from characterize.measurement import Measurement
 from characterize.process import StepError
 from rtl_gen.atomic import make_folder, write_text
+from rtl_gen.errors import InputError
 
 _RECORD = "measurement.json"
 
@@ -63,6 +65,21 @@ class Store:
         Every file is held against the checksum that was taken when it was written.
         """
         return _read(self._folder(key), key)
+
+    def actions_path(self, key: str) -> Path:
+        """Where the table of actions with this key (``characterize.actions.table_key``) is."""
+        return self.root / "actions" / f"{key}.json"
+
+    def actions(self, key: str) -> ActionTable | None:
+        """The table of actions with this key, or None if there is none or it is damaged."""
+        try:
+            return load_table(self.actions_path(key))
+        except InputError:
+            return None
+
+    def put_actions(self, key: str, table: ActionTable) -> None:
+        """Keep a table of actions."""
+        save_table(self.actions_path(key), table)
 
     def has(self, key: str) -> bool:
         """Whether there is an entry of this key, damaged or not."""

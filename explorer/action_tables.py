@@ -24,7 +24,7 @@ from characterize.platform import load_platform
 from characterize.store import Store
 from rtl_gen.atomic import check_target
 from rtl_gen.design import PEDesign
-from rtl_gen.errors import InputError, require_choice, require_int
+from rtl_gen.errors import require_choice, require_int
 from rtl_gen.space import PERIOD_PS
 
 MAX_CHECKS = 1000
@@ -110,9 +110,9 @@ def run_actions(
     require_choice("flow", flow, FLOWS)
     point = Point(design=design, period_ps=period_ps, seed=seed, flow=flow)
     plan = Campaign(points=[point], platform=load_platform(platform), store=Store(store), jobs=1)
-    key = actions.table_key(plan.key_of(point))
-    path = store / "actions" / f"{key}.json"
-    table = _cached(path)
+    key = actions.table_key(plan.identity(point).key)
+    path = plan.store.actions_path(key)
+    table = plan.store.actions(key)
     cached, results = table is not None, []
     if table is None or checks:
         plan.store.clean_work()
@@ -122,7 +122,7 @@ def run_actions(
             built = _build(plan, point, folder, timer)
             if table is None:
                 table = actions.measure_actions(built, point, timer, say)
-                actions.save_table(path, table)
+                plan.store.put_actions(key, table)
             if checks:
                 results = actions.check_actions(table, built, point, checks, seed + 1, say)
     if output is not None:
@@ -136,14 +136,6 @@ def _build(plan: Campaign, point: Point, folder: Path, timer: StepTimer) -> Buil
     library = plan.power_library(point)
     with _output_into(folder / "flow.log"):
         return build(point, plan.platform, plan.tools, library, folder, timer)
-
-
-def _cached(path: Path) -> actions.ActionTable | None:
-    """The table that the store has; one that is damaged is measured again."""
-    try:
-        return actions.load_table(path)
-    except InputError:
-        return None
 
 
 @contextlib.contextmanager

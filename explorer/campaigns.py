@@ -29,7 +29,7 @@ from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError, require_choice, require_int
 from rtl_gen.operands import OPERANDS
 from rtl_gen.plan import plan_of, plan_table
-from rtl_gen.space import DEFAULT_PERIOD_PS, PERIOD_PS, design_of, load_space
+from rtl_gen.space import DEFAULT_PERIOD_PS, PERIOD_PS, Space, design_of
 
 _SHOWN = ("area_um2", "critical_path_ps", "slack_ps", "leakage_uw", "energy_per_mac_pj")
 
@@ -83,7 +83,7 @@ class Summary:
 
 def plan_points(
     design: PEDesign | None,
-    space: Path | None,
+    space: Space | None,
     *,
     period_ps: int | None,
     utilization: float,
@@ -97,13 +97,12 @@ def plan_points(
     """The points that the options name.
 
     Args:
+        design, space: one of them is given.
         sampling: of a space, arguments of ``rtl_gen.plan.plan_of``.
 
     Raises:
-        InputError: if they name none, or both a space and a design, or a value is out of range.
+        InputError: if a value is out of range.
     """
-    if (design is None) == (space is None):
-        raise InputError("give either --space FILE or a design (--preset NAME or --family ...)")
     _check_point(utilization, seed, flow)
     require_choice("operands", operands, OPERANDS)
     row: dict[str, Any] = {
@@ -124,8 +123,7 @@ def plan_points(
     if mode or run_terms:
         raise InputError("--mode and --run-terms are for one design, not for a space")
     assert space is not None
-    wanted = load_space(space)
-    table = plan_table(wanted, plan_of(wanted, **sampling))
+    table = plan_table(space, plan_of(space, **sampling))
     return [
         Point(
             design=design_of(row),
@@ -141,7 +139,7 @@ def plan_points(
 
 def preview(
     points: Sequence[Point],
-    space: Path,
+    space: Space,
     sampling: Mapping[str, Any],
     *,
     store: Path,
@@ -153,14 +151,13 @@ def preview(
     Raises:
         InputError: as ``measure_points``.
     """
-    wanted = load_space(space)
-    plan = plan_of(wanted, **sampling)
+    plan = plan_of(space, **sampling)
     whole = campaign.Campaign(
         points=points, platform=load_platform(platform), store=Store(store), jobs=1
     )
     table = pd.DataFrame([{**p.design.to_dict(), "period_ps": p.period_ps} for p in points])
     stored = pd.Series([whole.is_stored(point) for point in points], dtype=bool)
-    return plan_report(wanted, plan, table, stored=stored, flow=points[0].flow, measured=dataset)
+    return plan_report(space, plan, table, stored=stored, flow=points[0].flow, measured=dataset)
 
 
 def _check_point(utilization: float, seed: int, flow: str) -> None:
@@ -270,8 +267,12 @@ def measure_points(
     platform: str,
     quiet: bool,
     limits: Limits | None = None,
+    with_actions: bool = False,
 ) -> Summary:
     """Run a campaign with a progress bar on stderr, and write the dataset.
+
+    Args:
+        with_actions: measure the energies per action of each point, too.
 
     Raises:
         InputError: if a tool or a file of the platform is missing, or a folder cannot be written.
@@ -282,7 +283,7 @@ def measure_points(
         make_folder(dataset.parent)
     plan = campaign.Campaign(
         points=points, platform=load_platform(platform), store=Store(store), jobs=workers,
-        limits=limits or Limits(),
+        limits=limits or Limits(), with_actions=with_actions,
     )  # fmt: skip
     begin = time.monotonic()
     with _Bar(len(points), quiet=quiet) as bar:

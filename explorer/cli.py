@@ -342,6 +342,12 @@ def characterize(
     memory_limit: Annotated[
         float | None, typer.Option("--memory-limit", help="GB that a point may take [any].")
     ] = None,
+    with_actions: Annotated[
+        bool | None,
+        typer.Option(
+            "--actions/--no-actions", help="Measure energies per action, too [as the space says]."
+        ),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only show points, cost and coverage of the space.")
     ] = False,
@@ -365,21 +371,25 @@ def characterize(
         processors,
     )
     from explorer.plan_report import print_plan
+    from rtl_gen.space import load_space
 
     chosen = {"kind": sampling, "points": count, "seed": plan_seed}
     if plan and space is None:
         raise InputError("--plan is for a space: --space FILE")
+    if (design is None) == (space is None):
+        raise InputError("give either --space FILE or a design (--preset NAME or --family ...)")
 
+    wanted = load_space(space) if space else None
     points = plan_points(
-        design, space,
+        design, wanted,
         period_ps=period_ps, utilization=utilization, seed=seed,
         operands=operands, mode=mode, run_terms=run_terms, flow=flow, sampling=chosen,
     )  # fmt: skip
     if dataset is None and space is not None:
         dataset = DATASET
     if plan:
-        assert space is not None
-        report = preview(points, space, chosen, store=store, dataset=dataset, platform=platform)
+        assert wanted is not None
+        report = preview(points, wanted, chosen, store=store, dataset=dataset, platform=platform)
         if as_json:
             print_json(report.as_dict())
         else:
@@ -388,6 +398,7 @@ def characterize(
     summary = measure_points(
         points, store=store, dataset=dataset, jobs=jobs, platform=platform, quiet=as_json,
         limits=Limits(minutes=time_limit, memory_gb=memory_limit),
+        with_actions=bool(wanted and wanted.actions) if with_actions is None else with_actions,
     )  # fmt: skip
     if as_json:
         print_json(summary.as_dict())

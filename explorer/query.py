@@ -93,7 +93,7 @@ def _from_store(point: Point, store: Path, platform: str) -> dict[str, float] | 
         )
     except InputError:
         return None
-    found = campaign.store.get(campaign.key_of(point))
+    found = campaign.store.get(campaign.identity(point).key)
     return None if found is None else {target: found.metrics[target] for target in TARGETS}
 
 

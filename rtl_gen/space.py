@@ -20,6 +20,7 @@ appear once.
 ``constraints``, beside ``blocks`` or in one, lists conditions that points must meet
 (``rtl_gen.constraints``); ``plan`` says which of them are chosen (``rtl_gen.plan``), and
 ``weight`` in a block is its share of the plan, without which blocks count by their combinations.
+``actions: true`` has the energies per action of each point measured, too.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ _SAMPLING_ROUNDS = 20
 _LISTED = 100_000
 #: A weight of a block.
 _WEIGHT = (1e-6, 1e6)
-_SPACE_KEYS = ("blocks", "constraints", "plan")
+_SPACE_KEYS = ("blocks", "constraints", "plan", "actions")
 _BLOCK_KEYS = ("largest_layer", "constraints", "weight")
 _DEFAULTS: dict[str, Any] = {
     "ifmap_depth": 12,
@@ -140,11 +141,13 @@ class Space:
         name: where it came from, for messages.
         blocks: in the order of the file.
         plan: the file's own, as it says (``rtl_gen.plan`` reads it).
+        actions: whether energies per action are measured, too.
     """
 
     name: str
     blocks: tuple[Block, ...]
     plan: Mapping[str, Any] = field(default_factory=dict)
+    actions: bool = False
 
     @property
     def size(self) -> int:
@@ -355,6 +358,10 @@ def load_space(path: Path) -> Space:
     plan = document.get("plan") or {}
     if not isinstance(plan, dict):
         raise InputError(f"{path}: plan must be a mapping of kind, points and seed, not {plan!r}")
+    try:
+        actions = require_bool("actions", document.get("actions", False))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     blocks: list[Block] = []
     for number, entry in enumerate(document["blocks"], start=1):
         try:
@@ -365,6 +372,7 @@ def load_space(path: Path) -> Space:
         name=str(path),
         blocks=tuple(replace(b, constraints=(*everywhere, *b.constraints)) for b in blocks),
         plan=plan,
+        actions=actions,
     )
 
 
