@@ -16,7 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from characterize.campaign import prepare_power_library
 from characterize.delay_models import MODELS, write_model
 from characterize.flow import Built, build
 from characterize.implementation import StepTimer
@@ -26,8 +25,8 @@ from characterize.power import analyse_phases
 from characterize.process import STEP_TIMEOUT_S
 from characterize.schedule import compute_window, window_cycles
 from characterize.simulate import simulate
-from characterize.store import Store
 from characterize.toolchain import require_tools
+from characterize.work import prepare_power_library
 from rtl_gen.design import PEDesign
 from rtl_gen.operands import Workload, draw
 
@@ -49,7 +48,7 @@ def main() -> None:
     platform = load_platform()
     print(f"{'':22} {'model':5} {'toggles/MAC':>11} {'pJ/MAC':>7} {'to edge':>8} {'s':>6}")
     with tempfile.TemporaryDirectory() as root:
-        library = prepare_power_library(Store(Path(root, "store")), platform, later=False)
+        library = prepare_power_library(Path(root, "store"), platform, later=False)
         for name, design in DESIGNS.items():
             point = Point(design=design, period_ps=5000 if design.family == "fp" else 2000)
             folder = Path(root, design.name)

@@ -207,7 +207,7 @@ def add_pes(table: pd.DataFrame, folder: Path) -> pd.DataFrame:
     for (name, period_ps), rows in table.groupby(["pe", "period_ps"]):
         campaign = Campaign(
             points=[Point(design=PES[name], period_ps=period_ps)], platform=load_platform(),
-            store=Store(folder / "store"), jobs=1,
+            store=Store(folder / "store"),
         )  # fmt: skip
         (alone,) = campaign.run(lambda *_: None)
         metrics = alone.metrics

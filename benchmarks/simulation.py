@@ -31,16 +31,16 @@ def main() -> None:
     root = Path(sys.argv[1] if len(sys.argv) > 1 else "build/store")
     point = Point(design=PEDesign.preset("LightPE-1"), period_ps=2000)
     platform = load_platform()
-    campaign = Campaign(points=[point], platform=platform, store=Store(root), jobs=1)
+    campaign = Campaign(points=[point], platform=platform, store=Store(root))
     key = campaign.identity(point).key
     if campaign.store.get(key) is None:
         sys.exit(f"{root} has no LightPE-1; run: peforge characterize --preset LightPE-1")
-    entry = root / key[:2] / key
+    files = campaign.store.files(key)
     work = draw(point.design, measured_primitive(point.design), 1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for file in ("cells.v", "netlist.v"):
-            (folder / file).write_bytes((entry / file).read_bytes())
+            (folder / file).write_bytes(files[file])
         begin = time.perf_counter()
         simulate(folder, point.design, [work], ["cells.v", "netlist.v"], gates=True, timeout_s=600)
         own = time.perf_counter() - begin

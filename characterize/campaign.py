@@ -1,41 +1,41 @@
-"""Measures many points: in parallel processes, from the store where it has them, resumable."""
+"""Measures many points: by an executor, from the store where it has them, resumable."""
 
 from __future__ import annotations
 
+import collections
 import functools
 import hashlib
 import json
-import multiprocessing
-import multiprocessing.connection
-import multiprocessing.context
-import os
 import shutil
-import signal
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import rtl_gen
-from characterize import actions, power_library
-from characterize.flow import Built, Identity, content_key, counts_once, measure, record, tidy
-from characterize.implementation import StepTimer
-from characterize.limits import Limits, kill_tree
+from characterize import actions
+from characterize.executors import Executor, LocalExecutor, Result
+from characterize.flow import Identity, content_key, record
 from characterize.measurement import Measurement, Point
 from characterize.openroad_tool import probe
 from characterize.platform import Platform
-from characterize.process import die_with_parent
-from characterize.store import Store
+from characterize.process import StepError
+from characterize.store import Claim, Store, unpack_record
 from characterize.toolchain import Tool, require_tools
-from rtl_gen.atomic import write_bytes
+from characterize.work import ACTIONS, ARCHIVE, Bench
+from rtl_gen.errors import InputError
 from rtl_gen.export import rtlil_choices
 from rtl_gen.source import code_digest
 
 Outcome = Literal["done", "failed", "cached"]
 
-#: Between looks at what the points under way take, s.
-_WATCH_S = 1.0
+#: How often a point is measured whose process vanished, before that is its failure.
+ATTEMPTS = 3
+#: Less than this left on the disk of the store, and no more points are begun, bytes.
+_LEAST_FREE = 200e6
+#: Between looks at a point that another campaign is measuring, s.
+_LOOK_AGAIN_S = 5.0
 
 
 @dataclass
@@ -44,31 +44,38 @@ class Progress:
 
     Attributes:
         total: points in all.
-        done, failed, cached: points that were measured, failed, or came from the store.
+        done, failed, cached: points that were measured, failed, or came from the store, where
+            another campaign may have put them meanwhile.
+        reasons: of the failures, how often each.
+        began: when the first point was begun, as of ``time.monotonic``.
     """
 
     total: int
     done: int = 0
     failed: int = 0
     cached: int = 0
+    reasons: collections.Counter[str] = field(default_factory=collections.Counter)
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def left(self) -> int:
         """Points to come."""
         return self.total - self.done - self.failed - self.cached
 
-    def count(self, outcome: Outcome) -> None:
+    @property
+    def seconds_a_point(self) -> float | None:
+        """Between two points that were measured here; None before the first."""
+        measured = self.done + self.failed
+        return (time.monotonic() - self.began) / measured if measured else None
+
+    def count(self, outcome: Outcome, reason: str) -> None:
         """Count one point."""
         setattr(self, outcome, getattr(self, outcome) + 1)
+        if reason:
+            self.reasons[reason] += 1
 
 
-@dataclass(frozen=True)
-class _Running:
-    """A point that is under way, in a process of its own since ``began``."""
-
-    process: multiprocessing.context.ForkProcess
-    identity: Identity
-    began: float
+Report = Callable[[Progress, Point, Measurement, Outcome], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +86,7 @@ class Campaign:
         points: distinct points.
         platform: the kit.
         store: where measurements are kept.
-        jobs: processes at once.
-        limits: of each point; one that exceeds them has failed.
+        executor: what measures; without one, a process of this machine at a time.
         with_actions: each point's energies per action are measured, too.
         tools: every one that the flows of the points use.
     """
@@ -88,8 +94,7 @@ class Campaign:
     points: Sequence[Point]
     platform: Platform
     store: Store
-    jobs: int
-    limits: Limits = field(default_factory=Limits)
+    executor: Executor = field(default_factory=LocalExecutor)
     with_actions: bool = False
     tools: Mapping[str, Tool] = field(default_factory=dict)
 
@@ -97,9 +102,15 @@ class Campaign:
         if not self.tools:
             object.__setattr__(self, "tools", tools_for(self.points))
 
-    def run(
-        self, report: Callable[[Progress, Point, Measurement, Outcome], None]
-    ) -> list[Measurement]:
+    @property
+    def bench(self) -> Bench:
+        """What all points are measured with."""
+        return Bench(
+            platform=self.platform, tools=self.tools, libraries=self.store.root / "libraries",
+            with_actions=self.with_actions,
+        )  # fmt: skip
+
+    def run(self, report: Report) -> list[Measurement]:
         """Measure what the store does not have.
 
         Args:
@@ -107,125 +118,178 @@ class Campaign:
 
         Returns:
             A measurement for each point, in their order; failed ones included.
+
+        Raises:
+            InputError: if the store cannot be written.
         """
+        self.store.require_writable()
         self.store.clean_work()
-        progress = Progress(total=len(self.points))
-        identities = [self.identity(point) for point in self.points]
-        results: dict[str, Measurement] = {}
-        waiting: list[Identity] = []
-        for one in identities:
-            measurement = self._stored(one.key)
-            if measurement is None:
-                waiting.append(one)
-                continue
-            results[one.key] = measurement
-            progress.count("cached")
-            report(progress, one.point, measurement, "cached")
-        if waiting:
+        queue = _Queue(self, report)
+        if not queue.exhausted:
             # Read once here: the processes that are forked from this one have it.
             self.platform.cells()
             self.platform.macros()
-            libraries = {one.point.flow: self.power_library(one.point) for one in waiting}
-            for point, measurement in self._measure_all(waiting, libraries):
-                results[measurement.key] = measurement
-                outcome: Outcome = "done" if measurement.status == "ok" else "failed"
-                progress.count(outcome)
-                report(progress, point, measurement, outcome)
-        return [results[one.key] for one in identities]
+            for point in {point.flow: point for point in self.points}.values():
+                self.bench.power_library(point)
+            results = self.executor.run(queue, self.bench, self.store)
+            try:
+                for result in results:
+                    queue.took(result)
+            finally:
+                results.close()  # type: ignore[attr-defined]  # executors are generators
+                queue.close()
+        return [queue.measured[number] for number in range(len(self.points))]
 
-    def _stored(self, key: str) -> Measurement | None:
+    def stored(self, key: str) -> Measurement | None:
         """What the store has of a point, if that is all that is wanted."""
         if self.with_actions and self.store.actions(actions.table_key(key)) is None:
             return None
         return self.store.get(key)
 
-    def power_library(self, point: Point) -> Path:
-        """The Liberty file that power is taken with in the flow of a point."""
-        later = counts_once(point, self.tools)
-        return prepare_power_library(self.store, self.platform, later=later)
-
     def identity(self, point: Point) -> Identity:
         """The content address of a point, and what it is made of."""
-        memo = self._memo(point)
-        digest = self.store.remembered_rtl(memo)
-        if digest is None:
-            text = json.dumps(rtlil_choices(point.design))
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            self.store.remember_rtl(memo, digest)
-        key = content_key(point, digest, self.platform, self.tools)
-        return Identity(point=point, key=key, rtl=digest)
+        known = self.known(point)
+        if known is not None:
+            return known
+        text = json.dumps(rtlil_choices(point.design))
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        self.store.remember_rtl(self._memo(point), digest)
+        return self._identity(point, digest)
+
+    def known(self, point: Point) -> Identity | None:
+        """The same, if it can be told without making the RTL."""
+        digest = self.store.remembered_rtl(self._memo(point))
+        return None if digest is None else self._identity(point, digest)
 
     def is_stored(self, point: Point) -> bool:
         """Whether the store has an entry of a point; makes no RTL, and does not verify it."""
-        digest = self.store.remembered_rtl(self._memo(point))
-        if digest is None:
+        known = self.known(point)
+        if known is None or not self.store.has(known.key):
             return False
-        return self.store.has(content_key(point, digest, self.platform, self.tools))
+        return not self.with_actions or (
+            self.store.actions_path(actions.table_key(known.key)).is_file()
+        )
+
+    def _identity(self, point: Point, rtl: str) -> Identity:
+        key = content_key(point, rtl, self.platform, self.tools)
+        return Identity(point=point, key=key, rtl=rtl)
 
     def _memo(self, point: Point) -> str:
         """What the digest of a point's RTL is remembered by."""
         made_by = f"{point.design.digest} {_generator_digest()} {self.tools['amaranth'].version}"
         return hashlib.sha256(made_by.encode()).hexdigest()
 
-    def _measure_all(
-        self, waiting: list[Identity], libraries: Mapping[str, Path]
-    ) -> Iterator[tuple[Point, Measurement]]:
-        """Run at most ``jobs`` processes, one for each point; yields points as they end."""
-        context = multiprocessing.get_context("fork")
-        running: dict[Any, _Running] = {}
-        queue = list(reversed(waiting))
-        try:
-            while queue or running:
-                while queue and len(running) < self.jobs:
-                    one = queue.pop()
-                    process = context.Process(
-                        target=_work,
-                        args=(
-                            one, self.platform, self.tools, libraries[one.point.flow], self.store,
-                            self.with_actions,
-                        ),
-                    )  # fmt: skip
-                    process.start()
-                    running[process.sentinel] = _Running(process, one, time.monotonic())
-                ended = multiprocessing.connection.wait(list(running), timeout=_WATCH_S)
-                for sentinel, run in list(running.items()):
-                    reason = ""
-                    if sentinel not in ended:
-                        reason = self.limits.exceeded(run.process.pid or 0, run.began)
-                        if not reason:
-                            continue
-                        kill_tree(run.process.pid or 0)
-                    del running[sentinel]
-                    run.process.join()
-                    yield (
-                        run.identity.point,
-                        self._outcome(run.identity, run.process.exitcode, reason),
-                    )
-        finally:
-            for run in running.values():
-                kill_tree(run.process.pid or 0)
-                run.process.join()
-            self.store.clean_work()
+    def keep(self, result: Result) -> Measurement:
+        """Put what came of a point into the store: this process alone writes to it.
 
-    def _outcome(self, identity: Identity, code: int | None, reason: str) -> Measurement:
-        """What the process of a point left in the store; a failure if it left nothing.
-
-        Args:
-            code: that it exited with.
-            reason: for which it was killed, or "".
+        Raises:
+            InputError: if the store cannot be written.
         """
-        key = identity.key
-        if code == 0 and (found := self.store.get(key) or self.store.failed(key)):
-            return found
-        if not reason:
-            ended = f"was killed by signal {-code}" if code and code < 0 else f"exited with {code}"
-            reason = f"the process of this point {ended}"
+        identity, reason = result.identity, result.reason
+        if result.folder is not None:
+            try:
+                measurement = unpack_record(result.folder / ARCHIVE, identity.key)
+                if (table := result.folder / ACTIONS).is_file():
+                    key = actions.table_key(identity.key)
+                    self.store.put_actions(key, actions.load_table(table))
+                self.store.adopt(result.folder / ARCHIVE, measurement)
+                return measurement
+            except StepError as error:
+                reason = f"what the process of this point left is damaged: {error}"
+            finally:
+                shutil.rmtree(result.folder, ignore_errors=True)
         failure = record(
             identity, self.platform, self.tools,
             reason=reason, metrics={}, seconds={}, choices={},
         )  # fmt: skip
         self.store.put(failure, self.store.work_folder())
         return failure
+
+
+class _Queue:
+    """The points of a campaign that are still to be measured, and what came of the others."""
+
+    def __init__(self, campaign: Campaign, report: Report) -> None:
+        self._campaign, self._report = campaign, report
+        self.measured: dict[int, Measurement] = {}
+        self._progress = Progress(total=len(campaign.points))
+        self._waiting: collections.deque[int] = collections.deque()
+        self._running: dict[str, tuple[int, Claim]] = {}
+        self._attempts: collections.Counter[str] = collections.Counter()
+        self._elsewhere: dict[int, float] = {}  # when to look again
+        for number, point in enumerate(campaign.points):
+            known = campaign.known(point)
+            if known is None or not self._is_cached(number, known):
+                self._waiting.append(number)
+        self._progress.began = time.monotonic()
+
+    @property
+    def exhausted(self) -> bool:
+        """Nothing is left to begin."""
+        return not self._waiting
+
+    def take(self) -> Identity | None:
+        """The next point that no one is measuring; None if there is none now."""
+        for _ in range(len(self._waiting)):
+            number = self._waiting.popleft()
+            if self._elsewhere.get(number, 0.0) > time.monotonic():
+                self._waiting.append(number)
+                continue
+            identity = self._campaign.identity(self._campaign.points[number])
+            if self._is_cached(number, identity):
+                continue
+            _require_space(self._campaign.store.root)
+            claim = self._campaign.store.claim(identity.key)
+            if claim is None:
+                self._elsewhere[number] = time.monotonic() + _LOOK_AGAIN_S
+                self._waiting.append(number)
+                continue
+            if self._is_cached(number, identity):  # since we looked
+                claim.release()
+                continue
+            self._running[identity.key] = number, claim
+            return identity
+        return None
+
+    def took(self, result: Result) -> None:
+        """What came of a point: kept, or begun again if its process vanished."""
+        number, claim = self._running.pop(result.identity.key)
+        try:
+            self._attempts[result.identity.key] += 1
+            if result.lost and self._attempts[result.identity.key] < ATTEMPTS:
+                self._waiting.append(number)
+                return
+            measurement = self._campaign.keep(result)
+        finally:
+            claim.release()
+        self._tell(number, measurement, "done" if measurement.status == "ok" else "failed")
+
+    def close(self) -> None:
+        """Give up what was begun."""
+        for _, claim in self._running.values():
+            claim.release()
+        self._running.clear()
+
+    def _is_cached(self, number: int, identity: Identity) -> bool:
+        measurement = self._campaign.stored(identity.key)
+        if measurement is None:
+            return False
+        self._tell(number, measurement, "cached")
+        return True
+
+    def _tell(self, number: int, measurement: Measurement, outcome: Outcome) -> None:
+        self.measured[number] = measurement
+        self._progress.count(outcome, measurement.reason)
+        self._report(self._progress, self._campaign.points[number], measurement, outcome)
+
+
+def _require_space(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < _LEAST_FREE:
+        raise InputError(
+            f"{folder}: the disk is full: {free / 1e6:.0f} MB are left, "
+            f"{_LEAST_FREE / 1e6:.0f} are needed to go on; what was measured is kept"
+        )
 
 
 @functools.cache
@@ -245,56 +309,3 @@ def tools_for(points: Collection[Point]) -> dict[str, Tool]:
     if any(point.by_openroad for point in points):
         tools["openroad"] = probe().tool
     return tools
-
-
-def prepare_power_library(store: Store, platform: Platform, *, later: bool) -> Path:
-    """The Liberty file that power is taken with, made once.
-
-    Args:
-        later: for versions of OpenSTA after 2.0.
-    """
-    code = code_digest(Path(power_library.__file__))
-    path = store.root / "libraries" / f"{platform.hashes['liberty'][:16]}-{code[:16]}-{later:d}.lib"
-    checksum = path.with_suffix(".sha256")
-    try:
-        if checksum.read_text(encoding="ascii") == hashlib.sha256(path.read_bytes()).hexdigest():
-            return path.resolve()
-    except (OSError, UnicodeDecodeError):
-        pass  # not there yet, or damaged: made anew
-    folder = store.work_folder()
-    write = power_library.write_later_library if later else power_library.write_power_library
-    write(platform.liberty, folder / "power.lib")
-    data = (folder / "power.lib").read_bytes()
-    shutil.rmtree(folder)
-    write_bytes(path, data)
-    write_bytes(checksum, hashlib.sha256(data).hexdigest().encode())
-    return path.resolve()
-
-
-def _work(
-    identity: Identity,
-    platform: Platform,
-    tools: Mapping[str, Tool],
-    library: Path,
-    store: Store,
-    with_actions: bool,
-) -> None:
-    """The process of one point: measures it and puts the result into the store."""
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children itself
-    folder = store.work_folder()
-    log = os.open(folder / "flow.log", os.O_WRONLY | os.O_CREAT)
-    os.dup2(log, 1)  # the placer prints
-    os.dup2(log, 2)
-
-    def take_actions(built: Built) -> None:
-        key = actions.table_key(identity.key)
-        if store.actions(key) is None:
-            table = actions.measure_actions(built, identity.point, StepTimer(), lambda _: None)
-            store.put_actions(key, table)
-
-    measurement = measure(
-        identity, platform, tools, library, folder, take_actions if with_actions else None
-    )
-    tidy(folder)
-    store.put(measurement, folder)

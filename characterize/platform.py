@@ -80,6 +80,7 @@ class Platform:
 
     Attributes:
         name, corner: for the record.
+        source: its file.
         liberty, cell_lef: paths of the kit's files.
         hashes: SHA-256 of each file, and of the platform's own description, by name.
         roles: the cells with a role: ``clock_gate`` (with those of more drive under ``larger``),
@@ -103,6 +104,7 @@ class Platform:
 
     name: str
     corner: str
+    source: Path
     liberty: Path
     cell_lef: Path
     hashes: Mapping[str, str]
@@ -219,6 +221,7 @@ def _build(path: Path, document: dict[str, Any]) -> Platform:
     return Platform(
         name=str(document["name"]),
         corner=str(document["corner"]),
+        source=path.resolve(),
         liberty=files["liberty"],
         cell_lef=files["cell_lef"],
         hashes=hashes,

@@ -109,12 +109,13 @@ def run_actions(
 
     require_choice("flow", flow, FLOWS)
     point = Point(design=design, period_ps=period_ps, seed=seed, flow=flow)
-    plan = Campaign(points=[point], platform=load_platform(platform), store=Store(store), jobs=1)
+    plan = Campaign(points=[point], platform=load_platform(platform), store=Store(store))
     key = actions.table_key(plan.identity(point).key)
     path = plan.store.actions_path(key)
     table = plan.store.actions(key)
     cached, results = table is not None, []
     if table is None or checks:
+        plan.store.require_writable()
         plan.store.clean_work()
         with _work_folder(plan.store) as folder:
             say(f"building {point.name}")
@@ -133,7 +134,7 @@ def run_actions(
 
 
 def _build(plan: Campaign, point: Point, folder: Path, timer: StepTimer) -> Built:
-    library = plan.power_library(point)
+    library = plan.bench.power_library(point)
     with _output_into(folder / "flow.log"):
         return build(point, plan.platform, plan.tools, library, folder, timer)
 

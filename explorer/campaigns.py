@@ -18,6 +18,7 @@ from rich.table import Table
 
 from characterize import campaign
 from characterize.dataset import dataset_table, write_dataset
+from characterize.executors import Executor, LocalExecutor
 from characterize.fmax import FmaxResult, search_fmax
 from characterize.limits import Limits
 from characterize.measurement import CHOICES, FLOWS, Measurement, Point
@@ -145,6 +146,7 @@ def preview(
     store: Path,
     dataset: Path | None,
     platform: str,
+    with_actions: bool,
 ) -> PlanReport:
     """What ``measure_points`` would do with the points of a space (``plan_points``).
 
@@ -153,8 +155,9 @@ def preview(
     """
     plan = plan_of(space, **sampling)
     whole = campaign.Campaign(
-        points=points, platform=load_platform(platform), store=Store(store), jobs=1
-    )
+        points=points, platform=load_platform(platform), store=Store(store),
+        with_actions=with_actions,
+    )  # fmt: skip
     table = pd.DataFrame([{**p.design.to_dict(), "period_ps": p.period_ps} for p in points])
     stored = pd.Series([whole.is_stored(point) for point in points], dtype=bool)
     return plan_report(space, plan, table, stored=stored, flow=points[0].flow, measured=dataset)
@@ -184,9 +187,7 @@ def find_fmax(
     """
     _check_point(utilization, seed, flow)
     first = Point(design=design, period_ps=PERIOD_PS[0], flow=flow)
-    plan = campaign.Campaign(
-        points=[first], platform=load_platform(platform), store=Store(store), jobs=1
-    )
+    plan = campaign.Campaign(points=[first], platform=load_platform(platform), store=Store(store))
     console = Console(stderr=True, quiet=quiet)
 
     def measure(period_ps: int) -> Measurement:
@@ -258,6 +259,23 @@ def processors(jobs: int | None) -> int:
     return require_int("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1, 1024)
 
 
+def executor_of(jobs: int, limits: Limits, scheduler: str | None) -> Executor:
+    """What measures: processes of this machine, or the workers of a Dask cluster.
+
+    Raises:
+        InputError: if Dask is not installed.
+    """
+    if scheduler is None:
+        return LocalExecutor(jobs=jobs, limits=limits)
+    try:
+        from characterize.dask_executor import DaskExecutor
+    except ImportError:
+        raise InputError(
+            "--scheduler needs Dask; run: pip install 'peforge[distributed]'"
+        ) from None
+    return DaskExecutor(address=scheduler, limits=limits)
+
+
 def measure_points(
     points: Sequence[Point],
     *,
@@ -268,22 +286,27 @@ def measure_points(
     quiet: bool,
     limits: Limits | None = None,
     with_actions: bool = False,
+    scheduler: str | None = None,
 ) -> Summary:
     """Run a campaign with a progress bar on stderr, and write the dataset.
 
     Args:
+        jobs: at once, on this machine; None for as many as it has processors.
         with_actions: measure the energies per action of each point, too.
+        scheduler: address of a Dask cluster that measures instead.
 
     Raises:
         InputError: if a tool or a file of the platform is missing, or a folder cannot be written.
     """
-    workers = processors(jobs)
+    if jobs is not None and scheduler is not None:
+        raise InputError("--jobs is for this machine; --scheduler has as many as its workers")
+    executor = executor_of(processors(jobs), limits or Limits(), scheduler)
     if dataset is not None:
         check_target(dataset)
         make_folder(dataset.parent)
     plan = campaign.Campaign(
-        points=points, platform=load_platform(platform), store=Store(store), jobs=workers,
-        limits=limits or Limits(), with_actions=with_actions,
+        points=points, platform=load_platform(platform), store=Store(store), executor=executor,
+        with_actions=with_actions,
     )  # fmt: skip
     begin = time.monotonic()
     with _Bar(len(points), quiet=quiet) as bar:
@@ -298,6 +321,24 @@ def measure_points(
         store=store,
         dataset=dataset,
     )
+
+
+def pace(progress: campaign.Progress) -> list[str]:
+    """How fast a campaign goes, when it will end, and what failed how often."""
+    seconds = progress.seconds_a_point
+    if seconds is None:
+        return []
+    rate = f"{60 / seconds:.1f} a minute" if seconds < 60 else f"{3600 / seconds:.1f} an hour"
+    words = [rate, f"{_duration(seconds * progress.left)} to go"]
+    if progress.failed:
+        often = ", ".join(f"{n} x {reason[:40]}" for reason, n in progress.reasons.most_common(3))
+        words.append(f"{progress.failed} failed: {often}")
+    return words
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 class _Bar:
@@ -317,13 +358,14 @@ class _Bar:
                 "{task.fields[cached]} cached, {task.fields[left]} left"
             ),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[pace]}"),
             TextColumn("{task.fields[last]}"),
             console=self._console,
             auto_refresh=False,
             disable=not self._terminal,
         )
         self._task = self._progress.add_task(
-            "points", total=total, done=0, failed=0, cached=0, left=total, last=""
+            "points", total=total, done=0, failed=0, cached=0, left=total, pace="", last=""
         )
 
     def __enter__(self) -> _Bar:
@@ -350,6 +392,7 @@ class _Bar:
             failed=progress.failed,
             cached=progress.cached,
             left=progress.left,
+            pace=", ".join(pace(progress)),
             last=point.name,
             refresh=True,
         )
@@ -360,6 +403,8 @@ class _Bar:
             f"[{progress.total - progress.left}/{progress.total}] {point.name} {outcome} "
             f"in {seconds:.1f} s {measurement.reason}"
         ).rstrip()
+        if not self._terminal:
+            line = f"{line} ({', '.join(pace(progress))})"
         if outcome == "failed" or not self._terminal:
             self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
             sys.stderr.flush()
@@ -384,7 +429,7 @@ def print_summary(summary: Summary, console: Console) -> None:
             print(f"next: peforge train --dataset {summary.dataset}")
     elif summary.measured:
         key = summary.measurements[0].key
-        print(f"files of the flow: {summary.store / key[:2] / key}")
+        print(f"files of the flow: {Store(summary.store).path(key)}")
 
 
 def _metrics_table(summary: Summary) -> Table:

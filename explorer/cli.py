@@ -342,6 +342,10 @@ def characterize(
     memory_limit: Annotated[
         float | None, typer.Option("--memory-limit", help="GB that a point may take [any].")
     ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option("--scheduler", help="Dask cluster that measures: tcp://HOST:PORT."),
+    ] = None,
     with_actions: Annotated[
         bool | None,
         typer.Option(
@@ -387,9 +391,13 @@ def characterize(
     )  # fmt: skip
     if dataset is None and space is not None:
         dataset = DATASET
+    actions = bool(wanted and wanted.actions) if with_actions is None else with_actions
     if plan:
         assert wanted is not None
-        report = preview(points, wanted, chosen, store=store, dataset=dataset, platform=platform)
+        report = preview(
+            points, wanted, chosen,
+            store=store, dataset=dataset, platform=platform, with_actions=actions,
+        )  # fmt: skip
         if as_json:
             print_json(report.as_dict())
         else:
@@ -398,7 +406,8 @@ def characterize(
     summary = measure_points(
         points, store=store, dataset=dataset, jobs=jobs, platform=platform, quiet=as_json,
         limits=Limits(minutes=time_limit, memory_gb=memory_limit),
-        with_actions=bool(wanted and wanted.actions) if with_actions is None else with_actions,
+        with_actions=actions,
+        scheduler=scheduler,
     )  # fmt: skip
     if as_json:
         print_json(summary.as_dict())

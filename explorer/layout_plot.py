@@ -17,6 +17,7 @@ from characterize import sram
 from characterize.clock_tree import CLOCK_BUFFER
 from characterize.layout_def import DefDesign, read_def
 from characterize.platform import Platform, load_platform
+from characterize.store import Store
 from characterize.timing_repair import HOLD_BUFFER
 from explorer.campaigns import measure_points, plan_points
 from explorer.plot import check_extension, write_figure
@@ -67,13 +68,13 @@ def draw_point(
     (measurement,) = summary.measurements
     if measurement.status == "failed":
         raise InputError(f"{points[0].name} has no layout: {measurement.reason}")
-    folder = store / measurement.key[:2] / measurement.key
-    placed = read_def((folder / "layout.def").read_text(encoding="ascii"))
+    layout = Store(store).files(measurement.key)["layout.def"]
+    placed = read_def(layout.decode("ascii"))
     draw_layout(placed, sram.for_design(load_platform(platform), design), output, points[0].name)
     return {
         "name": points[0].name,
         "output": str(output),
-        "layout": str(folder / "layout.def"),
+        "entry": str(Store(store).path(measurement.key)),
         "cells": len(placed.cells),
         "flow": flow,
     }

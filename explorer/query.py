@@ -88,9 +88,7 @@ def _from_store(point: Point, store: Path, platform: str) -> dict[str, float] | 
     if not store.is_dir():
         return None
     try:
-        campaign = Campaign(
-            points=[point], platform=load_platform(platform), store=Store(store), jobs=1
-        )
+        campaign = Campaign(points=[point], platform=load_platform(platform), store=Store(store))
     except InputError:
         return None
     found = campaign.store.get(campaign.identity(point).key)

@@ -23,7 +23,6 @@ from characterize.actions import (
     measure_actions,
     save_table,
 )
-from characterize.campaign import prepare_power_library
 from characterize.directed import directed_steps, narrow_bits, narrow_workload, plan
 from characterize.flow import Built, build
 from characterize.implementation import StepTimer
@@ -33,8 +32,8 @@ from characterize.platform import load_platform
 from characterize.process import StepError
 from characterize.schedule import compute_window, interval_pct, window_cycles
 from characterize.simulate import CLOCK_NS, simulate
-from characterize.store import Store
 from characterize.toolchain import require_tools
+from characterize.work import prepare_power_library
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.export import verilog_text
@@ -245,7 +244,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Point, Built]:
     (root / "files").mkdir()
     point = Point(design=TINY, period_ps=2000)
     platform, tools = load_platform(), require_tools()
-    library = prepare_power_library(Store(root / "store"), platform, later=False)
+    library = prepare_power_library(root / "store", platform, later=False)
     return point, build(point, platform, tools, library, root / "files", StepTimer())
 
 

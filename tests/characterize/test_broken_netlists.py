@@ -97,9 +97,7 @@ def test_a_damaged_netlist_is_a_failed_row(
 
     monkeypatch.setattr(synthesize, "run_tool", damaging)
     point = Point(design=TINY, period_ps=2000)
-    campaign = Campaign(
-        points=[point], platform=load_platform(), store=Store(tmp_path / "store"), jobs=1
-    )
+    campaign = Campaign(points=[point], platform=load_platform(), store=Store(tmp_path / "store"))
     (result,) = campaign.run(lambda *_: None)
     assert result.status == "failed"
     assert result.metrics == {}
@@ -140,9 +138,7 @@ def test_a_synthesis_that_dies_or_writes_garbage_is_a_failed_row(
 
     monkeypatch.setattr(synthesize, "run_tool", breaking)
     point = Point(design=TINY, period_ps=2000)
-    campaign = Campaign(
-        points=[point], platform=load_platform(), store=Store(tmp_path / "store"), jobs=1
-    )
+    campaign = Campaign(points=[point], platform=load_platform(), store=Store(tmp_path / "store"))
     (result,) = campaign.run(lambda *_: None)
     assert result.status == "failed"
     assert result.reason.startswith(reason)

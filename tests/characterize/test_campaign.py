@@ -18,6 +18,7 @@ import pytest
 
 from characterize.campaign import Campaign, Outcome, Progress
 from characterize.dataset import read_dataset
+from characterize.executors import LocalExecutor
 from characterize.limits import Limits
 from characterize.measurement import Measurement, Point
 from characterize.platform import load_platform
@@ -47,8 +48,9 @@ def run_points(
         outcomes.append(outcome)
 
     campaign = Campaign(
-        points=points, platform=load_platform(), store=Store(root), jobs=1, limits=limits
-    )
+        points=points, platform=load_platform(), store=Store(root),
+        executor=LocalExecutor(limits=limits),
+    )  # fmt: skip
     return campaign.run(report), outcomes
 
 
@@ -128,17 +130,18 @@ def test_a_second_run_takes_everything_from_the_store(tmp_path: Path) -> None:
     assert second == first
 
 
-@pytest.mark.parametrize("name", ["measurement.json", "netlist.v", "power.log"])
-def test_a_damaged_entry_is_noticed_and_measured_again(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_entry_is_noticed_and_measured_again(tmp_path: Path, damage: str) -> None:
     (first,), _ = run_points(tmp_path, Point(design=TINY, period_ps=2000))
-    path = tmp_path / first.key[:2] / first.key / name
-    text = path.read_text()
-    path.write_text(text.replace("1", "2", 1))
+    path = Store(tmp_path).path(first.key)
+    data = path.read_bytes()
+    half = len(data) // 2
+    path.write_bytes(data[:half] + (b"" if damage == "cut" else b"\0" + data[half + 1 :]))
     assert Store(tmp_path).get(first.key) is None
     (again,), outcomes = run_points(tmp_path, Point(design=TINY, period_ps=2000))
     assert outcomes == ["done"]
     assert again.metrics == first.metrics
-    assert path.read_text() != text.replace("1", "2", 1)
+    assert Store(tmp_path).get(first.key) == again
 
 
 @pytest.mark.parametrize("damage", ["changed", "cut short"])

@@ -22,7 +22,7 @@ def written(folder: Path) -> Path:
     ]
     measurements = [
         Measurement(
-            key="k", design={**point.design.to_dict(), "digest": point.design.digest},
+            key="k", digests={}, design={**point.design.to_dict(), "digest": point.design.digest},
             period_ps=2000, utilization=0.5, seed=1, flow="placed", activity_model="m",
             operands="uniform", mode=0, run_terms=0, platform={"name": "p", "corner": "c"},
             tools={}, status="failed" if failed else "ok", reason="why" if failed else "",

@@ -697,7 +697,7 @@ def test_both_flows_measure_about_the_same(
     """From RTL to power; the simulation is bit-exact in both, or the points would have failed."""
     del routed  # skips without the tool
     points = [Point(design=DESIGN, period_ps=PERIOD_PS, flow=flow) for flow in FLOWS[:2]]
-    campaign = Campaign(points=points, platform=load_platform(), store=Store(tmp_path), jobs=1)
+    campaign = Campaign(points=points, platform=load_platform(), store=Store(tmp_path))
     placed, other = campaign.run(lambda *_: None)
     assert (placed.reason, other.reason) == ("", "")
     assert (placed.flow, other.flow) == FLOWS[:2]

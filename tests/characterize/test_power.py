@@ -10,11 +10,10 @@ import pytest
 
 from characterize import power
 from characterize.activity import Activity
-from characterize.campaign import prepare_power_library
 from characterize.netlist import Netlist, read_netlist
 from characterize.platform import Platform, load_platform
 from characterize.process import StepError
-from characterize.store import Store
+from characterize.work import prepare_power_library
 from tests.wires import star
 
 pytestmark = pytest.mark.tool
@@ -55,7 +54,7 @@ def run(folder: Path, activity: dict[str, Activity]) -> tuple[dict[str, tuple[fl
     netlist = small_netlist(folder, platform)
     wires = [star(len(net.sinks)) for net in netlist.nets]
     (folder / "power.tcl").write_text(power.scripts(platform, PERIOD_PS)["power.tcl"])
-    library = prepare_power_library(Store(folder / "store"), platform, later=False)
+    library = prepare_power_library(folder / "store", platform, later=False)
     (folder / "power_cells.lib").symlink_to(library)
     power.write_power_inputs(folder, netlist, platform, wires, activity, CYCLES)
     expected = power.switching_w(netlist, platform, wires, activity, WINDOW_S)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -19,6 +23,7 @@ KEY = "ab" * 32
 def measurement(**changes: object) -> Measurement:
     values: dict[str, object] = {
         "key": KEY,
+        "digests": {"rtl": "", "flow": "", "netlist": ""},
         "design": PEDesign.preset("INT4").to_dict(),
         "period_ps": 2000,
         "utilization": 0.5,
@@ -65,18 +70,29 @@ def test_a_failure_stands_apart_until_the_point_is_measured(tmp_path: Path) -> N
     assert store.failed(KEY) is None
 
 
-@pytest.mark.parametrize("damage", ["measurement.json", "netlist.v", "new", "gone"])
-def test_any_change_to_an_entry_is_noticed(tmp_path: Path, damage: str) -> None:
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "dated back", "empty", "no archive"])
+def test_any_change_to_an_entry_is_noticed(tmp_path: Path, damage: str, known: bool) -> None:
+    """Also of one whose record the index has."""
     store = Store(tmp_path)
     put(store, measurement())
-    folder = tmp_path / KEY[:2] / KEY
-    if damage == "gone":
-        (folder / "netlist.v").unlink()
-    elif damage == "new":
-        (folder / "extra").write_text("")
-    else:
-        text = (folder / damage).read_text()
-        (folder / damage).write_text(text[:-9] + "X" + text[-8:])
+    if known:
+        time.sleep(0.2)
+        assert store.get(KEY) == measurement()
+    path = store.path(KEY)
+    before, data = path.stat(), path.read_bytes()
+    match damage:
+        case "cut":
+            path.write_bytes(data[:-30])
+        case "flipped" | "dated back":
+            middle = data.index(b"netlist.v") + 12
+            path.write_bytes(data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :])
+        case "empty":
+            path.write_bytes(b"")
+        case "no archive":
+            path.write_text("measured")
+    if damage == "dated back":
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert store.get(KEY) is None
     put(store, measurement())
     assert store.get(KEY) == measurement()
@@ -87,7 +103,7 @@ def test_an_entry_under_another_key_is_refused(tmp_path: Path) -> None:
     put(store, measurement())
     other = "cd" * 32
     (tmp_path / other[:2]).mkdir()
-    (tmp_path / KEY[:2] / KEY).rename(tmp_path / other[:2] / other)
+    store.path(KEY).rename(store.path(other))
     assert store.get(other) is None
 
 
@@ -105,14 +121,73 @@ def test_a_remembered_digest_must_look_like_one(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.remember_rtl("memo", "0" * 64)
     assert store.remembered_rtl("memo") == "0" * 64
-    (tmp_path / "rtl" / "memo").write_text("0" * 63)
+    store.remember_rtl("memo", "0" * 63)
     assert store.remembered_rtl("memo") is None
+
+
+@pytest.mark.parametrize("index", [b"", b"no database" * 1000, b"SQLite format 3\0" + b"x" * 5000])
+def test_a_store_does_not_need_its_index(tmp_path: Path, index: bytes) -> None:
+    put(Store(tmp_path), measurement())
+    (tmp_path / "index.sqlite").write_bytes(index)
+    store = Store(tmp_path)
+    assert store.get(KEY) == measurement()
+    store.remember_rtl("memo", "0" * 64)
+    store.remember_rtl("memo", "0" * 64)
+    assert store.remembered_rtl("memo") == "0" * 64
+
+
+def test_what_the_index_has_is_verified_too(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    put(store, measurement())
+    time.sleep(0.2)
+    assert store.get(KEY) == measurement()
+    database = sqlite3.connect(tmp_path / "index.sqlite")
+    with database:
+        database.execute("update records set record = replace(record, '2000', '2001')")
+    assert "2001" in database.execute("select record from records").fetchone()[0]
+    assert Store(tmp_path).get(KEY) == measurement()
+
+
+def test_one_process_at_a_time_measures_a_key(tmp_path: Path) -> None:
+    """A claim ends with its process, however that ends."""
+    store = Store(tmp_path)
+    script = (
+        "import sys, time; from pathlib import Path; from characterize.store import Store; "
+        "claim = Store(Path(sys.argv[1])).claim('k'); print(claim is not None, flush=True); "
+        "time.sleep(600)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "True\n"
+    assert store.claim("k") is None
+    mine = store.claim("l")
+    assert mine is not None
+    mine.release()
+    other.kill()
+    other.wait()
+    again = store.claim("k")
+    assert again is not None
+    again.release()
+    assert not list((tmp_path / "claims").iterdir())
+
+
+def test_files_of_an_entry_come_back(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    put(store, measurement())
+    store.unpack(KEY, tmp_path / "files")
+    assert [path.name for path in (tmp_path / "files").iterdir()] == ["netlist.v"]
+    assert (tmp_path / "files" / "netlist.v").read_text() == "module m; endmodule\n"
+    with pytest.raises(InputError) as error:
+        store.files("cd" * 32)
+    assert str(error.value) == f"{store.path('cd' * 32)}: No such file or directory"
 
 
 def test_a_store_needs_a_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError) as error:
-        Store(tmp_path / "file")
+        Store(tmp_path / "file").require_writable()
     assert str(error.value) == (
         f"{tmp_path / 'file'}: cannot be written: a file is where a folder is needed"
     )

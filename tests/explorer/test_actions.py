@@ -37,7 +37,7 @@ def shown(table: object) -> str:
 def test_a_table_in_the_store_is_not_measured_again(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     point = Point(design=DESIGN, period_ps=2000)
-    plan = Campaign(points=[point], platform=load_platform(), store=store, jobs=1)
+    plan = Campaign(points=[point], platform=load_platform(), store=store)
     path = tmp_path / "store" / "actions" / f"{table_key(plan.identity(point).key)}.json"
     save_table(path, TABLE)
     output = tmp_path / "out.json"

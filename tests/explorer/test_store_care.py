@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def measurement(number: int, **changes: Any) -> Measurement:
     design = PEDesign.preset("INT8", filter_depth=16 + number)
     values: dict[str, Any] = {
         "key": f"a{number:x}" * 32, "design": {**design.to_dict(), "digest": design.digest},
-        "period_ps": 2000, "utilization": 0.5, "seed": 1, "flow": "placed",
+        "digests": {}, "period_ps": 2000, "utilization": 0.5, "seed": 1, "flow": "placed",
         "activity_model": "unit delay", "operands": "uniform", "mode": 0, "run_terms": 0,
         "platform": {"name": "kit", "corner": "typical", "hashes": {}}, "tools": {"sta": "2.0"},
         "status": "ok", "reason": "", "choices": {"multiplier": "booth", "effort": "small"},
@@ -36,7 +37,7 @@ def put(store: Store, entry: Measurement) -> Path:
     folder = store.work_folder()
     (folder / "netlist.v").write_text("module m; endmodule\n")
     store.put(entry, folder)
-    return store.root / entry.key[:2] / entry.key
+    return store.path(entry.key)
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def store(tmp_path: Path) -> Store:
     for number in (4, 5):
         put(made, measurement(number, status="failed", reason="no route", metrics={}))
     damaged = put(made, measurement(6))
-    (damaged / "netlist.v").write_text("module m; endmodul\n")
+    damaged.write_bytes(damaged.read_bytes()[:-1])
     return made
 
 
@@ -56,46 +57,58 @@ def test_a_survey_tells_whole_failed_and_damaged_entries_apart(store: Store) -> 
     found = survey(store, quiet=True)
     size = sum(path.stat().st_size for path in store.root.rglob("*") if path.is_file())
     assert found.bytes == size
-    path = store.root / "a6" / ("a6" * 32)
+    path = store.path("a6" * 32)
     assert survey_lines(found) == [
         f"3 measured, 2 failed, 1 damaged; {size / 1e6:,.1f} MB",
         "  failed 2: no route",
-        f"  damaged: {path}: netlist.v is not what was written",
+        f"  damaged: {path}: is not an archive, or is cut off",
     ]
 
 
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        ("missing record", "measurement.json: No such file or directory"),
+        ("no archive", "is not an archive, or is cut off"),
+        ("no record", "measurement.json is missing"),
         ("cut record", "measurement.json is not a record"),
         ("other number", "measurement.json is not what was written"),
         ("missing file", "netlist.v is missing"),
+        ("other file", "netlist.v is not what was written"),
         ("more files", "extra.v is not what was written"),
         ("other place", f"its key is {'a1' * 32}"),
-        ("no folder", "measurement.json: Not a directory"),
+        ("folder", "Is a directory"),
     ],
 )
 def test_damage_is_named(tmp_path: Path, damage: str, said: str) -> None:
     store = Store(tmp_path)
-    folder = put(store, measurement(1))
-    record = folder / "measurement.json"
+    path = put(store, measurement(1))
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    record = files["measurement.json"]
     match damage:
-        case "missing record":
-            record.unlink()
+        case "no record":
+            del files["measurement.json"]
         case "cut record":
-            record.write_text(record.read_text()[:-20])
+            files["measurement.json"] = record[:-20]
         case "other number":
-            record.write_text(record.read_text().replace("2000", "2001"))
+            files["measurement.json"] = record.replace(b"2000", b"2001")
         case "missing file":
-            (folder / "netlist.v").unlink()
+            del files["netlist.v"]
+        case "other file":
+            files["netlist.v"] = b"module n; endmodule"
         case "more files":
-            (folder / "extra.v").write_text("")
+            files["extra.v"] = b""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    match damage:
+        case "no archive":
+            path.write_text("")
         case "other place":
-            folder.rename(folder.parent / ("a2" * 32))
-        case "no folder":
-            store.remove(next(store.entries()))
-            folder.write_text("")
+            path.rename(path.with_name("a2" * 32 + ".zip"))
+        case "folder":
+            path.unlink()
+            path.mkdir()
     (found,) = survey(store, quiet=True).damaged
     assert found.damage == said
 
