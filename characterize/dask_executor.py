@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,7 @@ class DaskExecutor:
                 if not ended:
                     self._require_scheduler(client)
                     time.sleep(WATCH_S / 4)
-        except (OSError, TimeoutError, RuntimeError) as error:
+        except (OSError, TimeoutError, RuntimeError, CancelledError) as error:
             raise self._gone(error) from None
         finally:
             with contextlib.suppress(Exception):  # whatever state a lost cluster is in

@@ -281,7 +281,6 @@ def build(
         choice = synthesize.synthesize_smallest(
             folder, texts, platform, point.period_ps, STEP_TIMEOUT_S
         )
-    synthesized = hashlib.sha256((folder / "netlist.v").read_bytes()).hexdigest()
     implement = openroad.implement if point.by_openroad else placed.implement
     result = implement(folder, choice.netlist, platform, point, timer)
     (folder / "layout.def").write_text(
@@ -295,7 +294,7 @@ def build(
         folder=folder, platform=platform,
         analyser=openroad.analyser() if point.by_openroad else STA, result=result,
         delays=delays, choices={"multiplier": choice.architecture, "effort": choice.effort},
-        synthesized=synthesized,
+        synthesized=choice.netlist.digest,
     )  # fmt: skip
 
 

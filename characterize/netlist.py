@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -65,6 +66,20 @@ class Netlist:
     def cell_counts(self) -> Counter[str]:
         """Instances by library cell."""
         return Counter(self.kinds)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of its cells and what is connected to what.
+
+        The names of nets, and their order, do not count: Yosys numbers them differently from one
+        run to the next.
+        """
+        ends = sorted(
+            [(net.driver.cell, net.driver.name), *sorted((s.cell, s.name) for s in net.sinks)]
+            for net in self.nets
+        )
+        text = json.dumps([self.top, self.instances, self.kinds, self.ports, ends])
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_netlist(path: Path, platform: Platform) -> Netlist:
