@@ -176,7 +176,7 @@ class Campaign:
 
     def _memo(self, point: Point) -> str:
         """What the digest of a point's RTL is remembered by."""
-        made_by = f"{point.design.digest} {_generator_digest()} {self.tools['amaranth'].version}"
+        made_by = f"{point.design.digest} {generator_digest()} {self.tools['amaranth'].version}"
         return hashlib.sha256(made_by.encode()).hexdigest()
 
     def keep(self, result: Result) -> Measurement:
@@ -293,7 +293,7 @@ def _require_space(folder: Path) -> None:
 
 
 @functools.cache
-def _generator_digest() -> str:
+def generator_digest() -> str:
     """Digest of the code that makes RTL."""
     here = Path(rtl_gen.__file__ or "").parent
     return code_digest(*sorted(here.glob("*.py")))

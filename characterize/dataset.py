@@ -4,28 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from characterize.measurement import CHOICES, METRICS, STEPS, Measurement, Point
+from characterize.dataset_folder import read_points
+from characterize.dataset_schema import COLUMNS, DIGESTS, POINT_IDENTITY
+from characterize.measurement import METRICS, Measurement, Point
 from rtl_gen.atomic import write_text
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
-from rtl_gen.space import POINT_COLUMNS
-
-#: Columns in front of the metrics.
-_IDENTITY = ("name", "digest", *POINT_COLUMNS, "utilization", "seed", "operands", "mode",
-             "run_terms", "flow", "platform", "corner",
-             "activity_model", "key", "status", "reason",
-             *(f"chosen_{name}" for name in CHOICES))  # fmt: skip
-#: What makes a point: two rows that have these in common are of the same one.
-POINT_IDENTITY = ("digest", "flow", "platform", "corner", "period_ps", "utilization", "seed",
-                  "operands", "mode", "run_terms")  # fmt: skip
-COLUMNS = (*_IDENTITY, *METRICS, *(f"seconds_{step}" for step in STEPS))
 
 
 def dataset_table(points: Sequence[Point], measurements: Sequence[Measurement]) -> pd.DataFrame:
@@ -53,9 +44,18 @@ def dataset_table(points: Sequence[Point], measurements: Sequence[Measurement]) 
                 **{f"chosen_{name}": choice for name, choice in measurement.choices.items()},
                 **measurement.metrics,
                 **{f"seconds_{step}": s for step, s in measurement.seconds.items()},
+                "rtl": measurement.digests["rtl"],
+                "flow_code": measurement.digests["flow"],
+                "netlist": measurement.digests["netlist"],
+                "tools": _listed(measurement.tools),
+                "kit": _listed(measurement.platform["hashes"]),
             }
         )
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _listed(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in sorted(values.items()))
 
 
 def write_dataset(path: Path, table: pd.DataFrame) -> None:
@@ -68,36 +68,52 @@ def write_dataset(path: Path, table: pd.DataFrame) -> None:
 
 
 def read_dataset(path: Path) -> pd.DataFrame:
-    """Read a table that ``write_dataset`` wrote.
+    """Read a table that ``write_dataset`` wrote, or those of a folder (``dataset_folder``).
 
     Raises:
         InputError: if it cannot be read, a column is missing, or a row is not what was written:
             cut off, of another design than its digest says, or there twice.
     """
+    if path.is_dir():
+        return checked(read_points(path), str(path))
     try:
         table = pd.read_csv(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{path}: is not a dataset: {str(error).splitlines()[0]}") from None
+    return checked(table, str(path))
+
+
+def checked(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The same table, its numbers as numbers, if it is one that ``dataset_table`` made.
+
+    Args:
+        where: it is from, for messages.
+
+    Raises:
+        InputError: as ``read_dataset``.
+    """
+    table = table.assign(**{name: "" for name in DIGESTS if name not in table})
     missing = [name for name in COLUMNS if name not in table]
     if missing:
-        raise InputError(f"{path}: is not a dataset: column {missing[0]} is missing")
+        raise InputError(f"{where}: is not a dataset: column {missing[0]} is missing")
     for name in METRICS:
         try:
             table[name] = pd.to_numeric(table[name])
         except (ValueError, TypeError):
-            raise InputError(f"{path}: column {name} must hold numbers") from None
-    table["reason"] = table["reason"].astype(object).fillna("")
-    _check_rows(path, table)
+            raise InputError(f"{where}: column {name} must hold numbers") from None
+    for name in ("reason", *DIGESTS):
+        table[name] = table[name].astype(object).fillna("")
+    _check_rows(where, table)
     return table
 
 
-def _check_rows(path: Path, table: pd.DataFrame) -> None:
-    """Refuse rows that ``write_dataset`` cannot have written; lines count from the heading, 1."""
+def _check_rows(source: str, table: pd.DataFrame) -> None:
+    """Refuse rows that ``dataset_table`` cannot have made; lines count from the heading, 1."""
     names = [field.name for field in dataclasses.fields(PEDesign)]
     for line, row in enumerate(table.to_dict("records"), 2):
-        where = f"{path}: line {line}"
+        where = f"{source}: line {line}"
         if row["status"] not in ("ok", "failed"):
             raise InputError(f"{where}: status must be ok or failed, not {row['status']}")
         try:
@@ -112,7 +128,7 @@ def _check_rows(path: Path, table: pd.DataFrame) -> None:
                     raise InputError(f"{where}: {name} must be a number, not {row[name]}")
     double = table.duplicated(list(POINT_IDENTITY))
     if double.any():
-        raise InputError(f"{path}: line {int(double.argmax()) + 2}: this point is there before")
+        raise InputError(f"{source}: line {int(double.argmax()) + 2}: this point is there before")
 
 
 def _plain(value: object) -> object:

@@ -110,8 +110,13 @@ def tools_of(point: Point, tools: Mapping[str, Tool]) -> dict[str, Tool]:
 
 def flow_code(point: Point) -> str:
     """Digest of the Python code that measures a point, or of older code with the same results."""
+    return lasting(raw_flow_code(point))
+
+
+def raw_flow_code(point: Point) -> str:
+    """Digest of the Python code that measures a point."""
     own = openroad if point.by_openroad else placed
-    return lasting(flow_digest(own.MODULES, point.design.family == "fp"))
+    return flow_digest(own.MODULES, point.design.family == "fp")
 
 
 @functools.cache

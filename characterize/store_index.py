@@ -99,6 +99,8 @@ class Index:
         if self._connection is None or self._owner != os.getpid():
             if not make and not self._path.is_file():
                 return None
+            with contextlib.suppress(OSError):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
             # A lost write costs nothing but time, so there is no waiting for the disk.
             connection = sqlite3.connect(self._path, timeout=_WAIT_S, isolation_level=None)
             connection.execute("pragma synchronous = off")

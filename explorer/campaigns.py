@@ -24,6 +24,7 @@ from characterize.limits import Limits
 from characterize.measurement import CHOICES, FLOWS, Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Store
+from explorer.dataset_build import Built, build
 from explorer.plan_report import PlanReport, plan_report
 from rtl_gen.atomic import check_target, make_folder
 from rtl_gen.design import PEDesign
@@ -161,6 +162,34 @@ def preview(
     table = pd.DataFrame([{**p.design.to_dict(), "period_ps": p.period_ps} for p in points])
     stored = pd.Series([whole.is_stored(point) for point in points], dtype=bool)
     return plan_report(space, plan, table, stored=stored, flow=points[0].flow, measured=dataset)
+
+
+def build_from_space(
+    space: Space,
+    folder: Path,
+    *,
+    store: Path,
+    part: str,
+    shard: int,
+    flow: str,
+    platform: str,
+    count: int | None,
+) -> Built:
+    """Write what a store has of the plan of a space into the folder of a dataset.
+
+    Raises:
+        InputError: as ``plan_points`` and ``explorer.dataset_build.build``.
+    """
+    sampling: dict[str, Any] = {"points": count} if count is not None else {}
+    points = plan_points(
+        None, space, period_ps=None, utilization=0.5, seed=1, operands="uniform", mode=0,
+        run_terms=0, flow=flow, sampling=sampling,
+    )  # fmt: skip
+    whole = campaign.Campaign(
+        points=points, platform=load_platform(platform), store=Store(store),
+        with_actions=space.actions,
+    )  # fmt: skip
+    return build(whole, space, plan_of(space, **sampling), folder, part=part, shard_points=shard)
 
 
 def _check_point(utilization: float, seed: int, flow: str) -> None:

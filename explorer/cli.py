@@ -39,6 +39,7 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.
 StorePath = Annotated[Path, typer.Option("--store", help="Folder that keeps every measurement.")]
 DatasetPath = Annotated[Path, typer.Option("--dataset", help="CSV with a row for each point.")]
 ModelPath = Annotated[Path, typer.Option("--model", help="Trained surrogates.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", help="Points at once [processors].")]
 PlatformName = Annotated[
     str, typer.Option("--platform", help="A shipped platform, or a YAML file.")
 ]
@@ -302,9 +303,7 @@ def characterize(
         Path | None,
         typer.Option("--dataset", help="CSV to write [build/dataset.csv for a space]."),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", help="Points at once [processors].")
-    ] = None,
+    jobs: Jobs = None,
     platform: PlatformName = "freepdk45",
     flow: FlowName = "placed",
     period_ps: Annotated[
@@ -417,7 +416,8 @@ def characterize(
 
 
 store_app = typer.Typer(
-    help="Look after a store of measurements: check, gc, export.", no_args_is_help=True
+    help="Look after a store of measurements: check, gc, export, unpack, same.",
+    no_args_is_help=True,
 )
 app.add_typer(store_app, name="store")
 
@@ -486,6 +486,169 @@ def export_store(
         print_json({**found.as_dict(), "rows": rows, "output": str(output)})
         return
     typer.echo(f"wrote {output}: {rows:,} rows, {len(found.damaged):,} damaged entries left out")
+
+
+@store_app.command(name="unpack")
+def unpack_entry(
+    key: Annotated[str, typer.Argument(help="Of the measurement: column key of a dataset.")],
+    folder: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")],
+    store: StorePath = STORE,
+) -> None:
+    """Write the files of the flow of one measurement: RTL, scripts, netlist, layout, logs.
+
+    Example: `peforge store unpack 71c0... -o build/point`
+    """
+    from explorer.store_care import existing_store
+
+    existing_store(store).unpack(key, folder)
+    typer.echo(f"wrote {folder}")
+
+
+@store_app.command(name="same")
+def same_results(
+    points: Annotated[int, typer.Option("--points", help="To measure again.")] = 5,
+    seed: Seed = 1,
+    jobs: Jobs = None,
+    store: StorePath = STORE,
+    platform: PlatformName = "freepdk45",
+    as_json: JsonFlag = False,
+) -> None:
+    """Keep measurements good whose flow's code has changed, if it still gives the same numbers.
+
+    Some points are measured again, by today's code. If netlists and all numbers are the very same,
+    that is noted in `characterize/lineage.yaml`, and the measurements count as today's. Exit code
+    1 if not.
+
+    Example: `peforge store same --points 10`
+    """
+    from explorer.campaigns import processors
+    from explorer.lineage_care import compare
+    from explorer.store_care import existing_store
+
+    found = compare(
+        existing_store(store),
+        points=points, seed=seed, jobs=processors(jobs), platform=platform, quiet=as_json,
+    )  # fmt: skip
+    if as_json:
+        print_json({"compared": [one.as_dict() for one in found]})
+    else:
+        for one in found:
+            typer.echo(f"{one.same_as[:12]} and {one.code[:12]}: {len(one.points)} points measured")
+            typer.echo("\n".join(f"  {line}" for line in one.other) or "  all numbers are the same")
+    raise typer.Exit(1 if any(one.other for one in found) else 0)
+
+
+dataset_app = typer.Typer(
+    help="Datasets in folders of Parquet files: build, check, diff, card.", no_args_is_help=True
+)
+app.add_typer(dataset_app, name="dataset")
+DatasetFolder = Annotated[Path, typer.Argument(help="Folder of the dataset.")]
+
+
+@dataset_app.command(name="build")
+def build_dataset(
+    folder: DatasetFolder,
+    space: Annotated[Path, typer.Option("--space", help="Design space, a YAML file.")],
+    store: StorePath = STORE,
+    part: Annotated[
+        str | None, typer.Option("--part", help="Name in the dataset [that of the flow].")
+    ] = None,
+    shard: Annotated[int, typer.Option("--shard", help="Points of a file.")] = 100,
+    flow: FlowName = "placed",
+    platform: PlatformName = "freepdk45",
+    count: Annotated[
+        int | None, typer.Option("--points", help="Of the plan [what the space's file says].")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write what the store has of a space's plan: every whole shard, in the plan's order.
+
+    Shards are written once: build again when more is measured.
+
+    Example: `peforge dataset build data/freepdk45 --space configs/spaces/full.yaml`
+    """
+    from explorer.campaigns import build_from_space
+    from rtl_gen.space import load_space
+
+    report = build_from_space(
+        load_space(space), folder,
+        store=store, part=part or flow, shard=shard, flow=flow, platform=platform, count=count,
+    )  # fmt: skip
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        typer.echo("\n".join(report.lines()))
+
+
+@dataset_app.command(name="check")
+def check_dataset(
+    folder: DatasetFolder,
+    measure: Annotated[int, typer.Option("--measure", help="Points to measure again.")] = 3,
+    seed: Seed = 1,
+    jobs: Jobs = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Verify files, schema and numbers; tell stale points; measure a few again and compare.
+
+    The netlist must be equal, what placement decides within 0.5 %. Exit code 1 if anything is
+    wrong or stale.
+
+    Example: `peforge dataset check data/freepdk45 --measure 5`
+    """
+    import tempfile
+
+    from explorer.campaigns import processors
+    from explorer.dataset_check import check, require_dataset
+
+    require_dataset(folder)
+    with tempfile.TemporaryDirectory() as store:
+        found = check(
+            folder, measure=measure, seed=seed, jobs=processors(jobs), store=Path(store),
+            quiet=as_json,
+        )  # fmt: skip
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        typer.echo("\n".join(found.lines()))
+    raise typer.Exit(0 if found.good else 1)
+
+
+@dataset_app.command(name="diff")
+def diff_datasets(
+    first: Annotated[Path, typer.Argument(help="Folder or CSV file.")],
+    second: Annotated[Path, typer.Argument(help="Folder or CSV file.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Compare two datasets: points that one lacks, and by how much numbers differ.
+
+    Run times do not count. Exit code 1 if they differ.
+
+    Example: `peforge dataset diff data/freepdk45 build/dataset.csv`
+    """
+    from explorer.dataset_diff import diff
+
+    found = diff(first, second)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        if len(found.metrics):
+            out.print(found.table())
+        typer.echo("\n".join(found.lines()))
+    raise typer.Exit(0 if found.same else 1)
+
+
+@dataset_app.command(name="card")
+def dataset_card(folder: DatasetFolder) -> None:
+    """Write the data card again: what the dataset has, how it was made, its known limits.
+
+    Example: `peforge dataset card data/freepdk45`
+    """
+    from explorer.dataset_card import CARD, write_card
+    from explorer.dataset_check import require_dataset
+
+    require_dataset(folder)
+    write_card(folder)
+    typer.echo(f"wrote {folder / CARD}")
 
 
 @app.command()

@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from characterize.dataset import POINT_IDENTITY, dataset_table, write_dataset
+from characterize.dataset import dataset_table, write_dataset
+from characterize.dataset_schema import POINT_IDENTITY
 from characterize.measurement import Measurement, Point
 from characterize.store import Entry, Store
 from rtl_gen.atomic import check_target
@@ -97,7 +98,7 @@ def export(found: Survey, path: Path) -> int:
     measurements = [entry.measurement for entry in entries if entry.measurement is not None]
     if not measurements:
         raise InputError(f"{found.root}: the store has no measurement")
-    points = [_point_of(measurement) for measurement in measurements]
+    points = [point_of(measurement) for measurement in measurements]
     table = dataset_table(points, measurements)
     # Of a point that was measured by several generators or flows, the last entry written.
     times = [entry.path.stat().st_mtime for entry in entries if entry.measurement is not None]
@@ -107,7 +108,8 @@ def export(found: Survey, path: Path) -> int:
     return len(last)
 
 
-def _point_of(measurement: Measurement) -> Point:
+def point_of(measurement: Measurement) -> Point:
+    """The point that was measured."""
     design = {name: value for name, value in measurement.design.items() if name != "digest"}
     names = ("period_ps", "utilization", "seed", "operands", "mode", "run_terms", "flow")
     return Point(

@@ -1,0 +1,193 @@
+"""A dataset grows: whole shards of a plan go from the store into its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from characterize import actions
+from characterize.actions import ActionTable
+from characterize.campaign import Campaign, generator_digest
+from characterize.dataset import dataset_table
+from characterize.dataset_folder import (
+    MANIFEST,
+    SCHEMA,
+    Manifest,
+    Part,
+    Shard,
+    action_rows,
+    file_name,
+    read_manifest,
+    schema_text,
+    write_manifest,
+    write_table,
+)
+from characterize.dataset_schema import ACTION_COLUMNS, POINT_COLUMNS
+from characterize.measurement import Measurement, Point
+from explorer.dataset_card import write_card
+from rtl_gen.atomic import make_folder, write_text
+from rtl_gen.errors import InputError, require_int
+from rtl_gen.plan import Plan
+from rtl_gen.space import Space
+
+#: Points of a shard.
+SHARD_POINTS = 100
+_SHARD_POINTS = (1, 100_000)
+
+
+@dataclass
+class Built:
+    """What was done.
+
+    Attributes:
+        folder: of the dataset.
+        part: that was built.
+        written, kept: shards.
+        points, failed: in all shards of the part.
+        planned: points of the whole plan.
+        missing: points that the first shard lacks that is not whole; 0 if all are.
+    """
+
+    folder: Path
+    part: str
+    planned: int
+    written: list[int] = field(default_factory=list)
+    kept: list[int] = field(default_factory=list)
+    points: int = 0
+    failed: int = 0
+    missing: int = 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        return {**vars(self), "folder": str(self.folder)}
+
+    def lines(self) -> list[str]:
+        """For people."""
+        lines = [
+            f"part {self.part}: {self.points:,} of {self.planned:,} points, {self.failed} of them "
+            f"failed; {len(self.written)} shards written, {len(self.kept)} were there"
+        ]
+        if self.missing:
+            lines.append(
+                f"the next shard lacks {self.missing} points: go on with peforge characterize"
+            )
+        return [*lines, f"wrote {self.folder}"]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the store has of the points of a shard."""
+
+    measurements: list[Measurement]
+    tables: dict[str, ActionTable]
+    missing: int
+
+
+def build(
+    campaign: Campaign,
+    space: Space,
+    plan: Plan,
+    folder: Path,
+    *,
+    part: str,
+    shard_points: int = SHARD_POINTS,
+) -> Built:
+    """Write every shard of a plan that the store has whole, and that is not there yet.
+
+    A shard whose points would be measured otherwise today, for the generator or the flow has
+    changed, is written anew as soon as the store has it whole.
+
+    Args:
+        campaign: its points are those of the plan, in order.
+        part: name in the dataset.
+
+    Raises:
+        InputError: if the part was begun with another space, plan or size of shards, or something
+            cannot be written.
+    """
+    require_int("shard points", shard_points, *_SHARD_POINTS)
+    make_folder(folder)
+    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else Manifest()
+    wanted = Part(
+        name=part,
+        space=Path(space.name).read_text(encoding="utf-8"),
+        plan={"kind": plan.kind, "seed": plan.seed},
+        shard_points=shard_points,
+    )
+    before = manifest.parts.get(part, wanted)
+    _require_same(folder, before, wanted)
+    report = Built(folder=folder, part=part, planned=len(campaign.points))
+    shards: list[Shard] = []
+    for number, points in enumerate(_chunks(campaign.points, shard_points)):
+        old = next((shard for shard in before.shards if shard.number == number), None)
+        found = _found(campaign, points)
+        if found.missing:
+            report.missing = report.missing or found.missing
+            if old is not None:  # stale, but nothing better is there yet
+                shards.append(old)
+                report.kept.append(number)
+            continue
+        new = _write(folder, part, number, points, found)
+        shards.append(new)
+        same = old is not None and old.sha256 == new.sha256
+        (report.kept if same else report.written).append(number)
+    report.points = sum(shard.rows for shard in shards)
+    parts = {**manifest.parts, part: replace(wanted, shards=tuple(shards))}
+    write_text(folder / SCHEMA, schema_text())
+    write_manifest(folder, Manifest(parts=parts))
+    if shards:
+        report.failed = write_card(folder)[part]
+    return report
+
+
+def _require_same(folder: Path, before: Part, wanted: Part) -> None:
+    for name in ("space", "plan", "shard_points"):
+        if getattr(before, name) != getattr(wanted, name):
+            words = {"shard_points": f"shards of {before.shard_points} points"}
+            raise InputError(
+                f"{folder}: part {wanted.name} was begun with another "
+                f"{name if name != 'shard_points' else 'size'}"
+                f"{': ' + words[name] if name in words else ''}; take another --part"
+            )
+
+
+def _chunks(points: Sequence[Point], size: int) -> list[Sequence[Point]]:
+    return [points[at : at + size] for at in range(0, len(points), size)]
+
+
+def _found(campaign: Campaign, points: Sequence[Point]) -> _Found:
+    """What the store has of some points, failures included, without making any RTL."""
+    measurements, tables, missing = [], {}, 0
+    for point in points:
+        known = campaign.known(point)
+        if known is None:
+            missing += 1
+            continue
+        measurement = campaign.store.get(known.key) or campaign.store.failed(known.key)
+        if measurement is None:
+            missing += 1
+            continue
+        if campaign.with_actions and measurement.status == "ok":
+            table = campaign.store.actions(actions.table_key(known.key))
+            if table is None:
+                missing += 1
+                continue
+            tables[known.key] = table
+        measurements.append(measurement)
+    return _Found(measurements, tables, missing)
+
+
+def _write(folder: Path, part: str, number: int, points: Sequence[Point], found: _Found) -> Shard:
+    sums = {
+        "points": write_table(
+            folder / file_name(part, number, "points"),
+            dataset_table(points, found.measurements),
+            POINT_COLUMNS,
+        ),
+        "actions": write_table(
+            folder / file_name(part, number, "actions"), action_rows(found.tables), ACTION_COLUMNS
+        ),
+    }
+    return Shard(number=number, rows=len(points), sha256=sums, generator=generator_digest())

@@ -1,0 +1,410 @@
+"""Datasets in folders: built as shards, checked, compared, described."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from characterize import actions
+from characterize.actions import ActionTable
+from characterize.campaign import Campaign
+from characterize.dataset import read_dataset, write_dataset
+from characterize.dataset_folder import (
+    read_actions,
+    read_manifest,
+    read_points,
+    read_table,
+    schema_text,
+    write_table,
+)
+from characterize.dataset_schema import ACTION_COLUMNS, POINT_COLUMNS
+from characterize.flow import flow_code
+from characterize.measurement import METRICS, STEPS, Measurement
+from characterize.platform import load_platform
+from characterize.store import Store
+from explorer.campaigns import build_from_space, plan_points
+from explorer.cli import app
+from explorer.dataset_check import check
+from explorer.dataset_diff import diff
+from rtl_gen.errors import InputError
+from rtl_gen.space import Space, load_space
+
+SPACE = """
+actions: true
+plan: {kind: sobol, points: 7, seed: 1}
+blocks:
+  - {family: [int, pow2], act_bits: [2, 3, 4], weight_bits: [2, 3], terms: 1, ifmap_depth: 3,
+     filter_depth: [6, 7], psum_depth: 2, period_ps: 2000}
+"""
+pytestmark = pytest.mark.tool  # a campaign asks the tools for their versions
+
+
+class Fake:
+    """A campaign whose measurements are made up, as plausible as those of a flow."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        (root / "space.yaml").write_text(SPACE)
+        self.space: Space = load_space(root / "space.yaml")
+        points = plan_points(
+            None, self.space, period_ps=None, utilization=0.5, seed=1, operands="uniform",
+            mode=0, run_terms=0, flow="placed",
+        )  # fmt: skip
+        self.campaign = Campaign(
+            points=points, platform=load_platform(), store=Store(root / "store"), with_actions=True
+        )
+
+    def measure(self, number: int, *, failed: bool = False, **metrics: float) -> Measurement:
+        point = self.campaign.points[number]
+        identity = self.campaign.identity(point)
+        energy = 2.0 + number
+        values = dict.fromkeys(METRICS, 1.0)
+        values |= dict.fromkeys(
+            ("memory_power_uw", "register_power_uw", "clock_gate_power_uw", "clock_tree_power_uw"),
+            0.0,
+        )
+        values |= {
+            "cells": 500.0 + number, "period_ps": 0.0, "slack_ps": 100.0, "least_period_ps": 1900.0,
+            "window_macs": 10.0, "window_cycles": 10.0, "logic_power_uw": energy * 500,
+            "dynamic_power_uw": energy * 500, "energy_per_mac_pj": energy, "latches": 0.0,
+            **metrics,
+        }  # fmt: skip
+        del values["period_ps"]
+        measurement = Measurement(
+            key=identity.key,
+            digests={"rtl": identity.rtl, "flow": flow_code(point), "netlist": "n" * 64},
+            design={**point.design.to_dict(), "digest": point.design.digest},
+            period_ps=point.period_ps, utilization=0.5, seed=1, flow="placed",
+            activity_model="made up", operands="uniform", mode=0, run_terms=0,
+            platform={"name": "freepdk45", "corner": "typical, 1.10 V, 25 C",
+                      "hashes": {"liberty": "l" * 64}},
+            tools={"sta": "2.0"}, status="failed" if failed else "ok",
+            reason="no route" if failed else "",
+            choices={} if failed else {"multiplier": "booth", "effort": "small"},
+            metrics={} if failed else values, seconds=dict.fromkeys(STEPS, 0.5),
+        )  # fmt: skip
+        store = self.campaign.store
+        store.put(measurement, store.work_folder())
+        if not failed:
+            table = ActionTable(
+                design=point.design.to_dict(), period_ps=2000, leakage_uw=1.0,
+                energies_pj={"idle": 1.0, "mac": 0.5}, macs_pj={"uniform": energy, "2 x 2": 1.5},
+                accesses_pj={"add": 0.25}, fit_mean_pct=1.0, fit_worst_pct=3.0,
+                primitives=1, cycles=10, seconds={},
+            )  # fmt: skip
+            store.put_actions(actions.table_key(identity.key), table)
+        return measurement
+
+    def build(self, name: str = "data", **changes: Any) -> Any:
+        options = {
+            "store": self.root / "store", "part": "placed", "shard": 3, "flow": "placed",
+            "platform": "freepdk45", "count": None, **changes,
+        }  # fmt: skip
+        return build_from_space(self.space, self.root / name, **options)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of all seven points, the sixth of which failed."""
+    fake = Fake(tmp_path_factory.mktemp("made"))
+    for number in range(7):
+        fake.measure(number, failed=number == 5)
+    return fake.root
+
+
+@pytest.fixture
+def fake(tmp_path: Path, made: Path) -> Fake:
+    """Nothing is measured, but it is known what RTL there would be."""
+    (tmp_path / "store").mkdir()
+    shutil.copy(made / "store" / "index.sqlite", tmp_path / "store")
+    return Fake(tmp_path)
+
+
+@pytest.fixture
+def whole(tmp_path: Path, made: Path) -> Fake:
+    """The whole store, and a dataset of it."""
+    shutil.copytree(made / "store", tmp_path / "store")
+    fake = Fake(tmp_path)
+    fake.build()
+    return fake
+
+
+def look(fake: Fake, **options: Any) -> Any:
+    return check(
+        fake.root / "data", measure=0, seed=1, jobs=1, store=fake.root / "again", quiet=True,
+        **options,
+    )  # fmt: skip
+
+
+def test_a_dataset_grows_by_whole_shards_that_never_change(fake: Fake) -> None:
+    for number in (0, 1, 2, 4):
+        fake.measure(number)
+    first = fake.build()
+    assert (first.written, first.kept, first.missing) == ([0], [], 2)
+    assert first.lines()[:2] == [
+        "part placed: 3 of 7 points, 0 of them failed; 1 shards written, 0 were there",
+        "the next shard lacks 2 points: go on with peforge characterize",
+    ]
+    data = fake.root / "data"
+    before = {path.name: path.read_bytes() for path in data.glob("*.parquet")}
+    for number in (3, 5, 6):
+        fake.measure(number, failed=number == 5)
+    second = fake.build()
+    assert (second.written, second.kept, second.missing) == ([1, 2], [0], 0)
+    assert (second.points, second.failed) == (7, 1)
+    assert {name: (data / name).read_bytes() for name in before} == before
+    table = read_points(data)
+    assert list(table["name"]) == [point.name for point in fake.campaign.points]
+    assert list(table.loc[table["status"] == "failed", "reason"]) == ["no route"]
+    assert look(fake).good
+
+
+def test_the_energies_of_each_point_come_with_it(whole: Fake) -> None:
+    energies = read_actions(whole.root / "data")
+    keys = [whole.campaign.identity(point).key for point in whole.campaign.points]
+    assert list(energies["key"].unique()) == keys[:5] + keys[6:]
+    one = energies[energies["key"] == keys[3]].set_index(["kind", "name"])["value"]
+    assert one.to_dict() == {
+        ("action", "idle"): 1.0, ("action", "mac"): 0.5, ("mac", "uniform"): 5.0,
+        ("mac", "2 x 2"): 1.5, ("access", "add"): 0.25, ("fit", "mean"): 1.0, ("fit", "worst"): 3.0,
+    }  # fmt: skip
+
+
+def test_a_point_without_its_energies_is_missing(fake: Fake) -> None:
+    measured = [fake.measure(number) for number in range(3)]
+    fake.campaign.store.actions_path(actions.table_key(measured[1].key)).unlink()
+    assert fake.build().missing == 1
+
+
+def test_the_same_numbers_give_the_same_files(whole: Fake) -> None:
+    whole.build("again")
+    for path in (whole.root / "data").iterdir():
+        assert path.read_bytes() == (whole.root / "again" / path.name).read_bytes()
+
+
+def test_a_part_is_of_one_space_plan_and_size(whole: Fake) -> None:
+    with pytest.raises(InputError) as error:
+        whole.build(shard=4)
+    assert str(error.value) == (
+        f"{whole.root / 'data'}: part placed was begun with another size: shards of 3 points; "
+        "take another --part"
+    )
+    (whole.root / "space.yaml").write_text(SPACE.replace("[6, 7]", "[6, 8]"))
+    with pytest.raises(InputError) as error:
+        whole.build()
+    assert str(error.value) == (
+        f"{whole.root / 'data'}: part placed was begun with another space; take another --part"
+    )
+    assert whole.build(part="other").written == [0, 1, 2]
+    assert set(read_manifest(whole.root / "data").parts) == {"placed", "other"}
+
+
+def test_the_committed_schema_is_that_of_the_code() -> None:
+    schema = json.loads(schema_text())
+    assert [column["name"] for column in schema["points"]][:2] == ["name", "digest"]
+    units = {column["name"]: column["unit"] for column in schema["points"]}
+    assert (units["area_um2"], units["leakage_uw"], units["wirelength_um"]) == ("um2", "uW", "um")
+    assert (units["seconds_rtl"], units["least_period_ps"], units["cells"]) == ("s", "ps", "")
+    assert all(column["what"] for column in schema["points"] + schema["actions"])
+    for path in (Path(__file__).parents[2] / "data").glob("*/schema.json"):
+        assert path.read_text() == schema_text(), f"{path}: peforge dataset build writes it"
+
+
+def change(column: str, value: object) -> Callable[[pd.DataFrame], None]:
+    def apply(table: pd.DataFrame) -> None:
+        table.loc[table.index[0], column] = value
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    ("edit", "problem"),
+    [
+        (change("area_um2", -1.0), "area_um2 must be above 0: 1 points, first {name}"),
+        (
+            change("logic_power_uw", 1.0),
+            "the parts of dynamic_power_uw do not add up: 1 points, first {name}",
+        ),
+        (
+            change("energy_per_mac_pj", 2.1),
+            "energy_per_mac_pj is not dynamic_power_uw times the window over its "
+            "multiply-accumulates: 1 points, first {name}",
+        ),
+        (
+            change("registers", 9e9),
+            "cells must be at least those that hold state: 1 points, first {name}",
+        ),
+        (change("core_area_um2", 0.5), "core_area_um2 is below area_um2: 1 points, first {name}"),
+        (
+            change("slack_ps", -1.0),
+            "slack_ps and least_period_ps disagree: 1 points, first {name}",
+        ),
+    ],
+)
+def test_numbers_that_contradict_each_other_are_told(
+    whole: Fake, edit: Callable[[pd.DataFrame], None], problem: str
+) -> None:
+    edit_points(whole.root / "data", edit)
+    name = whole.campaign.points[0].name
+    assert look(whole).problems == [problem.format(name=name)]
+
+
+def edit_points(folder: Path, edit: Callable[[pd.DataFrame], None]) -> None:
+    """Change the first file of points, and its checksum with it."""
+    path = folder / "placed-000.points.parquet"
+    table = read_table(path, POINT_COLUMNS)
+    edit(table)
+    digest = write_table(path, table, POINT_COLUMNS)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["parts"][0]["shards"][0]["sha256"]["points"] = digest
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ("cut", "placed-000.points.parquet: is not what was written: its checksum is another"),
+        ("gone", "placed-000.points.parquet: cannot be read: No such file or directory"),
+        ("manifest", "manifest.json: is not the manifest of a dataset, or is cut off"),
+        ("version", "manifest.json: is of version 9, not 1"),
+        ("digest", ": line 2: the digest is not that of the design"),
+        ("nan", ": line 2: area_um2 must be a number, not nan"),
+        ("twice", ": line 3: this point is there before"),
+    ],
+)
+def test_a_damaged_dataset_is_refused(whole: Fake, damage: str, message: str) -> None:
+    data = whole.root / "data"
+    path, manifest = data / "placed-000.points.parquet", data / "manifest.json"
+    match damage:
+        case "cut":
+            path.write_bytes(path.read_bytes()[:-1])
+        case "gone":
+            path.unlink()
+        case "manifest":
+            manifest.write_text(manifest.read_text()[:-9])
+        case "version":
+            manifest.write_text(manifest.read_text().replace('"version": 1', '"version": 9'))
+        case "digest":
+            edit_points(data, change("act_bits", 5))
+        case "nan":
+            edit_points(data, change("area_um2", np.nan))
+        case "twice":
+            edit_points(data, _double)
+    with pytest.raises(InputError) as error:
+        read_dataset(data)
+    separator = "" if message.startswith(":") else "/"
+    assert str(error.value) == f"{data}{separator}{message}"
+
+
+def _double(table: pd.DataFrame) -> None:
+    """The second row becomes the first."""
+    for name in table.columns:
+        table[name] = [table[name].iloc[0], *table[name].iloc[[0, *range(2, len(table))]]]
+
+
+def test_files_of_other_columns_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pd.DataFrame({"key": ["a"], "kind": ["b"], "name": ["c"]}).to_parquet(path)
+    with pytest.raises(InputError) as error:
+        read_table(path, ACTION_COLUMNS)
+    assert str(error.value) == f"{path}: column value is missing"
+    pd.DataFrame({"key": ["a"], "kind": ["b"], "name": ["c"], "value": ["d"]}).to_parquet(path)
+    with pytest.raises(InputError) as error:
+        read_table(path, ACTION_COLUMNS)
+    assert str(error.value) == f"{path}: column value is string, not double"
+    path.write_text("key,kind")
+    with pytest.raises(InputError) as error:
+        read_table(path, ACTION_COLUMNS)
+    assert str(error.value).startswith(f"{path}: is not a Parquet file: ")
+
+
+def test_stale_points_are_told(whole: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = look(whole)
+    assert (found.stale, found.problems) == ({}, [])
+    monkeypatch.setattr("explorer.dataset_check.flow_code", lambda _: "other")
+    assert look(whole).stale == {"the flow's code has changed (see peforge store same)": 7}
+    monkeypatch.undo()
+    # Another generator: the RTL is made and compared, and is still the same.
+    monkeypatch.setattr("explorer.dataset_check.generator_digest", lambda: "other")
+    assert look(whole).stale == {}
+    monkeypatch.setattr("explorer.dataset_check.rtl_digest", lambda _: "other")
+    assert look(whole).stale == {"the generator makes other RTL": 7}
+
+
+def test_a_point_that_comes_out_otherwise_is_told(whole: Fake) -> None:
+    """The numbers are made up: measuring a point again contradicts them."""
+    found = check(
+        whole.root / "data", measure=1, seed=1, jobs=1, store=whole.root / "again", quiet=True
+    )
+    (name,) = found.measured
+    assert f"{name}: synthesis gave another netlist" in found.problems
+    assert any(line.startswith(f"{name}: area_um2 was 1, is ") for line in found.problems)
+
+
+def test_two_datasets_are_compared(whole: Fake) -> None:
+    data, csv = whole.root / "data", whole.root / "data.csv"
+    table = read_dataset(data)
+    write_dataset(csv, table)
+    assert diff(data, csv).lines() == ["7 points in both", "the numbers are the same"]
+    table.loc[1, "area_um2"] *= 1.01
+    table.loc[2, "netlist"] = "m" * 64
+    write_dataset(csv, table.drop(index=0))
+    found = diff(data, csv)
+    assert found.lines() == [
+        "6 points in both",
+        f"1 in the first alone: {whole.campaign.points[0].name}",
+        "1 points with another netlist",
+    ]
+    (row,) = found.metrics.to_dict("records")
+    assert (row["metric"], row["points"]) == ("area_um2", 1)
+    assert row["most_pct"] == pytest.approx(1.0)
+    assert not found.same
+
+
+def test_the_verbs_work_from_the_shell(whole: Fake) -> None:
+    run = CliRunner().invoke
+    data, space = str(whole.root / "data"), str(whole.root / "space.yaml")
+    built = run(
+        app,
+        ["dataset", "build", data, "--space", space, "--store", str(whole.root / "store"),
+         "--shard", "3", "--json"],
+    )  # fmt: skip
+    assert json.loads(built.stdout)["kept"] == [0, 1, 2]
+    checked = run(app, ["dataset", "check", data, "--measure", "0"])
+    assert (checked.exit_code, checked.stdout) == (0, "7 points, 0 problems\n")
+    assert run(app, ["dataset", "diff", data, data]).exit_code == 0
+    (whole.root / "data" / "README.md").unlink()
+    assert run(app, ["dataset", "card", data]).exit_code == 0
+    card = (whole.root / "data" / "README.md").read_text()
+    assert "7 measurements of 7 processing elements on freepdk45" in card
+    assert "- failed 1: no route" in card
+    assert "| kit: liberty | `" + "l" * 40 + "`, 7 points |" in card
+
+
+def test_wrong_folders_are_named(tmp_path: Path) -> None:
+    none = run_failing(["dataset", "check", str(tmp_path / "none")])
+    assert none == f"{tmp_path / 'none'}: there is no such folder"
+    empty = run_failing(["dataset", "card", str(tmp_path)])
+    assert empty == f"{tmp_path / 'manifest.json'}: cannot be read: No such file or directory"
+
+
+def run_failing(arguments: list[str]) -> str:
+    result = CliRunner().invoke(app, arguments)
+    assert isinstance(result.exception, InputError)
+    return str(result.exception)
+
+
+def test_points_of_a_plan_stay_when_it_grows(fake: Fake) -> None:
+    """A longer plan of the same seed begins with the shorter one: shards stay."""
+    for number in range(3):
+        fake.measure(number)
+    assert fake.build(count=3).written == [0]
+    assert fake.build().kept == [0]
