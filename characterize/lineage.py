@@ -17,10 +17,11 @@ FILE = Path(__file__).with_name("lineage.yaml")
 
 def lasting(digest: str) -> str:
     """The digest of the oldest code whose results this code is known to give; else its own."""
-    return _older().get(digest, digest)
+    return older().get(digest, digest)
 
 
 @functools.cache
-def _older() -> dict[str, str]:
+def older() -> dict[str, str]:
+    """What the notes say: the digest of code to that of the oldest with its results."""
     entries = yaml.safe_load(FILE.read_text(encoding="utf-8")) or []
     return {entry["code"]: entry["same_as"] for entry in entries}

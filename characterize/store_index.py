@@ -102,7 +102,9 @@ class Index:
             with contextlib.suppress(OSError):
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             # A lost write costs nothing but time, so there is no waiting for the disk.
-            connection = sqlite3.connect(self._path, timeout=_WAIT_S, isolation_level=None)
+            connection = sqlite3.connect(
+                self._path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+            )
             connection.execute("pragma synchronous = off")
             connection.executescript(_TABLES)
             self._connection, self._owner = connection, os.getpid()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from characterize.platform import Platform
 from characterize.process import die_with_parent
 from characterize.store import pack
 from characterize.toolchain import Tool
-from rtl_gen.atomic import write_bytes
+from rtl_gen.atomic import make_folder, write_bytes
 from rtl_gen.source import code_digest
 
 #: What the process of a point leaves in its folder.
@@ -92,12 +93,11 @@ def prepare_power_library(folder: Path, platform: Platform, *, later: bool) -> P
             return path.resolve()
     except (OSError, UnicodeDecodeError):
         pass  # not there yet, or damaged: made anew
-    making = path.with_suffix(f".{os.getpid()}")
-    write_bytes(making, b"")  # tells early if it cannot be written
+    make_folder(folder)
     write = power_library.write_later_library if later else power_library.write_power_library
-    write(platform.liberty, making)
-    data = making.read_bytes()
-    making.unlink()
+    with tempfile.TemporaryDirectory(dir=folder) as making:
+        write(platform.liberty, Path(making, path.name))
+        data = Path(making, path.name).read_bytes()
     write_bytes(path, data)
     write_bytes(checksum, _sha256(data).encode())
     return path.resolve()

@@ -6,7 +6,7 @@ import collections
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from rtl_gen.operands import OPERANDS
 from rtl_gen.plan import plan_of, plan_table
 from rtl_gen.space import DEFAULT_PERIOD_PS, PERIOD_PS, Space, design_of
 
+#: A campaign of more points is confirmed before it begins.
+MANY = 5000
 _SHOWN = ("area_um2", "critical_path_ps", "slack_ps", "leakage_uw", "energy_per_mac_pj")
 
 
@@ -277,6 +279,25 @@ def print_fmax(result: FmaxResult, console: Console) -> None:
     reasons = [m.reason for _, m in result.trials if m.status == "failed"]
     why = reasons[0] if reasons else "hold, slew or load is violated in every one"
     console.print(f"no period can be met: {why}", highlight=False, markup=False, soft_wrap=True)
+
+
+def confirm_many(points: int, ask: Callable[[str], bool] | None) -> None:
+    """Ask before a campaign of weeks, which may be meant as one of minutes.
+
+    Args:
+        ask: a question; None if no one can be asked.
+
+    Raises:
+        InputError: if there are more than ``MANY`` points, and no one says yes.
+    """
+    if points <= MANY:
+        return
+    if ask is not None and ask(f"{points:,} points take weeks; measure them all?"):
+        return
+    raise InputError(
+        f"{points:,} points would take weeks: choose some with --sampling sobol --points N, or say "
+        "--yes; --plan shows the cost"
+    )
 
 
 def processors(jobs: int | None) -> int:

@@ -351,6 +351,9 @@ def characterize(
             "--actions/--no-actions", help="Measure energies per action, too [as the space says]."
         ),
     ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask before thousands of points are measured.")
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only show points, cost and coverage of the space.")
     ] = False,
@@ -367,6 +370,7 @@ def characterize(
     """
     from characterize.limits import Limits
     from explorer.campaigns import (
+        confirm_many,
         measure_points,
         plan_points,
         preview,
@@ -402,6 +406,8 @@ def characterize(
         else:
             print_plan(report, out, jobs=processors(jobs), command="the same without --plan")
         return
+    if not yes:
+        confirm_many(len(points), ask=typer.confirm if sys.stdin.isatty() else None)
     summary = measure_points(
         points, store=store, dataset=dataset, jobs=jobs, platform=platform, quiet=as_json,
         limits=Limits(minutes=time_limit, memory_gb=memory_limit),

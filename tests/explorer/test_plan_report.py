@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from explorer.campaigns import MANY, confirm_many
 from explorer.plan_report import PlanReport, estimate_cost, plan_report, print_plan
+from rtl_gen.errors import InputError
 from rtl_gen.plan import Plan, plan_table
 from rtl_gen.space import POINT_COLUMNS, Space
 
@@ -84,3 +86,22 @@ def test_nothing_measured_by_the_flow_is_an_unknown_cost(
         == f"5 points (lhs, seed 1) of {space.size:,} combinations, 0 of them in the store"
     )
     assert lines[-2:] == ["cost: unknown, as nothing was measured by this flow yet", "next: go"]
+
+
+@pytest.mark.parametrize("answer", [None, False])
+def test_thousands_of_points_are_confirmed(answer: bool | None) -> None:
+    asked: list[str] = []
+
+    def ask(question: str) -> bool:
+        asked.append(question)
+        return bool(answer)
+
+    with pytest.raises(InputError) as error:
+        confirm_many(MANY + 1, ask if answer is not None else None)
+    assert str(error.value) == (
+        "5,001 points would take weeks: choose some with --sampling sobol --points N, or say "
+        "--yes; --plan shows the cost"
+    )
+    assert asked == ([] if answer is None else ["5,001 points take weeks; measure them all?"])
+    confirm_many(MANY, None)
+    confirm_many(MANY + 1, lambda _: True)
