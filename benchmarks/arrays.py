@@ -5,7 +5,7 @@ keeps all their PEs busy. The composition of ``surrogate.array_composition`` is 
 at most 3 x 3 PEs and compared with the larger ones; beside it stands what rows x columns x PE
 alone gives.
 
-Run: ``python -m benchmarks.arrays measure [FOLDER [JOBS]]`` measures what ``data/arrays.csv`` lacks
+Run: ``python -m benchmarks.arrays measure [FOLDER [JOBS]]`` measures what ``data/freepdk45/arrays.csv`` lacks
 (two hours), ``python -m benchmarks.arrays`` prints the comparison.
 """
 
@@ -41,7 +41,7 @@ from rtl_gen.atomic import write_text
 from rtl_gen.design import PEDesign
 from surrogate.array_composition import ArrayComposition, array_columns, at_limit
 
-DATA = Path("data/arrays.csv")
+DATA = Path("data/freepdk45/arrays.csv")
 #: Periods that all meet, and that none do: what is then the least is the array's own.
 RELAXED_PS = {"int": 2000, "lightpe": 2000, "pow2": 2000, "fp": 5000}
 TIGHT_PS = {"int": 800, "lightpe": 800, "pow2": 800, "fp": 1600}

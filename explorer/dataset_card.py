@@ -12,6 +12,8 @@ from characterize.dataset_schema import POINT_COLUMNS
 from rtl_gen.atomic import write_text
 
 CARD = "README.md"
+#: Beside the parts: arrays, of which there are few.
+ARRAYS = "arrays.csv"
 _SHOWN = (
     "cells", "area_um2", "least_period_ps", "leakage_uw", "energy_per_mac_pj", "wirelength_um",
 )  # fmt: skip
@@ -38,7 +40,11 @@ def write_card(folder: Path) -> dict[str, int]:
     """
     points = read_points(folder)
     energies = read_actions(folder)
-    text = "\n".join(_lines(read_manifest(folder), points, energies))
+    lines = list(_lines(read_manifest(folder), points, energies))
+    if (folder / ARRAYS).is_file():
+        arrays = len(pd.read_csv(folder / ARRAYS))
+        lines += [f"`{ARRAYS}` has {arrays} measurements of arrays of PEs (`docs/array.md`).", ""]
+    text = "\n".join(lines)
     write_text(folder / CARD, text + "\n" + _LIMITS)
     failed = points["status"] == "failed"
     return {str(name): int(count) for name, count in failed.groupby(points["part"]).sum().items()}
