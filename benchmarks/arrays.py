@@ -5,7 +5,7 @@ keeps all their PEs busy. The composition of ``surrogate.array_composition`` is 
 at most 3 x 3 PEs and compared with the larger ones; beside it stands what rows x columns x PE
 alone gives.
 
-Run: ``python -m benchmarks.arrays measure [FOLDER [JOBS]]`` measures what ``data/freepdk45/arrays.csv`` lacks
+Run: ``python -m benchmarks.arrays measure [FOLDER [JOBS]]`` measures what the committed table lacks
 (two hours), ``python -m benchmarks.arrays`` prints the comparison.
 """
 
