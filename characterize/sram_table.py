@@ -1,14 +1,15 @@
 """What SRAMs of many shapes cost: CACTI's results, each taken once and kept.
 
 A shape that was never run is run; nothing is interpolated. Results come with the project in
-``data/sram.csv``, or from a cache: ``<cache>/<source>/<shape>.json``, where the source is the digest
-of CACTI's program, its technology file and the settings of ``characterize.cacti``, those of the
-macros of scratchpads. Both carry checksums; an entry of the cache that is not what was written
+``data/sram.csv``, or from a cache: ``<cache>/<source>/<shape>.json``, where the source is the
+digest of CACTI's program, its technology file and the settings of ``characterize.cacti``, those of
+the macros of scratchpads. Both carry checksums; an entry of the cache that is not what was written
 counts as none.
 """
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import functools
 import hashlib
@@ -17,7 +18,6 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -256,23 +256,37 @@ def _read_shipped(path: Path, source: str) -> dict[Shape, SramCost]:
 @functools.cache
 def _rows(path: Path, _changed: int, source: str) -> dict[Shape, SramCost]:
     try:
-        table = pd.read_csv(path, float_precision="round_trip", dtype={"source": str, "check": str})
-        rows: list[dict[str, Any]] = [
-            {str(name): value for name, value in row.items()} for row in table.to_dict("records")
-        ]
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}; remake it: {REMAKE}") from None
-    if tuple(table.columns) != _FILE_COLUMNS:
-        raise InputError(f"{path}: columns must be {', '.join(_FILE_COLUMNS)}; remake it: {REMAKE}")
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except (OSError, ValueError, csv.Error) as error:
+        raise _unusable(path, f"cannot be read: {error}") from None
+    if tuple(header) != _FILE_COLUMNS:
+        raise _unusable(path, f"columns must be {', '.join(_FILE_COLUMNS)}")
     result = {}
-    for number, row in enumerate(rows, start=2):
-        made_by, check = row.pop("source"), row.pop("check")
-        cost = SramCost(**row)
-        if check != _check(cost, made_by):
-            raise InputError(f"{path}: line {number} is not what was measured; remake it: {REMAKE}")
+    for line, row in enumerate(rows, start=2):
+        cost = _cost_of(row)
+        made_by = row[len(COLUMNS)] if cost else ""
+        if cost is None or row[-1] != _check(cost, made_by):
+            raise _unusable(path, f"line {line} is not what was measured")
         if made_by == source[:_DIGITS] or not source:
             result[cost.shape] = cost
     return result
+
+
+def _unusable(path: Path, what: str) -> InputError:
+    return InputError(f"{path}: {what}; remake it: {REMAKE}")
+
+
+def _cost_of(row: Sequence[str]) -> SramCost | None:
+    """The cost that a row of a file has, or None if something in it is no number."""
+    if len(row) != len(_FILE_COLUMNS):
+        return None
+    words, bits, banks, ports, *texts = row[: len(COLUMNS)]
+    try:
+        numbers = dict(zip(COLUMNS[len(_SHAPE) :], map(float, texts), strict=True))
+        return SramCost(words=int(words), bits=int(bits), banks=int(banks), ports=ports, **numbers)
+    except ValueError:
+        return None
 
 
 def possible(
