@@ -160,10 +160,10 @@ def look_up(
         InputError: if CACTI cannot make a shape, or is needed and cannot be run.
     """
     columns = np.broadcast_arrays(*(np.atleast_1d(part) for part in (words, bits, banks, ports)))
-    shapes = [
-        _shape(*values) for values in zip(*(c.ravel().tolist() for c in columns), strict=True)
-    ]
-    return cost_table(costs(shapes, cache=cache), voltage_v)
+    rows = list(zip(*(column.ravel().tolist() for column in columns), strict=True))
+    places = {row: place for place, row in enumerate(dict.fromkeys(rows))}
+    table = cost_table(costs([_shape(*row) for row in places], cache=cache), voltage_v)
+    return table.iloc[[places[row] for row in rows]].reset_index(drop=True)
 
 
 def _shape(words: int, bits: int, banks: int, ports: str) -> Shape:
