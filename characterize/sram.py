@@ -146,13 +146,8 @@ def _blocks(platform: Platform, sizes: tuple[tuple[int, int], ...]) -> Blocks:
 def _scaled(estimate: SramEstimate, platform: Platform) -> SramEstimate:
     """The estimate at the platform's supply, its outline on the grid of the platform's rows."""
     outlines = platform.macros().values()
-    ratio = platform.voltage_v / estimate.voltage_v
     return dataclasses.replace(
-        estimate,
-        voltage_v=platform.voltage_v,
-        read_fj=estimate.read_fj * ratio**2,
-        write_fj=estimate.write_fj * ratio**2,
-        leakage_nw=estimate.leakage_nw * ratio,
+        estimate.at_supply(platform.voltage_v),
         # The narrowest cell of a kit, a filler, is one site wide.
         width_um=_up(estimate.width_um, min(outline.width_um for outline in outlines)),
         height_um=_up(estimate.height_um, min(outline.height_um for outline in outlines)),

@@ -54,13 +54,14 @@ PeriodPs = Annotated[int, typer.Option("--period-ps", help="Clock period to aim 
 STORE = Path("build/store")
 DATASET = Path("build/dataset.csv")
 MODEL = Path("build/surrogate.json")
+SRAM_CACHE = Path("build/sram")
 PERIOD_PS = 2000
 #: What typer returns after Ctrl-C, as shells expect.
 INTERRUPTED = 130
 #: Files of a folder that are listed.
 _LISTED = 20
 #: Verbs that keep what they have measured.
-MEASURING = ("characterize", "layout", "fmax", "actions")
+MEASURING = ("characterize", "layout", "fmax", "actions", "sram")
 
 
 def main() -> None:
@@ -763,6 +764,59 @@ def actions(
         out.print(check_table(report.checks))
     for line in report.closing_lines():
         typer.echo(line)
+
+
+@app.command()
+def sram(
+    words: Annotated[str, typer.Option("--words", help="Of all banks; several with commas.")] = "",
+    bits: Annotated[str, typer.Option("--bits", help="Of a word: 8, 16, ... 256.")] = "",
+    banks: Annotated[str, typer.Option("--banks", help="1, 2, 4, 8, 16 or 32.")] = "1",
+    ports: Annotated[str, typer.Option("--ports", help="Of a bank: 1rw, 1r1w or 2rw.")] = "1rw",
+    voltage_v: Annotated[
+        float | None,
+        typer.Option("--voltage-v", help="Scale energies and leakage to this supply."),
+    ] = None,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="All shapes of the table that comes with the project.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="CSV to write.")] = None,
+    cache: Annotated[
+        Path, typer.Option("--cache", help="Folder that keeps what CACTI said.")
+    ] = SRAM_CACHE,
+    as_json: JsonFlag = False,
+) -> None:
+    """Energy, leakage, area and times of SRAMs, from CACTI with the settings of the macros.
+
+    Several values of an option make every combination; those that CACTI cannot make are left out.
+
+    Examples: `peforge sram --words 4096 --bits 64 --banks 4 --ports 1rw`,
+    `peforge sram --words 1024,4096,16384 --bits 32,64 --ports 1rw,1r1w -o build/sram.csv`
+    """
+    from explorer import sram_tables
+
+    if grid:
+        if words or bits or voltage_v is not None or output is None:
+            raise InputError("--grid goes with --output, and without --words, --bits, --voltage-v")
+        count = sram_tables.remake_grid(output, cache=cache, quiet=as_json)
+        if as_json:
+            print_json({"srams": count, "file": str(output)})
+        else:
+            typer.echo(f"wrote {output} ({count:,} SRAMs)")
+        return
+    if not words or not bits:
+        raise InputError("an SRAM needs --words and --bits, as in --words 4096 --bits 64")
+    shapes, left_out = sram_tables.asked_shapes(words, bits, banks, ports)
+    sweep = sram_tables.run_sweep(
+        shapes, left_out, cache=cache, voltage_v=voltage_v, output=output, quiet=as_json
+    )
+    if as_json:
+        print_json(sweep.to_dict())
+        return
+    out.print(sram_tables.cost_table(sweep))
+    if line := sram_tables.left_out_line(sweep):
+        typer.echo(line)
+    if output is not None:
+        typer.echo(f"wrote {output}")
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import importlib.metadata
 import itertools
 import random
@@ -13,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from characterize import cacti, sram
 from characterize.platform import load_platform
@@ -24,6 +28,7 @@ from rtl_gen.scratchpad import sram_pins
 needs_cacti = pytest.mark.usefixtures("installed_cacti")
 REPORT = """\
     Access time (ns): 0.187895
+    Cycle time (ns):  0.144985
     Total dynamic read energy per access (nJ): 0.000558608
     Total dynamic write energy per access (nJ): 0.000810496
     Total leakage power of a bank (mW): 0.257142
@@ -54,11 +59,15 @@ def test_an_array_has_whole_bytes_and_at_least_32_words_and_64_bytes(
 
 
 def test_the_report_is_read_in_the_units_of_the_kit() -> None:
-    assert cacti.parse_report(REPORT, TECHNOLOGY, words=224, bits=16) == cacti.SramEstimate(
+    shape = cacti.Shape(words=224, bits=16)
+    assert cacti.parse_report(REPORT, TECHNOLOGY, shape) == cacti.SramEstimate(
         words=224,
         bits=16,
+        banks=1,
+        ports="1rw",
         voltage_v=1.0,
         access_ns=0.187895,
+        cycle_ns=0.144985,
         read_fj=pytest.approx(558.608),
         write_fj=pytest.approx(810.496),
         leakage_nw=pytest.approx(283824.9),
@@ -70,8 +79,8 @@ def test_the_report_is_read_in_the_units_of_the_kit() -> None:
 @pytest.mark.parametrize("line", REPORT.splitlines())
 def test_a_report_that_lacks_a_number_is_refused(line: str) -> None:
     with pytest.raises(StepError) as error:
-        cacti.parse_report(REPORT.replace(line, ""), TECHNOLOGY, words=224, bits=16)
-    assert str(error.value) == "CACTI gave no result for 224 words of 16 bits"
+        cacti.parse_report(REPORT.replace(line, ""), TECHNOLOGY, cacti.Shape(words=224, bits=16))
+    assert str(error.value) == "CACTI gave no result for 224 words of 16 bits in 1 bank, 1rw"
 
 
 @pytest.mark.parametrize(
@@ -97,8 +106,7 @@ def test_without_cacti_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InputError) as error:
         sram.with_macros(load_platform(), [(design.filter_depth, design.weight_word_bits)])
     assert str(error.value) == (
-        "scratchpad sram needs CACTI, which is not installed; "
-        "run: pip install --no-deps zigzag-dse==3.9.1"
+        "an SRAM needs CACTI, which is not installed; run: pip install --no-deps zigzag-dse==3.9.1"
     )
 
 
@@ -107,6 +115,143 @@ def test_a_platform_without_macros_stays_as_it_is() -> None:
     assert sram.with_macros(platform, []) is platform
     assert sram.for_design(platform, PEDesign.preset("INT8")) is platform
     assert sram.for_design(platform, PEDesign.preset("INT8", scratchpad="latch")) is platform
+
+
+def test_what_cacti_is_told_for_a_macro_has_not_changed() -> None:
+    """Else every measured design with a macro, and ``data/sram.csv``, would be stale."""
+    text = cacti.config_text(cacti.Shape(words=224, bits=16))
+    digest = "34f6f92b232c3dddb025bd1716d5e927fd6e4e2fc1c553506f6bf12e533a33b0"
+    assert hashlib.sha256(text.encode()).hexdigest() == digest
+
+
+def test_banks_ports_and_settings_are_told_to_cacti() -> None:
+    shape = cacti.Shape(words=4096, bits=64, banks=4, ports="1r1w")
+    settings = cacti.Settings(
+        device="itrs-lstp", objective="0:0:1:0:0", deviation="20:10:1:100:100",
+        optimize="ED^2", interconnect="normal", access="fast",
+    )  # fmt: skip
+    lines = cacti.config_text(shape, settings).splitlines()
+    for line in (
+        "-size (bytes) 32768",
+        "-block size (bytes) 8",
+        "-output/input bus width 64",
+        "-UCA bank count 4",
+        "-read-write port 0",
+        "-exclusive read port 1",
+        "-exclusive write port 1",
+        '-Data array cell type - "itrs-lstp"',
+        '-Data array peripheral type - "itrs-lstp"',
+        "-design objective (weight delay, dynamic power, leakage power, cycle time, area) "
+        "0:0:1:0:0",
+        "-deviate (delay, dynamic power, leakage power, cycle time, area) 20:10:1:100:100",
+        '-Optimize ED or ED^2 (ED, ED^2, NONE): "ED^2"',
+        '-Interconnect projection - "normal"',
+        '-access mode (normal, sequential, fast) - "fast"',
+    ):
+        assert lines.count(line) == 1, line
+    assert "-read-write port 2" in cacti.config_text(cacti.Shape(words=64, bits=8, ports="2rw"))
+
+
+def test_leakage_is_that_of_all_banks_and_the_supply_that_of_the_transistors() -> None:
+    one = cacti.parse_report(REPORT, TECHNOLOGY, cacti.Shape(words=256, bits=16))
+    shape = cacti.Shape(words=256, bits=16, banks=4)
+    four = cacti.parse_report(REPORT, TECHNOLOGY, shape, cacti.Settings(device="itrs-lstp"))
+    assert four.leakage_nw == 4 * one.leakage_nw
+    assert (one.voltage_v, four.voltage_v) == (1.0, 1.1)
+    assert (four.read_fj, four.width_um) == (one.read_fj, one.width_um)
+
+
+def test_another_supply_scales_energies_and_leakage_alone() -> None:
+    one = cacti.parse_report(REPORT, TECHNOLOGY, cacti.Shape(words=256, bits=16))
+    two = one.at_supply(1.2)
+    assert two == dataclasses.replace(
+        one, voltage_v=1.2, read_fj=one.read_fj * 1.2**2, write_fj=one.write_fj * 1.2**2,
+        leakage_nw=one.leakage_nw * 1.2,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        ({"words": 0, "bits": 8}, "words must be an integer from 1 to 4194304, not 0"),
+        ({"words": 64, "bits": 264}, "bits must be an integer from 1 to 256, not 264"),
+        ({"words": 64, "bits": 8, "banks": 64}, "banks must be an integer from 1 to 32, not 64"),
+        (
+            {"words": 64, "bits": 8, "ports": "3rw"},
+            "ports must be one of 1rw, 1r1w, 2rw, not '3rw'",
+        ),
+        (
+            {"words": 100, "bits": 12},
+            "CACTI makes no SRAM of 100 words of 12 bits in 1 bank: a word has whole bytes; "
+            "nearest: 100 words of 16 bits in 1 bank or 100 words of 8 bits in 1 bank",
+        ),
+        (
+            {"words": 4096, "bits": 64, "banks": 3},
+            "CACTI makes no SRAM of 4096 words of 64 bits in 3 banks: the number of banks is "
+            "1, 2, 4, 8, 16 or 32; nearest: 4096 words of 64 bits in 4 banks or "
+            "4096 words of 64 bits in 2 banks",
+        ),
+        (
+            {"words": 4097, "bits": 64, "banks": 4},
+            "CACTI makes no SRAM of 4097 words of 64 bits in 4 banks: each bank has as many words; "
+            "nearest: 4096 words of 64 bits in 4 banks or 4100 words of 64 bits in 4 banks",
+        ),
+        (
+            {"words": 63, "bits": 8},
+            "CACTI makes no SRAM of 63 words of 8 bits in 1 bank: a bank has at least 32 words and "
+            "64 bytes; nearest: 64 words of 8 bits in 1 bank",
+        ),
+        (
+            {"words": 64, "bits": 8, "banks": 32},
+            "CACTI makes no SRAM of 64 words of 8 bits in 32 banks: a bank has at least 32 words "
+            "and 64 bytes; nearest: 64 words of 8 bits in 1 bank or "
+            "2048 words of 8 bits in 32 banks",
+        ),
+        (
+            {"words": 1 << 22, "bits": 64},
+            "CACTI makes no SRAM of 4194304 words of 64 bits in 1 bank: more than 4194304 bytes "
+            "were not tried; nearest: 524288 words of 64 bits in 1 bank",
+        ),
+    ],
+)
+def test_a_shape_that_cacti_cannot_make_is_refused_and_the_nearest_are_named(
+    size: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        cacti.Shape(**size)
+    assert str(error.value) == message
+
+
+@given(st.integers(1, cacti.MOST_WORDS), st.integers(1, cacti.MOST_BITS), st.integers(1, 32))
+def test_what_is_named_as_nearest_is_possible(words: int, bits: int, banks: int) -> None:
+    near = cacti._nearest(words, bits, banks)
+    assert near
+    for size in near:
+        cacti.Shape(**dict(zip(("words", "bits", "banks"), size, strict=True)))
+
+
+@needs_cacti
+@pytest.mark.parametrize("ports", cacti.PORTS)
+@pytest.mark.parametrize("banks", [1, 32])
+@pytest.mark.parametrize("bits", [8, 24, 256])
+def test_cacti_makes_the_least_of_what_is_said_to_be_possible(
+    bits: int, banks: int, ports: str
+) -> None:
+    words = banks * max(32, 512 // bits)
+    found = cacti.estimate_shape(cacti.Shape(words=words, bits=bits, banks=banks, ports=ports))
+    assert min(found.read_fj, found.write_fj, found.leakage_nw) > 0
+    assert found.width_um * found.height_um > 0.1 * words * bits
+
+
+@needs_cacti
+def test_a_second_port_costs_area_energy_and_time() -> None:
+    one, *two = (
+        cacti.estimate_shape(cacti.Shape(words=4096, bits=32, ports=ports)) for ports in cacti.PORTS
+    )
+    for other in two:
+        assert other.width_um * other.height_um > 1.5 * one.width_um * one.height_um
+        assert other.read_fj > one.read_fj
+        assert other.access_ns > one.access_ns
 
 
 @needs_cacti

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 VERBS = (
-    "doctor", "rtl", "layer", "verify", "characterize", "layout", "fmax", "actions", "train",
-    "evaluate", "query", "explore", "store check", "store gc", "store export",
+    "doctor", "rtl", "layer", "verify", "characterize", "layout", "fmax", "actions", "sram",
+    "train", "evaluate", "query", "explore", "store check", "store gc", "store export",
 )  # fmt: skip
 
 
@@ -84,6 +84,23 @@ LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filte
         ("actions --preset INT8 --period-ps 1",
          "period_ps must be an integer from 100 to 100000, not 1"),
         ("actions --preset INT8 --out .", ".: cannot be written: it is not a file"),
+        ("sram --words 64", "an SRAM needs --words and --bits, as in --words 4096 --bits 64"),
+        ("sram --words 64 --bits a", "bits must be integers with commas between, not 'a'"),
+        ("sram --words 64, --bits 8", "words must be integers with commas between, not '64,'"),
+        ("sram --words 64 --bits 0,8", "bits must be an integer from 1 to 256, not 0"),
+        ("sram --words 64 --bits 8 --ports 1rw,3r",
+         "ports must be one of 1rw, 1r1w, 2rw, not '3r'"),
+        ("sram --words 100 --bits 12 --banks 3",
+         "CACTI makes no SRAM of 100 words of 12 bits in 3 banks: a word has whole bytes; "
+         "nearest: 100 words of 16 bits in 2 banks or 128 words of 16 bits in 4 banks"),
+        ("sram --words 64 --bits 8 --voltage-v 2",
+         "voltage_v must be a number from 0.5 to 1.5, not 2.0"),
+        ("sram --words 64 --bits 8 --voltage-v nan",
+         "voltage_v must be a number from 0.5 to 1.5, not nan"),
+        ("sram --words 512 --bits 8 -o .", ".: cannot be written: it is not a file"),
+        ("sram --grid", "--grid goes with --output, and without --words, --bits, --voltage-v"),
+        ("sram --grid --words 64 -o x",
+         "--grid goes with --output, and without --words, --bits, --voltage-v"),
         ("rtl --preset INT8", "Missing option '-o' / '--output'."),
         ("rtl --array huge -o x",
          "array must be one of eyeriss-like, tiny-2x2, tiny-3x3, tiny-4x4, not 'huge'"),
