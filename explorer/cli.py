@@ -497,7 +497,9 @@ def export_store(
 
 @store_app.command(name="unpack")
 def unpack_entry(
-    key: Annotated[str, typer.Argument(help="Of the measurement: column key of a dataset.")],
+    key: Annotated[
+        str, typer.Argument(help="Of the measurement, or how it begins: column key of a dataset.")
+    ],
     folder: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")],
     store: StorePath = STORE,
 ) -> None:
@@ -505,9 +507,10 @@ def unpack_entry(
 
     Example: `peforge store unpack 71c0... -o build/point`
     """
-    from explorer.store_care import existing_store
+    from explorer.store_care import existing_store, find_key
 
-    existing_store(store).unpack(key, folder)
+    opened = existing_store(store)
+    opened.unpack(find_key(opened, key), folder)
     typer.echo(f"wrote {folder}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,21 @@ def existing_store(root: Path) -> Store:
     if not root.is_dir():
         raise InputError(f"{root}: there is no store")
     return Store(root)
+
+
+def find_key(store: Store, beginning: str) -> str:
+    """The key of a measurement that begins so.
+
+    Raises:
+        InputError: if there is none, or more than one.
+    """
+    if not re.fullmatch(r"[0-9a-f]{2,64}", beginning):
+        raise InputError(f"a key is of 2 to 64 digits from 0-9 and a-f, not {beginning!r}")
+    keys = sorted(p.stem for p in (store.root / beginning[:2]).glob(f"{beginning}*.zip"))
+    if len(keys) != 1:
+        found = f"{len(keys)} measurements have keys" if keys else "no measurement has a key"
+        raise InputError(f"{store.root}: {found} that begin{'' if keys else 's'} with {beginning}")
+    return keys[0]
 
 
 def survey(store: Store, *, quiet: bool) -> Survey:

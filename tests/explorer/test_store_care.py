@@ -14,7 +14,7 @@ from characterize.dataset import read_dataset
 from characterize.measurement import METRICS, STEPS, Measurement
 from characterize.store import Store
 from explorer.cli import app
-from explorer.store_care import clean, existing_store, export, survey, survey_lines
+from explorer.store_care import clean, existing_store, export, find_key, survey, survey_lines
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 
@@ -161,3 +161,33 @@ def test_the_verbs_say_what_they_did(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "all.csv"
     wrote = run(app, ["store", "export", "-o", str(path), *place])
     assert wrote.stdout.splitlines() == [f"wrote {path}: 3 rows, 0 damaged entries left out"]
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("a1", None),
+        ("a1" * 32, None),
+        ("a8", "no measurement has a key that begins with a8"),
+        ("../a", "a key is of 2 to 64 digits from 0-9 and a-f, not '../a'"),
+    ],
+)
+def test_an_entry_is_unpacked_by_how_its_key_begins(
+    store: Store, tmp_path: Path, key: str, message: str | None
+) -> None:
+    place = ["-o", str(tmp_path / "files"), "--store", str(store.root)]
+    run = CliRunner().invoke(app, ["store", "unpack", key, *place])
+    if message is None:
+        assert (tmp_path / "files" / "netlist.v").read_text() == "module m; endmodule\n"
+    else:
+        assert str(run.exception).endswith(message)
+        assert not (tmp_path / "files").exists()
+
+
+def test_a_beginning_that_several_keys_have_is_refused(store: Store) -> None:
+    again = measurement(1, key="a1" + "b" * 62)
+    put(store, again)
+    with pytest.raises(InputError) as error:
+        find_key(store, "a1")
+    assert str(error.value) == f"{store.root}: 2 measurements have keys that begin with a1"
+    assert find_key(store, "a1b") == again.key
