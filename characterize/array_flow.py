@@ -232,8 +232,10 @@ def _synthesize(
     network = _network(point, platform, folder)
     (folder / "network.v").write_text(network, encoding="utf-8")
     shutil.copyfile(part / "netlist.v", folder / "pe.v")
-    (folder / "cells.lib").symlink_to(platform.liberty)
-    merge = _MERGE.format(top=design.name) + synthesize.WRITE_NETLIST
+    platform.link_libraries(folder)
+    merge = _MERGE.format(top=design.name) + synthesize.WRITE_NETLIST.format(
+        library=platform.synthesis_library
+    )
     (folder / "merge.ys").write_text(merge, encoding="utf-8")
     run_tool(
         [sys.executable, "-m", "rtl_gen.run_yosys", "merge.ys"],

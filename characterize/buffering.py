@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from characterize.clock_tree import CLOCK_BUFFER
 from characterize.layout import Layout, cluster
 from characterize.liberty import LibraryCell
@@ -81,12 +83,13 @@ def add_tree(layout: Layout, net: int, limit_ff: float) -> None:
             layout.kinds[layout.drivers[behind].cell] = (fits or buffers[-1:])[0].name
 
 
+@functools.lru_cache(maxsize=64)
 def sizes_of(platform: Platform) -> dict[str, list[LibraryCell]]:
     """For each cell with outputs, those of the same function and pins, the weakest first."""
     library = platform.cells().values()
     groups: dict[object, list[LibraryCell]] = {}
     for cell in library:
-        groups.setdefault(_function(cell), []).append(cell)
+        groups.setdefault((platform.base_name(cell.name), _function(cell)), []).append(cell)
     found = {}
     for group in groups.values():
         group.sort(key=lambda cell: (cell.area_um2, cell.name))
@@ -96,5 +99,5 @@ def sizes_of(platform: Platform) -> dict[str, list[LibraryCell]]:
 
 def _function(cell: LibraryCell) -> object:
     """What must be equal for a cell to stand in the place of another."""
-    base = cell.name.rpartition("_X")[0]
-    return base, cell.inputs, tuple(cell.outputs.items()), cell.clocked_on, cell.next_state
+    state = cell.clocked_on, cell.next_state
+    return cell.inputs, tuple(cell.outputs.items()), *state, cell.clock_gate, cell.dont_use

@@ -40,8 +40,8 @@ def build_clock_tree(layout: Layout) -> int:
 
 
 def _is_gate(layout: Layout, pin: Pin) -> bool:
-    cell = layout.cell(pin)
-    return cell is not None and cell.clock_gate
+    cell = layout.cell(pin)  # logic on the clock is a part of a gate that is built of several cells
+    return cell is not None and (cell.clock_gate or cell.is_logic)
 
 
 def _drive_domain(layout: Layout, net: int) -> None:

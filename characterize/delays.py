@@ -12,6 +12,9 @@ from characterize.process import StepError
 #: The simulation resolves 1 ps; a cell that switches at once would be no cell.
 MIN_DELAY_NS = 0.001
 
+#: Of SDF, in ns: OpenSTA takes the unit of the library.
+_TIMESCALE_NS = {"1ns": 1.0, "100ps": 0.1, "10ps": 0.01, "1ps": 0.001}
+_TIMESCALE = re.compile(r"\(TIMESCALE\s+(\S+?)\s*\)")
 _INSTANCE = re.compile(r"\(INSTANCE (\S+)\)")
 _TRIPLE = re.compile(r"\((-?\d+\.\d+):(?:-?\d+\.\d+)?:(-?\d+\.\d+)\)")
 
@@ -41,11 +44,13 @@ def sdf_arcs(path: Path) -> dict[str, list[tuple[float, ...]]]:
     """The delays in ns of each arc of each instance: rise and fall of its output."""
     arcs: dict[str, list[tuple[float, ...]]] = {}
     instance = ""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    text = path.read_text(encoding="utf-8")
+    scale = _scale_ns(text)
+    for line in text.splitlines():
         if found := _INSTANCE.search(line):
             instance = found[1]
         elif "IOPATH" in line:
-            delays = tuple(float(largest) for _, largest in _TRIPLE.findall(line))
+            delays = tuple(float(largest) * scale for _, largest in _TRIPLE.findall(line))
             arcs.setdefault(instance, []).append(delays)
     return arcs
 
@@ -53,12 +58,29 @@ def sdf_arcs(path: Path) -> dict[str, list[tuple[float, ...]]]:
 def sdf_wires(path: Path) -> dict[str, float]:
     """The longest delay in ns along the wire of each instance's outputs."""
     longest: dict[str, float] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    text = path.read_text(encoding="utf-8")
+    scale = _scale_ns(text)
+    for line in text.splitlines():
         if "INTERCONNECT" in line:
             driver = line.split()[1].rpartition("/")[0]
             for _, largest in _TRIPLE.findall(line):
-                longest[driver] = max(longest.get(driver, 0.0), float(largest))
+                longest[driver] = max(longest.get(driver, 0.0), float(largest) * scale)
     return longest
+
+
+def _scale_ns(text: str) -> float:
+    """The unit of an SDF file; it is ns in one that does not say.
+
+    Raises:
+        StepError: if it is none of those that are known.
+    """
+    found = _TIMESCALE.search(text)
+    if found is None:
+        return 1.0
+    if found[1] not in _TIMESCALE_NS:
+        known = ", ".join(_TIMESCALE_NS)
+        raise StepError(f"TIMESCALE of delays.sdf must be one of {known}, not {found[1]}")
+    return _TIMESCALE_NS[found[1]]
 
 
 def delayed_netlist(verilog: str, delays: dict[str, float]) -> str:

@@ -36,7 +36,11 @@ def examine(platform_name: str) -> dict[str, Any]:
         platform["name"] = kit.name
         platform["files"] = [
             {"name": name, "path": str(path), "sha256": kit.hashes[name]}
-            for name, path in (("liberty", kit.liberty), ("cell_lef", kit.cell_lef))
+            for name, path in (
+                ("liberty", kit.liberty),
+                *((f"liberty_{use}", path) for use, path in kit.corners.items()),
+                ("cell_lef", kit.cell_lef),
+            )
         ]
     ok = not platform["error"] and all(tool["path"] or tool["optional"] for tool in tools)
     return {"ok": ok, "tools": tools, "platform": platform}

@@ -81,8 +81,7 @@ def synthesize_component(
     (folder / "rtl.il").write_text(component_rtlil(component, _TOP), encoding="utf-8")
     for name, text in synthesize.scripts(platform, _TOP, _PERIOD_PS).items():
         (folder / name).write_text(text, encoding="utf-8")
-    (folder / "cells.lib").unlink(missing_ok=True)
-    (folder / "cells.lib").symlink_to(platform.liberty)
+    platform.link_libraries(folder)
     return synthesize.synthesize(folder, platform, timeout_s)
 
 

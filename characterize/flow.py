@@ -42,12 +42,14 @@ from rtl_gen.source import code_digest
 #: Left in a point's folder: enough to simulate, time and power its netlist again.
 KEPT = (
     "abc.constr", "abc_quick.script", "abc_quickest.script", "abc_small.script", "activity.tcl",
-    "branch.v", "cells.v", "delayed.v", "floorplan.tcl", "gated_reset.v", "helpers.v", "job.json",
-    "layout.def", "macros.lef", "macros.lib", "netlist.v", "power.log", "power.spef",
-    "power.tcl", "power.v", "power_macros.lib", "reset.v", "result.json", "route.log", "route.tcl",
-    "rtl.il", "synth.log",
-    "synth_quick.ys", "synth_quickest.ys", "synth_small.ys", "tb.v", "timing.log", "timing.sdc",
-    "timing.tcl", "timing_repair.log", "timing_repair.tcl", "wires.spef",
+    "branch.v", "cells.v", "clock_gate.v", "delayed.v", "floorplan.tcl", "gated_reset.v",
+    "helpers.v", "job.json", "layout.def", "macros.lef", "macros.lib", "netlist.v", "power.log",
+    "power.spef", "power.tcl", "power.v", "power_macros.lib", "reset.v", "result.json", "route.log",
+    "route.tcl", "rtl.il", "synth.log", "synth_quick.ys", "synth_quickest.ys", "synth_small.ys",
+    "tb.v", "timing.log", "timing.sdc",
+    "timing.tcl", "timing_hold.log", "timing_hold.tcl", "timing_repair.log", "timing_repair.tcl",
+    "timing_repair_hold.log", "timing_repair_hold.tcl", "timing_repair_setup.log",
+    "timing_repair_setup.tcl", "timing_setup.log", "timing_setup.tcl", "wires.spef",
 )  # fmt: skip
 
 
@@ -91,8 +93,11 @@ def content_key(
         "flow": point.flow,
         "rtl": rtl_digest,
         "scripts": scripts(point, platform),
-        "libraries": {name: platform.hashes[name] for name in ("liberty", "cell_lef")},
+        "libraries": {
+            name: digest for name, digest in platform.hashes.items() if name != "platform"
+        },
         "wires": own.wire_constants(platform),
+        **({"platform": platform.own_constants} if platform.own_constants else {}),
         "utilization": point.utilization,
         "seed": point.seed,
         "row": [point.operands, point.mode, point.run_terms],
@@ -277,7 +282,7 @@ def build(
         texts = rtlil_choices(design)
         for name, text in scripts(point, platform).items():
             (folder / name).write_text(text, encoding="utf-8")
-        (folder / "cells.lib").symlink_to(platform.liberty)
+        platform.link_libraries(folder)
         (folder / "power_cells.lib").symlink_to(power_library)
         if platform.blocks and counts_once(point, tools):
             macros = (folder / "macros.lib").read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ class Layout:
     def __init__(self, netlist: Netlist, platform: Platform, placement: Placement) -> None:
         self.platform = platform
         self.library = platform.cells()
-        self.top, self.ports = netlist.top, netlist.ports
+        self.top, self.ports, self.supplied = netlist.top, netlist.ports, netlist.supplied
         self.instances = list(netlist.instances)
         self.kinds = list(netlist.kinds)
         self.names = [net.name for net in netlist.nets]
@@ -116,6 +116,7 @@ class Layout:
             kinds=tuple(self.kinds),
             ports=self.ports,
             nets=tuple(Net(name=n, driver=d, sinks=tuple(s)) for n, d, s in nets),
+            supplied=self.supplied,
         )
 
     def corners(self) -> tuple[Floats, Floats]:

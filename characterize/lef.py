@@ -32,7 +32,7 @@ def read_macros(text: str, source: str) -> dict[str, Macro]:
     lines = iter(text.splitlines())
     for line in lines:
         words = line.split()
-        if words[:1] == ["MACRO"]:
+        if words[:1] == ["MACRO"] and len(words) == 2:  # not a property of macros
             macros[words[1]] = _read_macro(words[1], lines, source)
     if not macros:
         raise InputError(f"{source}: has no MACRO: not a cell LEF file")

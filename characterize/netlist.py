@@ -55,6 +55,8 @@ class Netlist:
         kinds: library cell of each instance.
         ports: port bits (Verilog names), in the order of the module's ports.
         nets: every net that has a driver and a sink.
+        supplied: input pins that are connected to the supply (1) or the ground (0), for want of tie
+            cells.
     """
 
     top: str
@@ -62,6 +64,7 @@ class Netlist:
     kinds: tuple[str, ...]
     ports: tuple[str, ...]
     nets: tuple[Net, ...]
+    supplied: tuple[tuple[Pin, int], ...] = ()
 
     def cell_counts(self) -> Counter[str]:
         """Instances by library cell."""
@@ -78,7 +81,10 @@ class Netlist:
             [(net.driver.cell, net.driver.name), *sorted((s.cell, s.name) for s in net.sinks)]
             for net in self.nets
         )
-        text = json.dumps([self.top, self.instances, self.kinds, self.ports, ends])
+        content: list[object] = [self.top, self.instances, self.kinds, self.ports, ends]
+        if self.supplied:
+            content.append([(pin.cell, pin.name, value) for pin, value in self.supplied])
+        text = json.dumps(content)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -108,8 +114,12 @@ def build_netlist(top: str, module: Mapping[str, Any], platform: Platform) -> Ne
     library = platform.cells()
     drivers: dict[object, Pin] = {}
     sinks: dict[object, list[Pin]] = {}
+    supplied: list[tuple[Pin, int]] = []
 
     def connect(bit: object, pin: Pin, *, drives: bool) -> None:
+        if isinstance(bit, str) and platform.supply_ties and bit in "01" and not drives:
+            supplied.append((pin, int(bit)))
+            return
         if isinstance(bit, str):
             raise StepError(f"pin {pin.name} is tied to constant {bit!r} without a tie cell")
         if not drives:
@@ -149,6 +159,7 @@ def build_netlist(top: str, module: Mapping[str, Any], platform: Platform) -> Ne
         kinds=tuple(kinds),
         ports=tuple(ports),
         nets=nets,
+        supplied=tuple(supplied),
     )
 
 
@@ -193,6 +204,12 @@ def verilog_text(netlist: Netlist, platform: Platform) -> str:
                 directions[end.name] = "input" if end is net.driver else "output"
                 if end.name != name:
                     assigns.append(f"  assign {end.name} = {name};")
+    for pin, value in netlist.supplied:
+        if pin.cell >= 0:
+            pins[pin.cell].append(f"    .{pin.name}(1'b{value})")
+        else:
+            directions[pin.name] = "output"
+            assigns.append(f"  assign {pin.name} = 1'b{value};")
     lines = [f"module {netlist.top} ("]
     buses = _buses(netlist.ports)
     lines.append(",\n".join(f"  {bus}" for bus in buses))

@@ -131,14 +131,25 @@ def _gates(netlist: Netlist, platform: Platform, ports: Ports) -> Iterator[str]:
     kinds = [library[kind] for kind in netlist.kinds]
     # What stands for a gated clock: its enable, and what that was at the edge before.
     enables: dict[str, tuple[str, str]] = {}
+    parts = platform.roles["clock_gate"].get("parts", {})
+    # Of a clock gate of several cells the latch holds the enable, as one in a single cell does.
+    held = {
+        wires[parts["latch"]["output"]]: cell
+        for cell, (kind, wires) in enumerate(zip(kinds, pins, strict=True))
+        if parts and kind.name == parts["latch"]["cell"]
+    }
+    inside = {cell for cell, kind in enumerate(kinds) if kind.dont_use and kind.is_logic and parts}
     for cell, (kind, wires) in enumerate(zip(kinds, pins, strict=True)):
         if kind.clock_gate:
             (output,) = kind.outputs
             enable = wires[kind.clock_gate_pins[1]]
+            if parts:
+                inside.add(held[enable])
+                enable = pins[held[enable]][parts["latch"]["data"]]
             enables[wires[output]] = (enable, f"e{cell}")
             yield f"  reg e{cell};\n  always @(posedge clk) e{cell} <= {enable};"
     for cell, (kind, wires) in enumerate(zip(kinds, pins, strict=True)):
-        if not kind.clock_gate:
+        if not kind.clock_gate and cell not in inside:
             yield from _cell(cell, kind, wires, enables)
     yield "endmodule"
 

@@ -156,13 +156,14 @@ def close_timing(
         (folder / "netlist.v").write_text(text, encoding="utf-8")
         wires = estimate_wires(candidate.netlist, platform, candidate.placement)
         write_spef(folder / "wires.spef", candidate.netlist, wires)
-        return candidate, timing.analyse_timing(folder, period_ps, STEP_TIMEOUT_S), wires
+        timed = timing.analyse_timing(folder, period_ps, STEP_TIMEOUT_S, corners=platform.corners)
+        return candidate, timed, wires
 
     best = last = timing_of(repaired)
     for _ in range(timing_repair.ROUNDS):
         if timing_repair.shortfall_ps(last[1]) == 0:
             break
-        proposal = timing_repair.propose(folder, STEP_TIMEOUT_S)
+        proposal = timing_repair.propose(folder, STEP_TIMEOUT_S, platform.corners)
         if proposal.empty:
             break
         last = timing_of(_with(last[0], proposal, platform, seed))

@@ -8,7 +8,9 @@ So that exactly the simulated activity counts, power is taken on a copy of the n
   propagate from);
 - the clock ends at the clock gates, and the outputs of gated flip-flops and latches are declared to
   change with the clock (they stay clocked paths, but with their own activity);
-- every pin of every instance is annotated.
+- every pin of every instance is annotated;
+- where all flip-flops or clock gates have a constant pin, a flip-flop drives it, too: activity
+  would be propagated from its tie cell, or from an open pin, through all of them.
 
 The added cells are not counted. The result is held against C V^2 / 2 times the toggles of each net.
 """
@@ -28,7 +30,7 @@ from characterize.netlist import CLOCK, Net, Netlist, Pin
 from characterize.parasitics import Wire, net_lines, spef_header
 from characterize.platform import Platform
 from characterize.process import StepError
-from characterize.timing import STA, Analyser, run_sta
+from characterize.timing import STA, Analyser, run_sta, set_units
 
 #: Groups that instances are summed up in: flip-flops and latches, clock gates, buffers of the clock
 #: tree, macros, the rest.
@@ -41,7 +43,7 @@ _SWITCHING_TOLERANCE = 0.05
 _TOP = "power_top"
 _HEAD = """\
 read_liberty power_cells.lib
-{read_macros}read_verilog power.v
+{units}{read_macros}read_verilog power.v
 link_design {top}
 # Later versions look at annotations on their way from pins without a driver.
 if {{[llength [info commands read_vcd]]}} {{
@@ -127,6 +129,7 @@ def scripts(platform: Platform, period_ps: int) -> dict[str, str]:
     """
     gate = platform.roles["clock_gate"]
     head = _HEAD.format(
+        units=set_units(platform),
         read_macros="read_liberty power_macros.lib\n" if platform.blocks else "",
         top=_TOP,
         period_ns=period_ps / 1000,
@@ -184,17 +187,22 @@ def _verilog(netlist: Netlist, platform: Platform) -> Iterator[str]:
     flop, driver = platform.roles["flop"], platform.roles["driver"]
     for index, net in enumerate(netlist.nets):
         name = _net_name(index, net)
-        for end in (net.driver, *net.sinks):
+        sourced = _is_sourced(net, netlist, platform)
+        for end in net.sinks if sourced else (net.driver, *net.sinks):
             if end.cell >= 0:
                 pins[end.cell].append(f".{end.name}({name})")
-        if net.driver.cell < 0 and net.name != CLOCK:
+        if sourced:
             state = f"source_q{index}"
+            tied = "".join(f", .{pin}({state})" for pin in sorted(platform.tied_pins()))
             sources.append(
                 f"{flop['cell']} source{index} (.{flop['clock']}({CLOCK}), "
-                f".{flop['data']}({state}), .{flop['output']}({state}));\n"
+                f".{flop['data']}({state}), .{flop['output']}({state}){tied});\n"
                 f"{driver['cell']} driver{index} (.{driver['input']}({state}), "
                 f".{driver['pin']}({name}));"
             )
+    for pin, value in netlist.supplied:
+        if pin.cell >= 0:
+            pins[pin.cell].append(f".{pin.name}(1'b{value})")
     yield f"module {_TOP} ({CLOCK});\ninput {CLOCK};"
     yield from sources
     for instance, kind, connections in zip(netlist.instances, netlist.kinds, pins, strict=True):
@@ -202,12 +210,19 @@ def _verilog(netlist: Netlist, platform: Platform) -> Iterator[str]:
     yield "endmodule\n"
 
 
+def _is_sourced(net: Net, netlist: Netlist, platform: Platform) -> bool:
+    """A flip-flop of its own drives the net here: an input, or a constant that many cells need."""
+    if net.driver.cell < 0:
+        return net.name != CLOCK
+    return platform.ties_pins and not platform.cells()[netlist.kinds[net.driver.cell]].inputs
+
+
 def _spef(netlist: Netlist, platform: Platform, wires: list[Wire]) -> Iterator[str]:
     yield spef_header(_TOP)
     for index, (net, wire) in enumerate(zip(netlist.nets, wires, strict=True)):
         if net.name == CLOCK:
             driver = f"*P {CLOCK} I"
-        elif net.driver.cell < 0:
+        elif _is_sourced(net, netlist, platform):
             driver = f"*I driver{index}:{platform.roles['driver']['pin']} O"
         else:
             driver = f"*I {netlist.instances[net.driver.cell]}:{net.driver.name} O"
@@ -302,8 +317,12 @@ def switching_w(
     activity: Mapping[str, Activity],
     window_s: float,
 ) -> float:
-    """Switching power in closed form: over all driven nets, C V^2 / 2 times toggles / time."""
-    return _switching_w(net_loads_ff(netlist, platform, wires), platform, activity, window_s)
+    """Switching power in closed form: over all driven nets, C V^2 / 2 times toggles / time.
+
+    With the largest capacitance of each pin, as OpenSTA has it.
+    """
+    loads = net_loads_ff(netlist, platform, wires, largest=True)
+    return _switching_w(loads, platform, activity, window_s)
 
 
 def _switching_w(
@@ -316,24 +335,34 @@ def _switching_w(
     return 0.5 * charge_ff * 1e-15 * platform.voltage_v**2 / window_s
 
 
-def net_loads_ff(netlist: Netlist, platform: Platform, wires: list[Wire]) -> dict[str, float]:
+def net_loads_ff(
+    netlist: Netlist, platform: Platform, wires: list[Wire], *, largest: bool = False
+) -> dict[str, float]:
     """``net_load_ff`` of each net that a cell drives."""
     return {
-        net.name: net_load_ff(netlist, platform, net, wire)
+        net.name: net_load_ff(netlist, platform, net, wire, largest=largest)
         for net, wire in zip(netlist.nets, wires, strict=True)
         if net.driver.cell >= 0
     }
 
 
-def net_load_ff(netlist: Netlist, platform: Platform, net: Net, wire: Wire) -> float:
-    """What the driver of a net sees: wire, input pins, and the load at output ports."""
+def net_load_ff(
+    netlist: Netlist, platform: Platform, net: Net, wire: Wire, *, largest: bool = False
+) -> float:
+    """What the driver of a net sees: wire, input pins, and the load at output ports.
+
+    Args:
+        largest: of each pin, the largest of its capacitances, which edges differ in.
+    """
     library = platform.cells()
-    return wire.cap_ff + sum(
-        library[netlist.kinds[sink.cell]].input_cap_ff[sink.name]
-        if sink.cell >= 0
-        else platform.load_ff
-        for sink in net.sinks
-    )
+
+    def pin_ff(sink: Pin) -> float:
+        if sink.cell < 0:
+            return platform.load_ff
+        kind = library[netlist.kinds[sink.cell]]
+        return (kind.largest_cap_ff if largest else kind.input_cap_ff)[sink.name]
+
+    return wire.cap_ff + sum(map(pin_ff, net.sinks))
 
 
 def analyse_power(
@@ -432,7 +461,7 @@ def analyse_phases(
     sources = [
         f"{kind}{index}"
         for index, net in enumerate(netlist.nets)
-        if net.driver.cell < 0 and net.name != CLOCK
+        if _is_sourced(net, netlist, platform)
         for kind in ("source", "driver")
     ]
     pins = [f"pins {{{' '.join(end.pins)}}}" for end in ends]
@@ -446,7 +475,7 @@ def analyse_phases(
             file.write(f"next {phase} {{{' '.join(changes)}}}\n")
             last = values
     report = run_sta("phases", folder, timeout_s, analyser)
-    loads = net_loads_ff(netlist, platform, wires)
+    loads = net_loads_ff(netlist, platform, wires, largest=True)
     expected = [
         _switching_w(loads, platform, activity, cycles * period_ps * 1e-12)
         for activity, cycles in windows

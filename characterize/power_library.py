@@ -19,6 +19,7 @@ edge, and at the rising ones that bring no other data, taken to be half of them.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +31,19 @@ from characterize.process import StepError
 _EDGES = ("rise_power", "fall_power")
 
 
-def write_power_library(source: Path, target: Path) -> None:
+def write_power_library(source: Path, target: Path, tied: Collection[str] = frozenset()) -> None:
     """Write the copy (takes about 3 s for a library of 7 MB).
+
+    Args:
+        tied: pins of flip-flops that are constant: nothing is caused by them.
 
     Raises:
         StepError: if tables that must be averaged have different axes.
     """
     library = parse_liberty(source.read_text(encoding="utf-8"))
     for cell in library.get_groups("cell"):
+        if tied and cell.get_groups("ff"):
+            _drop_caused_by(cell, tied)
         enable = _latch_to_flop(cell)
         state = [str(name).strip('"') for flop in cell.get_groups("ff") for name in flop.args]
         inverted = _inverted_output(cell, state)
@@ -52,7 +58,7 @@ def write_power_library(source: Path, target: Path) -> None:
                 _count_pulses(cell, pin)
             else:
                 _halve_inputs(pin, inverted)
-    target.write_text(str(library), encoding="utf-8")
+    target.write_text(_text(library), encoding="utf-8")
 
 
 def write_later_library(source: Path, target: Path) -> None:
@@ -68,7 +74,31 @@ def write_later_library(source: Path, target: Path) -> None:
         for pin in cell.get_groups("pin") if inverted else ():
             for group in pin.get_groups("internal_power"):
                 _leave_out(group, inverted)
-    target.write_text(str(library), encoding="utf-8")
+    target.write_text(_text(library), encoding="utf-8")
+
+
+def _text(library: Any) -> str:
+    """The library as Liberty.
+
+    Attributes come before groups there, and OpenSTA 2.0 does not find operating conditions that are
+    named before they come. It needs their voltage where the library maps no voltages of its own.
+    """
+    text = str(library)
+    if re.search(r"^  voltage_map\b", text, flags=re.M):
+        return text
+    default = r"^  default_operating_conditions\s*:.*;\n"
+    named = re.search(default, text, flags=re.M)
+    body, brace, end = text.rpartition("}")
+    moved = named[0] if named else ""
+    return re.sub(default, "", body, flags=re.M) + moved + brace + end
+
+
+def _drop_caused_by(cell: Any, pins: Collection[str]) -> None:
+    """Take energies out of a cell that changes of these pins cause."""
+    for pin in cell.get_groups("pin"):
+        for group in pin.get_groups("internal_power"):
+            if str(group.get("related_pin")).strip('"') in pins:
+                pin.groups.remove(group)
 
 
 def _latch_to_flop(cell: Any) -> str | None:
@@ -125,26 +155,25 @@ def _count_transitions_once(cell: Any, pin: Any) -> None:
         by_input.setdefault(str(group.get("related_pin")), []).append(group)
     for same_input in by_input.values():
         first, *others = same_input
-        first.groups = [
-            _mean_table(cell, pin, [_edge(group, edge) for group in same_input], len(by_input))
-            for edge in _EDGES
-        ]
-        first["when"] = _quoted(first["related_pin"], "1")
-        for group in others:
+        first.groups = _mean_tables(cell, pin, same_input, len(by_input))
+        if first.groups:
+            first["when"] = _quoted(first.groups[0]["values"][0], "1")
+        for group in others if first.groups else same_input:  # one without tables says nothing
             pin.groups.remove(group)
 
 
 def _count_pulses(cell: Any, pin: Any) -> None:
     """The enable of a latch, which has two edges a pulse: one group, under every condition."""
+    if not pin.get_groups("internal_power"):
+        return
     first, *others = pin.get_groups("internal_power")
-    tables = [
-        _mean_table(cell, pin, [_edge(group, edge) for group in (first, *others)], 1)
-        for edge in _EDGES
-    ]
-    opening = tables[_EDGES.index("fall_power" if _opens_low(cell) else "rise_power")]
-    _set_values(opening, _values(opening) / 2)
+    tables = _mean_tables(cell, pin, (first, *others), 1)
+    opening = "fall_power" if _opens_low(cell) else "rise_power"
+    for table in tables:
+        if table.group_name == opening:
+            _set_values(table, _values(table) / 2)
     first.groups = tables
-    first["when"] = _quoted(first["when"], "1")
+    first["when"] = _quoted(tables[0]["values"][0], "1")
     for group in others:
         pin.groups.remove(group)
 
@@ -153,8 +182,13 @@ def _opens_low(cell: Any) -> bool:
     return str(cell.get_groups("ff")[0]["clocked_on"]).strip('"').startswith("!")
 
 
-def _edge(group: Any, edge: str) -> Any:
-    return next(table for table in group.groups if table.group_name == edge)
+def _mean_tables(cell: Any, pin: Any, groups: Sequence[Any], related: int) -> list[Any]:
+    """``_mean_table`` of each edge; an edge that no group has costs nothing and has none."""
+    by_edge = {
+        edge: [table for group in groups for table in group.groups if table.group_name == edge]
+        for edge in _EDGES
+    }
+    return [_mean_table(cell, pin, tables, related) for tables in by_edge.values() if tables]
 
 
 def _mean_table(cell: Any, pin: Any, tables: list[Any], related: int) -> Any:

@@ -10,6 +10,7 @@ platform leaves free.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,8 +22,8 @@ from characterize.steiner import Tree
 
 Floats = NDArray[np.float64]
 
-#: Edge of a tile: about 15 tracks of the densest layers, as global routers take.
-TILE_UM = 2.8
+#: Edge of a tile in heights of a row: about 15 tracks of the densest layers, as routers take.
+TILE_ROWS = 2
 #: Share of the tiles, the most crowded ones, whose mean is the congestion.
 WORST_SHARE = 0.02
 
@@ -33,19 +34,29 @@ def congestion(trees: Sequence[Tree], placement: Placement, platform: Platform) 
     Args:
         trees: of all nets, in um from the lower left corner of the core.
     """
-    across, up = demand_um(trees, placement.width_um, placement.height_um)
-    area = _tile_um(placement.width_um) * _tile_um(placement.height_um)
+    tile_um = TILE_ROWS * platform.row_um
+    across, up = demand_um(trees, placement.width_um, placement.height_um, tile_um)
+    area = math.prod(
+        length_um / _tiles(length_um, tile_um)
+        for length_um in (placement.width_um, placement.height_um)
+    )
     tracks = platform.tracks_per_um
     return max(
         _worst(across) / (area * tracks["horizontal"]), _worst(up) / (area * tracks["vertical"])
     )
 
 
-def demand_um(trees: Sequence[Tree], width_um: float, height_um: float) -> tuple[Floats, Floats]:
-    """Length of horizontal and of vertical wire in each tile, shape ``[rows, columns]``, in um."""
+def demand_um(
+    trees: Sequence[Tree], width_um: float, height_um: float, tile_um: float
+) -> tuple[Floats, Floats]:
+    """Length of horizontal and of vertical wire in each tile, shape ``[rows, columns]``, in um.
+
+    Args:
+        tile_um: edge of a tile, about: a whole number of them makes the core.
+    """
     x0, x1, y0, y1 = (np.concatenate([part for tree in trees for part in (values(tree),)])
                       for values in (_from_x, _to_x, _from_y, _to_y))  # fmt: skip
-    rows, columns = _tiles(height_um), _tiles(width_um)
+    rows, columns = _tiles(height_um, tile_um), _tiles(width_um, tile_um)
     across = _spread(x0, x1, y0, columns, rows, width_um, height_um)
     across += _spread(x0, x1, y1, columns, rows, width_um, height_um)
     up = _spread(y0, y1, x0, rows, columns, height_um, width_um)
@@ -69,12 +80,8 @@ def _to_y(tree: Tree) -> Floats:
     return tree.y[tree.parent[tree.parent >= 0]]
 
 
-def _tiles(length_um: float) -> int:
-    return max(1, round(length_um / TILE_UM))
-
-
-def _tile_um(length_um: float) -> float:
-    return length_um / _tiles(length_um)
+def _tiles(length_um: float, tile_um: float) -> int:
+    return max(1, round(length_um / tile_um))
 
 
 def _spread(

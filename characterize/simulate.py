@@ -294,11 +294,12 @@ def _cell_model(cell: LibraryCell) -> str:
     lines = [f"module {cell.name}{parameter}({', '.join([*cell.inputs, *outputs])});"]
     lines += [f"  input {pin};" for pin in cell.inputs]
     lines += [f"  output {pin};" for pin in outputs]
-    if cell.clock_gate:
+    if cell.clock_gate and not cell.is_logic:
         clock, enable = cell.clock_gate_pins
+        test = "".join(f" | {pin}" for pin in cell.inputs if pin not in cell.clock_gate_pins)
         lines += [
             "  reg enabled;",
-            f"  always @* if (!{clock}) enabled = {enable};",
+            f"  always @* if (!{clock}) enabled = {enable}{test};",
             f"  assign #DELAY_NS {outputs[0]} = {clock} & enabled;",
         ]
     elif cell.is_flop:
@@ -306,8 +307,7 @@ def _cell_model(cell: LibraryCell) -> str:
         lines += [
             f"  reg {true};",
             f"  wire {inverted} = ~{true};",
-            f"  always @(posedge {_verilog(cell.clocked_on)})"
-            f" {true} <= #DELAY_NS {_verilog(cell.next_state)};",
+            *_clocked(cell, true),
             _start(f"{true} = {_random(1)};"),
         ]
         lines += [f"  assign {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs]
@@ -325,6 +325,18 @@ def _cell_model(cell: LibraryCell) -> str:
     else:
         raise StepError(f"no simulation model for cell {cell.name}")
     return "\n".join([*lines, "endmodule\n"])
+
+
+def _clocked(cell: LibraryCell, state: str) -> list[str]:
+    """What a flip-flop does at its clock, and while it is cleared or preset."""
+    sampled = f"{state} <= #DELAY_NS {_verilog(cell.next_state)};"
+    forced = [(f, v) for f, v in ((cell.clear, 0), (cell.preset, 1)) if f]
+    wires = [f"  wire forced{value} = {_verilog(function)};" for function, value in forced]
+    edges = "".join(f" or posedge forced{value}" for _, value in forced)
+    tests = "".join(
+        f" if (forced{value}) {state} <= #DELAY_NS {value}; else" for _, value in forced
+    )
+    return [*wires, f"  always @(posedge {_verilog(cell.clocked_on)}{edges}){tests} {sampled}"]
 
 
 def _start(*statements: str) -> str:

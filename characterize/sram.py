@@ -26,8 +26,9 @@ from characterize import cacti
 from characterize.cacti import SramEstimate
 from characterize.lef import read_macros
 from characterize.liberty import cell_group, parse_cells
-from characterize.platform import Blocks, Platform
+from characterize.platform import SRAM_NODE_NM, Blocks, Platform
 from rtl_gen.design import PEDesign
+from rtl_gen.errors import InputError
 from rtl_gen.scratchpad import sram_name, sram_pins
 
 Floats = NDArray[np.float64]
@@ -115,6 +116,11 @@ def for_design(platform: Platform, design: PEDesign) -> Platform:
     Raises:
         InputError: as ``with_macros``.
     """
+    if design.scratchpad == "sram" and platform.node_nm != SRAM_NODE_NM:
+        raise InputError(
+            f"scratchpad must be flop or latch on platform {platform.name}, not 'sram': the macros "
+            f"are CACTI's at {SRAM_NODE_NM} nm, it is one of {platform.node_nm:g} nm"
+        )
     macro = (design.filter_depth, design.weight_word_bits)
     return with_macros(platform, [macro] if design.scratchpad == "sram" else [])
 

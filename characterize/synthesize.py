@@ -8,10 +8,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from characterize.liberty import LibraryCell
 from characterize.netlist import Netlist, read_netlist
-from characterize.platform import Platform
+from characterize.platform import FLOP_PS, Platform
 from characterize.process import StepError, run_tool
 
 #: Enable nets with fewer flip-flops than this are not worth a clock gate.
@@ -19,8 +20,6 @@ MIN_GATED_FLOPS = 4
 #: The same for registers with a reset: small ones are counters, which are clocked most of the time.
 MIN_GATED_RESET_FLOPS = 8
 
-#: Of the period, in ps: what flip-flops take at both ends of a path.
-_FLOP_PS = 150
 #: Share of the rest that logic gets before its wires are known; the rest is theirs, and the skew's.
 _LOGIC_SHARE = 0.85
 
@@ -76,20 +75,14 @@ endmodule
 # words straight from a register: without a gate on the way, ABC would not see these nets, and leave
 # each to one flip-flop. `peforge_branch` is such a gate; ABC makes a buffer of it.
 _HELPERS = """\
-(* blackbox *)
-module {clock_gate[cell]} (input {clock_gate[clock]}, {clock_gate[enable]},
-  output {clock_gate[gated_clock]});
-endmodule
-(* blackbox *)
+{gate_cells}(* blackbox *)
 module {latch[cell]} (input {latch[gate]}, {latch[data]}, output {latch[output]});
 endmodule
 (* blackbox *)
 module peforge_branch (input d, output q);
 endmodule
 module peforge_clock_gate (input clk, enable, output gated_clk);
-  {clock_gate[cell]} gate (.{clock_gate[clock]}(clk), .{clock_gate[enable]}(enable),
-    .{clock_gate[gated_clock]}(gated_clk));
-endmodule
+{gate}endmodule
 module peforge_latch (gate, d, q);
   parameter WIDTH = 1;
   parameter WORDS = 1;
@@ -104,6 +97,36 @@ module peforge_latch (gate, d, q);
       .{latch[output]}(q[n*WIDTH +: WIDTH]));
   end endgenerate
 endmodule
+"""
+_GATE_BLACKBOX = """\
+(* blackbox *)
+module {cell} (input {clock}, {enable},
+  output {gated_clock});
+endmodule
+"""
+_GATE = """\
+  {cell} gate (.{clock}(clk), .{enable}(enable),
+    .{gated_clock}(gated_clk));
+"""
+# A clock gate of several cells: a latch that is open while the clock is low, and an AND.
+_PART_BLACKBOX = """\
+(* blackbox *)
+module {name} (input {inputs}, output {output});
+endmodule
+"""
+_GATE_OF_PARTS = """\
+  wire held;
+  {latch[cell]} hold (.{latch[gate]}({closed}), .{latch[data]}(enable), .{latch[output]}(held));
+  {and2[cell]} gate (.{and2[clock]}(clk), .{and2[enable]}(held), .{and2[output]}(gated_clk));
+"""
+_GATE_INVERTER = """\
+  wire low;
+  {cell} invert (.{input}(clk), .{output}(low));
+"""
+# What `clockgate` inserts where it cannot take the cell from the library itself.
+_CLOCK_GATE_MAP = """\
+module peforge_inserted_gate (input clk, enable, output gated_clk);
+{gate}endmodule
 """
 _BRANCH_MAP = """\
 module peforge_branch (input d, output q);
@@ -139,7 +162,7 @@ WRITE_NETLIST = """\
 rename -hide
 rename -enumerate -pattern n%
 delete =A:blackbox
-stat -liberty cells.lib
+stat -liberty {library}
 write_verilog -noattr -noexpr -nohex -nodec netlist.v
 write_json netlist.json
 """
@@ -161,15 +184,14 @@ dfflegalize -mince {min_gated_reset_flops} {gateable} t:$_SDFFE_*
 techmap -map gated_reset.v
 opt_merge
 opt_clean
-clockgate -liberty cells.lib -min_net_size {min_gated_flops}
+clockgate {gate} -min_net_size {min_gated_flops}
 dfflegalize -cell $_DFF_P_ x -cell $_SDFF_PP0_ x -cell $_SDFF_PP1_ x
 techmap -map reset.v
-dfflibmap -liberty cells.lib
-techmap -map branch.v
-abc -liberty cells.lib -constr abc.constr -script abc_{effort}.script
+dfflibmap -liberty {library}
+{map_gate}techmap -map branch.v
+abc -liberty {library} -constr abc.constr -script abc_{effort}.script
 setundef -zero
-hilomap -singleton -hicell {high} -locell {low}
-splitnets
+{ties}splitnets
 opt_clean -purge
 """
 
@@ -184,20 +206,31 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
         "min_gated_flops": MIN_GATED_FLOPS,
         "min_gated_reset_flops": MIN_GATED_RESET_FLOPS,
         "gateable": " ".join(f"-cell {cell} x" for cell in _GATEABLE),
-        "high": f"{roles['tie_high']['cell']} {roles['tie_high']['pin']}",
-        "low": f"{roles['tie_low']['cell']} {roles['tie_low']['pin']}",
+        "library": platform.synthesis_library,
+        "gate": f"-liberty {platform.synthesis_library}",
+        "map_gate": "",
+        "ties": "" if platform.supply_ties else _tie_line(roles),
     }
+    gate_files = {}
+    if platform.inserts_gates:
+        names["gate"] = "-pos peforge_inserted_gate enable:clk:gated_clk"
+        names["map_gate"] = "techmap -map clock_gate.v\n"
+        gate_files["clock_gate.v"] = _CLOCK_GATE_MAP.format(gate=_gate(roles["clock_gate"]))
+    helpers = _HELPERS.format(
+        latch=roles["latch"], gate_cells=_gate_cells(roles), gate=_gate(roles["clock_gate"])
+    )
     return {
         **{
-            f"synth_{effort}.ys": _YOSYS_SCRIPT.format(effort=effort, **names) + WRITE_NETLIST
+            f"synth_{effort}.ys": (_YOSYS_SCRIPT + WRITE_NETLIST).format(effort=effort, **names)
             for effort in EFFORTS
         },
-        "helpers.v": _HELPERS.format(**roles) + "".join(map(_blackbox, macros)),
+        "helpers.v": helpers + "".join(map(_blackbox, macros)),
+        **gate_files,
         "branch.v": _BRANCH_MAP,
         "gated_reset.v": _GATED_RESET_MAP.format(and2=roles["and2"], or2=roles["or2"]),
         "reset.v": _RESET_MAP.format(and2=roles["and2"], or2=roles["or2"]),
         **{
-            f"abc_{effort}.script": _abc_script(effort, platform, logic_budget_ps(period_ps))
+            f"abc_{effort}.script": _abc_script(effort, platform, _budget_ps(platform, period_ps))
             for effort in EFFORTS
         },
         "abc.constr": (
@@ -205,6 +238,46 @@ def scripts(platform: Platform, top: str, period_ps: int) -> dict[str, str]:
         ),
         **(blocks.files if blocks else {}),
     }
+
+
+def _tie_line(roles: Mapping[str, Any]) -> str:
+    high, low = roles["tie_high"], roles["tie_low"]
+    return (
+        f"hilomap -singleton -hicell {high['cell']} {high['pin']} "
+        f"-locell {low['cell']} {low['pin']}\n"
+    )
+
+
+def _gate(role: Mapping[str, Any]) -> str:
+    """The body of a module with ``clk``, ``enable`` and ``gated_clk``."""
+    if "parts" not in role:
+        ties = "".join(
+            f", .{pin}(1'b{int(level == 'high')})" for pin, level in role.get("tied", {}).items()
+        )
+        return _GATE.format(**role).replace("(gated_clk)", f"(gated_clk){ties}")
+    parts = role["parts"]
+    inverter = _GATE_INVERTER.format(**parts["invert"]) if "invert" in parts else ""
+    closed = "low" if inverter else "clk"
+    return inverter + _GATE_OF_PARTS.format(closed=closed, **parts)
+
+
+def _gate_cells(roles: Mapping[str, Any]) -> str:
+    """The cells of a clock gate as black boxes."""
+    role = roles["clock_gate"]
+    if "parts" not in role:
+        box = _GATE_BLACKBOX.format(**role)
+        ties = "".join(f", {pin}" for pin in role.get("tied", {}))
+        return box.replace(role["enable"] + ",\n", f"{role['enable']}{ties},\n")
+    pins = {
+        part["cell"]: ([pin for name, pin in part.items() if name not in ("cell", "output")],
+                       part["output"])
+        for part in role["parts"].values()
+    }  # fmt: skip
+    pins.pop(roles["latch"]["cell"], None)
+    return "".join(
+        _PART_BLACKBOX.format(name=name, inputs=", ".join(inputs), output=output)
+        for name, (inputs, output) in pins.items()
+    )
 
 
 def _abc_script(effort: str, platform: Platform, budget_ps: int) -> str:
@@ -217,9 +290,17 @@ def _blackbox(cell: LibraryCell) -> str:
     return f"(* blackbox *)\nmodule {cell.name} (input {inputs}, output {outputs});\nendmodule\n"
 
 
-def logic_budget_ps(period_ps: int) -> int:
-    """What the logic between registers may take before placement."""
-    return max(1, round((period_ps - _FLOP_PS) * _LOGIC_SHARE))
+def logic_budget_ps(period_ps: int, flop_ps: float = FLOP_PS) -> int:
+    """What the logic between registers may take before placement.
+
+    Args:
+        flop_ps: what flip-flops take at both ends of a path.
+    """
+    return max(1, round((period_ps - flop_ps) * _LOGIC_SHARE))
+
+
+def _budget_ps(platform: Platform, period_ps: int) -> int:
+    return logic_budget_ps(period_ps, platform.flop_ps)
 
 
 def synthesize(
@@ -296,7 +377,7 @@ def synthesize_smallest(
                 (place / path.name).symlink_to(path.resolve())
             (place / "rtl.il").write_text(text, encoding="utf-8")
             netlist = synthesize(place, platform, timeout_s, effort)
-            late = max(0.0, logic_delay_ps(place) - logic_budget_ps(period_ps))
+            late = max(0.0, logic_delay_ps(place) - _budget_ps(platform, period_ps))
             area = sum(platform.cells()[kind].area_um2 for kind in netlist.kinds)
             found.append(
                 Choice(

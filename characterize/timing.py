@@ -11,8 +11,8 @@ with a clock so short that every latch misses it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,8 @@ from rtl_gen.export import port_patterns, sdc_text
 
 # Reads the netlist with its wires and gives the registers outside the mean latency of those inside.
 SETUP = """\
-read_liberty cells.lib
-{read_macros}read_verilog netlist.v
-link_design {top}
-read_sdc timing.sdc
-read_spef wires.spef
-set_propagated_clock [get_clocks clk]
-with_output_to_variable skew {{ report_clock_skew -digits 5 }}
-set late [set early 0]
+read_liberty {library}
+{units}{read_macros}{read_design}{skew}set late [set early 0]
 regexp {{\\^\\s+([0-9.]+)\\s+\\S+ \\^\\s+([0-9.]+)}} $skew all late early
 regexp {{([0-9.]+) source latency.*?([0-9.]+) target latency}} $skew all late early
 set outside [expr ($late + $early) / 2]
@@ -38,7 +32,8 @@ set latches [all_registers -data_pins -level_sensitive]
 foreach pin $latches {{ set borrows([get_property $pin full_name]) 1 }}
 proc worst_path {{args}} {{
   global latches borrows
-  foreach end [find_timing_paths -group_count [expr 1 + [llength $latches]] {{*}}$args] {{
+  set most [expr 1 + [llength $latches]]
+  foreach end [find_timing_paths -sort_by_slack -group_count $most {{*}}$args] {{
     set pin [get_property [get_property $end endpoint] full_name]
     if {{[get_property $end slack] < 0 || ![info exists borrows($pin)]}} {{ return $end }}
   }}
@@ -46,6 +41,22 @@ proc worst_path {{args}} {{
 }}
 proc worst {{args}} {{ get_property [worst_path {{*}}$args] slack }}
 """
+
+_READ_DESIGN = """\
+read_verilog netlist.v
+link_design {top}
+read_sdc timing.sdc
+read_spef wires.spef
+set_propagated_clock [get_clocks clk]
+"""
+_SKEW = "with_output_to_variable skew { report_clock_skew -digits 5 }\n"
+# Without the clock of the latches in clock gates, which are no registers of the design. What is
+# disabled leaves its mark on latencies, even enabled again: so all is read anew.
+_SKEW_OF_REGISTERS = """\
+set_disable_timing -from {invert[input]} -to {invert[output]} [get_lib_cells */{invert[cell]}]
+{skew}unset_disable_timing -from {invert[input]} -to {invert[output]} \
+  [get_lib_cells */{invert[cell]}]
+{read_design}"""
 
 # The least period: setup slack grows with the period by at most as much as it (delays at ports are
 # shares of it), so a step by the slack never leaves the side that it comes from.
@@ -64,8 +75,7 @@ if {{[catch {{report_check_types -max_slew -violators}}]}} {{
 }}
 puts "peforge slew_check_ends"
 report_checks -path_delay max -format full
-write_sdf delays.sdf
-set file [open timing.sdc]
+{write_delays}set file [open timing.sdc]
 set constraints [split [read $file] \\n]
 close $file
 set number {{^(create_clock .*-period |set_(?:in|out)put_delay )([0-9.]+)(.*)$}}
@@ -95,10 +105,15 @@ if {{[llength $latches]}} {{
   set end [lindex [find_timing_paths -path_delay max -to $latches] 0]
   puts "peforge latch_slack_ns [expr $period - 2 * (0.001 - [get_property $end slack])]"
 }}
-puts "peforge timing_done"
+puts "peforge {name}_done"
 exit
 """
 )
+#: Results that count from a corner.
+_OF_CORNER = {
+    "setup": ("slack_ps", "register_slack_ps", "least_period_ps"),
+    "hold": ("hold_slack_ps", "least_period_hold_slack_ps"),
+}
 #: Of the search for the least period; the one that must be found is at most 0.1 ps away after it.
 _STEPS = 12
 
@@ -166,13 +181,45 @@ def scripts(
     )
     return {
         "timing.sdc": sdc_text(pins, period_ps, io_clock="io") + environment,
+        **{f"timing_{use}.tcl": script(platform, top, use) for use in platform.corners},
         "timing.tcl": script(platform, top),
     }
 
 
-def script(platform: Platform, top: str) -> str:
-    """``timing.tcl`` for any netlist; its constraints are in ``timing.sdc``."""
-    return _SCRIPT.format(top=top, read_macros=read_macros(platform), steps=_STEPS)
+def script(platform: Platform, top: str, corner: str = "") -> str:
+    """``timing.tcl`` for any netlist; its constraints are in ``timing.sdc``.
+
+    Args:
+        corner: of those of the platform: the script for it, which writes no delays.
+    """
+    return _SCRIPT.format(
+        steps=_STEPS,
+        name=f"timing_{corner}" if corner else "timing",
+        write_delays="" if corner else "write_sdf delays.sdf\n",
+        **setup_fields(platform, top, corner),
+    )
+
+
+def setup_fields(platform: Platform, top: str, corner: str = "") -> dict[str, str]:
+    """What ``SETUP`` needs."""
+    read_design, skew = _READ_DESIGN.format(top=top), _SKEW
+    parts = platform.roles["clock_gate"].get("parts", {})
+    if "invert" in parts:
+        skew = _SKEW_OF_REGISTERS.format(
+            invert=parts["invert"], skew=_SKEW, read_design=read_design
+        )
+    return {
+        "library": f"cells_{corner}.lib" if corner else "cells.lib",
+        "units": set_units(platform),
+        "read_macros": read_macros(platform),
+        "read_design": read_design,
+        "skew": skew,
+    }
+
+
+def set_units(platform: Platform) -> str:
+    """The line of a script that makes OpenSTA's units ns and fF; it takes those of the library."""
+    return "" if platform.units.plain else "set_cmd_units -time ns -capacitance fF\n"
 
 
 def read_macros(platform: Platform) -> str:
@@ -181,14 +228,29 @@ def read_macros(platform: Platform) -> str:
 
 
 def analyse_timing(
-    folder: Path, period_ps: float, timeout_s: float, analyser: Analyser = STA
+    folder: Path,
+    period_ps: float,
+    timeout_s: float,
+    analyser: Analyser = STA,
+    corners: Collection[str] = (),
 ) -> TimingResult:
     """Run ``timing.tcl`` in ``folder``, its constraints of this period; leaves ``timing.log``.
+
+    Args:
+        corners: those of the platform; each has a script of its own, whose setup or hold counts.
 
     Raises:
         StepError: if OpenSTA fails, or its report is not complete.
     """
-    return parse_timing(run_sta("timing", folder, timeout_s, analyser), period_ps)
+    result = parse_timing(run_sta("timing", folder, timeout_s, analyser), period_ps)
+    for corner in corners:
+        name = f"timing_{corner}"
+        other = parse_timing(run_sta(name, folder, timeout_s, analyser), period_ps)
+        result = replace(
+            result, slew_violations=max(result.slew_violations, other.slew_violations),
+            **{field: getattr(other, field) for field in _OF_CORNER[corner]},
+        )  # fmt: skip
+    return result
 
 
 def run_sta(name: str, folder: Path, timeout_s: float, analyser: Analyser = STA) -> str:

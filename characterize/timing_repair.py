@@ -12,15 +12,16 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from characterize.buffering import repair_loads, sizes_of
 from characterize.layout import Layout
 from characterize.netlist import Pin
-from characterize.platform import Platform
+from characterize.platform import CORNERS, Platform
 from characterize.process import StepError
-from characterize.timing import SETUP, TimingResult, read_macros, run_sta
+from characterize.timing import SETUP, TimingResult, run_sta, setup_fields
 
 #: Times that a netlist is repaired, placed and timed again at most.
 ROUNDS = 3
@@ -32,8 +33,6 @@ _MARGIN_NS = 0.005
 _TRIALS = 400
 #: A gain that is worth another size.
 _GAIN_NS = 0.0002
-#: What the weakest buffer takes at the least, in front of one pin.
-_HOLD_BUFFER_NS = 0.025
 
 _SCRIPT = (
     SETUP
@@ -81,12 +80,12 @@ while {{$slack < {margin} && $trials < {trials}}} {{
   set slack [get_property $path slack]
 }}
 foreach cell [lsort [array names resized]] {{ puts "peforge resize $cell $resized($cell)" }}
-foreach end [find_timing_paths -path_delay min -group_count {ends}] {{
+foreach end [find_timing_paths -path_delay min -sort_by_slack -group_count {ends}] {{
   set short [get_property $end slack]
   if {{$short >= 0}} break
   puts "peforge early [get_property [get_property $end endpoint] full_name] $short"
 }}
-puts "peforge timing_repair_done"
+puts "peforge {name}_done"
 exit
 """
 )
@@ -118,19 +117,24 @@ def scripts(platform: Platform, top: str) -> dict[str, str]:
         f"{small.name} {large.name}"
         for group in {id(group): group for group in sizes_of(platform).values()}.values()
         for small, large in itertools.pairwise(group)
-        if not (small.clock_gate or small.is_macro)
+        if not (small.clock_gate or large.clock_gate or small.is_macro)
     ]
     return {
-        "timing_repair.tcl": _SCRIPT.format(
-            top=top,
-            read_macros=read_macros(platform),
+        f"{_name(corner)}.tcl": _SCRIPT.format(
+            name=_name(corner),
             larger=" ".join(sorted(larger)),
             margin=_MARGIN_NS,
             trials=_TRIALS,
             gain=_GAIN_NS,
             ends=_ENDS,
+            **setup_fields(platform, top, corner),
         )
+        for corner in ("", *platform.corners)
     }
+
+
+def _name(corner: str) -> str:
+    return f"timing_repair_{corner}" if corner else "timing_repair"
 
 
 def shortfall_ps(timed: TimingResult) -> float:
@@ -138,15 +142,21 @@ def shortfall_ps(timed: TimingResult) -> float:
     return max(0.0, -timed.slack_ps) + max(0.0, -timed.hold_slack_ps)
 
 
-def propose(folder: Path, timeout_s: float) -> Proposal:
+def propose(folder: Path, timeout_s: float, corners: Collection[str] = ()) -> Proposal:
     """Run ``timing_repair.tcl`` in ``folder``; leaves ``timing_repair.log``.
+
+    Args:
+        corners: those of the platform: what is late counts from ``setup``, what is early from
+            ``hold``.
 
     Raises:
         StepError: if OpenSTA fails.
     """
-    report = run_sta("timing_repair", folder, timeout_s)
-    resized = re.findall(r"^peforge resize (\S+) (\S+)\s*$", report, flags=re.M)
-    early = re.findall(r"^peforge early (\S+) (-[0-9.e+-]+)\s*$", report, flags=re.M)
+    chosen = {use: use if use in corners else "" for use in CORNERS}
+    reports = {corner: run_sta(_name(corner), folder, timeout_s) for corner in set(chosen.values())}
+    late, soon = (reports[chosen[use]] for use in CORNERS)
+    resized = re.findall(r"^peforge resize (\S+) (\S+)\s*$", late, flags=re.M)
+    early = re.findall(r"^peforge early (\S+) (-[0-9.e+-]+)\s*$", soon, flags=re.M)
     return Proposal(resized=dict(resized), early={pin: -float(slack) for pin, slack in early})
 
 
@@ -169,7 +179,7 @@ def apply(layout: Layout, proposal: Proposal) -> int:
         pin = Pin(cell=cells.get(instance, -1), name=name)
         if pin not in nets:
             raise StepError(f"sta found {end} early, which is not in the netlist")
-        for _ in range(math.ceil(lack_ns / _HOLD_BUFFER_NS)):
+        for _ in range(math.ceil(lack_ns / (layout.platform.hold_buffer_ps / 1000))):
             layout.buffer(nets[pin], [pin], role, role["cells"][0], HOLD_BUFFER)
             nets[pin] = len(layout.names) - 1
             added += 1

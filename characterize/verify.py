@@ -117,7 +117,7 @@ def _vectors(design: PEDesign, platform: Platform, folder: Path) -> _Result:
 def _netlist(design: PEDesign, platform: Platform, folder: Path) -> _Result:
     platform = sram.for_design(platform, design)
     (folder / "rtl.il").write_text(rtlil_text(design), encoding="utf-8")
-    (folder / "cells.lib").symlink_to(platform.liberty)
+    platform.link_libraries(folder)
     for name, text in synthesize.scripts(platform, design.name, DEFAULT_PERIOD_PS).items():
         (folder / name).write_text(text, encoding="utf-8")
     netlist = synthesize.synthesize(folder, platform, _NETLIST_TIMEOUT_S)

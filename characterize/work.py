@@ -86,7 +86,8 @@ def prepare_power_library(folder: Path, platform: Platform, *, later: bool) -> P
         InputError: if it cannot be written.
     """
     code = code_digest(Path(power_library.__file__))
-    path = folder / f"{platform.hashes['liberty'][:16]}-{code[:16]}-{later:d}.lib"
+    tied = "".join(f"-{pin}" for pin in sorted(platform.tied_pins()))
+    path = folder / f"{platform.hashes['liberty'][:16]}-{code[:16]}-{later:d}{tied}.lib"
     checksum = path.with_suffix(".sha256")
     try:
         if checksum.read_text(encoding="ascii") == _sha256(path.read_bytes()):
@@ -94,10 +95,13 @@ def prepare_power_library(folder: Path, platform: Platform, *, later: bool) -> P
     except (OSError, UnicodeDecodeError):
         pass  # not there yet, or damaged: made anew
     make_folder(folder)
-    write = power_library.write_later_library if later else power_library.write_power_library
     with tempfile.TemporaryDirectory(dir=folder) as making:
-        write(platform.liberty, Path(making, path.name))
-        data = Path(making, path.name).read_bytes()
+        made = Path(making, path.name)
+        if later:
+            power_library.write_later_library(platform.liberty, made)
+        else:
+            power_library.write_power_library(platform.liberty, made, platform.tied_pins())
+        data = made.read_bytes()
     write_bytes(path, data)
     write_bytes(checksum, _sha256(data).encode())
     return path.resolve()

@@ -422,6 +422,37 @@ def characterize(
     raise typer.Exit(0 if summary.measured else 1)
 
 
+platform_app = typer.Typer(help="Look at a platform: check.", no_args_is_help=True)
+app.add_typer(platform_app, name="platform")
+
+
+@platform_app.command(name="check")
+def platform_check(
+    platform: Annotated[str, typer.Argument(help="A shipped platform, or a YAML file.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Hold a platform file against its kit, say all that is missing, and run a small PE through it.
+
+    Exit code 1 if something is missing.
+
+    Example: `peforge platform check osu018`
+    """
+    from explorer.platform_check import check_platform, platform_table
+
+    report = check_platform(platform)
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        for problem in report.problems:
+            typer.echo(f"missing: {problem}")
+        if report.ok:
+            out.print(platform_table(report))
+        many = len(report.problems)
+        found = f"{many} problem{'s' if many > 1 else ''}" if many else "nothing is missing"
+        typer.echo(f"{report.source}: {found}")
+    raise typer.Exit(0 if report.ok else 1)
+
+
 store_app = typer.Typer(
     help="Look after a store of measurements: check, gc, export, unpack, same.",
     no_args_is_help=True,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from characterize.platform import load_platform
+from rtl_gen.errors import InputError
 
 settings.register_profile("peforge", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("peforge")
@@ -20,3 +24,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("tool"):
             item.add_marker(pytest.mark.skip(reason=f"{missing[0]} is not installed"))
+
+
+@pytest.fixture(scope="session")
+def osu018() -> Path:
+    """The files of platform osu018; tests that need them are skipped without, but fail in CI."""
+    try:
+        return load_platform("osu018").cell_lef.parent
+    except InputError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))

@@ -18,6 +18,9 @@ missing=""
 need() { missing="$missing$1|$2
 "; }
 command -v sta >/dev/null 2>&1 || need "sta (OpenSTA)" opensta
+# The cells of platform osu018, which the tests take through the flow.
+{ [ -n "${PEFORGE_QFLOW:-}" ] || [ -e /usr/share/qflow/tech/osu018/osu018_stdcells.lib ]; } ||
+    need "cells of platform osu018" qflow-tech-osu018
 command -v iverilog >/dev/null 2>&1 || need "iverilog (Icarus Verilog)" iverilog
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 "$python" -c 'import ensurepip, venv' >/dev/null 2>&1 || need "venv module of $python" "python$version-venv"

@@ -11,6 +11,8 @@ import yaml
 from characterize.lef import read_macros
 from characterize.liberty import read_cells
 from characterize.platform import find_platform, load_platform
+from characterize.sram import for_design
+from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 
 
@@ -47,7 +49,10 @@ def test_pins_lie_inside_their_cells() -> None:
 def test_an_unknown_platform_is_named_with_those_there_are() -> None:
     with pytest.raises(InputError) as error:
         load_platform("sky999")
-    assert str(error.value) == "platform must be one of freepdk45, or a YAML file, not 'sky999'"
+    assert str(error.value) == (
+        "platform must be one of asap7, freepdk45, ihp-sg13g2, nangate45, osu018, sky130hd, or a "
+        "YAML file, not 'sky999'"
+    )
 
 
 def changed_platform(folder: Path, **changes: object) -> Path:
@@ -71,7 +76,36 @@ def test_a_missing_liberty_file_is_named(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"voltage_v": None}, "needs voltage_v"),
-        ({"colour": "red"}, "'colour' is not a platform entry; allowed are cell_lef, cells, "),
+        ({"liberty": []}, "liberty must name a file, or several"),
+        ({"drive_pattern": "("}, "drive_pattern is no regular expression: missing ), "),
+        ({"areas": "gds"}, "areas must be one of lef, liberty, not 'gds'"),
+        (
+            {"corners": {"power": {"name": "hot", "liberty": "stdcells.lib"}}},
+            "corners: 'power' is not one; allowed are setup, hold",
+        ),
+        ({"corners": {"hold": {"name": "fast"}}}, "corners: hold needs name, liberty"),
+        (
+            {"corners": {"hold": {"name": "fast", "liberty": "stdcells.lib"}}},
+            "openroad: flow openroad has one corner, and this platform has corners",
+        ),
+        (
+            {"root": {"environment": "PEFORGE_NO_SUCH", "folder": "flow/platforms/x"}},
+            "root: environment variable PEFORGE_NO_SUCH is not set; set it to the folder that has "
+            "flow/platforms/x",
+        ),
+        (
+            {
+                "root": {
+                    "environment": "PEFORGE_NO_SUCH",
+                    "default": "/no/such",
+                    "folder": "kit",
+                    "remedy": "on Debian: apt-get install kit",
+                }
+            },
+            "root: there is no folder /no/such/kit; on Debian: apt-get install kit, or set "
+            "environment variable PEFORGE_NO_SUCH to the folder that has kit",
+        ),
+        ({"colour": "red"}, "'colour' is not a platform entry; allowed are areas, cell_lef, "),
         (
             {"signal_layers": {"horizontal": "metal99", "vertical": "metal2"}},
             "an entry is not as expected: 'metal99'",
@@ -110,3 +144,83 @@ def test_a_broken_lef_is_refused(text: str, message: str) -> None:
     with pytest.raises(InputError) as error:
         read_macros(text, "k.lef")
     assert str(error.value) == message
+
+
+def changed_cells(folder: Path, **changes: object) -> Path:
+    document = yaml.safe_load(find_platform("freepdk45").read_text())
+    cells = {**document["cells"], **changes}
+    return changed_platform(folder, cells={k: v for k, v in cells.items() if v is not None})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"flop": None}, "cells: flop needs cell, clock, data, output"),
+        ({"mux": {"cell": "MUX2_X1"}}, "cells: 'mux' is not a role; allowed are clock_gate, "),
+        ({"tie_high": "supply"}, "cells: tie_high and tie_low must both be supply, or cells"),
+        (
+            {"clock_gate": {"and2": {"cell": "AND2_X4", "clock": "A1"}}},
+            "cells: clock_gate: latch needs cell, gate, data, output",
+        ),
+        (
+            {
+                "clock_gate": {
+                    "latch": {"cell": "DLL_X1", "gate": "GN", "data": "D", "output": "Q"},
+                    "and2": {"cell": "AND2_X4", "clock": "A1", "enable": "A2", "output": "ZN"},
+                    "or2": {},
+                }
+            },
+            "cells: clock_gate: 'or2' is not a part of it; allowed are latch, and2, invert",
+        ),
+    ],
+)
+def test_a_wrong_role_is_named(tmp_path: Path, changes: dict[str, object], message: str) -> None:
+    path = changed_cells(tmp_path, **changes)
+    with pytest.raises(InputError) as error:
+        load_platform(str(path))
+    assert str(error.value).startswith(f"{path}: {message}")
+
+
+def test_osu018_is_read_in_the_units_of_its_header(osu018: Path) -> None:
+    platform = load_platform("osu018")
+    text = (osu018 / "osu018_stdcells.lib").read_text()
+    pf = re.search(r"cell \(INVX1\).*?\bcapacitance : ([0-9.]+)", text, re.S)
+    assert pf is not None
+    cells = platform.cells()
+    assert cells["INVX1"].input_cap_ff == {"A": float(pf[1]) * 1000}
+    assert platform.units.capacitance_ff == 1000
+    assert cells["NAND2X1"].outputs == {"Y": "(!(A * B))"}
+
+
+def test_the_clock_gate_of_osu018_is_built_of_cells_that_logic_does_not_get(osu018: Path) -> None:
+    assert osu018.is_dir()
+    cells = load_platform("osu018").cells()
+    assert [name for name, cell in cells.items() if cell.clock_gate] == ["AND2X2"]
+    assert [name for name, cell in cells.items() if cell.dont_use] == ["AND2X2", "INVX2"]
+
+
+def test_areas_of_osu018_are_those_of_its_outlines(osu018: Path) -> None:
+    assert "area : 0;" in (osu018 / "osu018_stdcells.lib").read_text()
+    platform = load_platform("osu018")
+    for name, cell in platform.cells().items():
+        outline = platform.macros()[name]
+        assert cell.area_um2 == pytest.approx(outline.width_um * outline.height_um), name
+
+
+def test_sram_is_refused_where_its_model_does_not_hold(osu018: Path) -> None:
+    assert osu018.is_dir()
+    with pytest.raises(InputError) as error:
+        for_design(load_platform("osu018"), PEDesign.preset("INT8", scratchpad="sram"))
+    assert str(error.value) == (
+        "scratchpad must be flop or latch on platform osu018, not 'sram': the macros are CACTI's "
+        "at 45 nm, it is one of 180 nm"
+    )
+
+
+def test_freepdk45_is_as_it_was() -> None:
+    platform = load_platform()
+    assert platform.units.plain
+    assert platform.own_constants == {}
+    assert platform.library_files == {"cells.lib": platform.liberty}
+    assert set(platform.hashes) == {"platform", "liberty", "cell_lef"}
+    assert platform.liberty.name == "stdcells.lib"

@@ -17,11 +17,13 @@ from characterize.place import Placement, place
 from characterize.placed import MAX_CONGESTION, implement
 from characterize.platform import Platform, load_platform
 from characterize.process import StepError
-from characterize.routability import TILE_UM, congestion, demand_um
+from characterize.routability import congestion, demand_um
 from characterize.steiner import Tree
 from rtl_gen.design import PEDesign
 
 places = st.floats(0, 28)
+#: Edge of a tile: two rows of FreePDK45.
+TILE_UM = 2.8
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def a_core(width_um: float, height_um: float) -> Placement:
 
 @given(st.lists(st.tuples(places, places, places, places), min_size=1, max_size=20))
 def test_every_um_of_wire_is_in_some_tile(edges: list[tuple[float, float, float, float]]) -> None:
-    across, up = demand_um([edge(*ends) for ends in edges], 28, 28)
+    across, up = demand_um([edge(*ends) for ends in edges], 28, 28, TILE_UM)
     assert across.shape == up.shape == (10, 10)
     assert across.min() >= -1e-9
     assert up.min() >= -1e-9
@@ -52,7 +54,7 @@ def test_every_um_of_wire_is_in_some_tile(edges: list[tuple[float, float, float,
 
 
 def test_a_bent_edge_takes_both_its_ways_by_halves() -> None:
-    across, up = demand_um([edge(1, 1, 9, 6)], 28, 28)
+    across, up = demand_um([edge(1, 1, 9, 6)], 28, 28, TILE_UM)
     row, column = int(1 / TILE_UM), int(9 / TILE_UM)
     assert across[row].sum() == pytest.approx(4)
     assert across[int(6 / TILE_UM)].sum() == pytest.approx(4)

@@ -13,6 +13,8 @@ import pytest
 VERBS = (
     "doctor", "rtl", "layer", "verify", "characterize", "layout", "fmax", "actions", "sram",
     "train", "evaluate", "query", "explore", "store check", "store gc", "store export",
+    "store unpack", "store same", "dataset build", "dataset check", "dataset diff", "dataset card",
+    "platform check",
 )  # fmt: skip
 
 
