@@ -536,12 +536,14 @@ def unpack_entry(
 ) -> None:
     """Write the files of the flow of one measurement: RTL, scripts, netlist, layout, logs.
 
+    `sta -exit timing.tcl` or `power.tcl` there repeats the analysis.
+
     Example: `peforge store unpack 71c0... -o build/point`
     """
-    from explorer.store_care import existing_store, find_key
+    from explorer.store_care import existing_store, find_key, unpack
 
     opened = existing_store(store)
-    opened.unpack(find_key(opened, key), folder)
+    unpack(opened, find_key(opened, key), folder)
     typer.echo(f"wrote {folder}")
 
 

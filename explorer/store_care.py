@@ -14,7 +14,9 @@ from rich.progress import Progress
 from characterize.dataset import dataset_table, write_dataset
 from characterize.dataset_schema import POINT_IDENTITY
 from characterize.measurement import Measurement, Point
+from characterize.platform import load_platform
 from characterize.store import Entry, Store
+from characterize.work import prepare_power_library
 from rtl_gen.atomic import check_target
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
@@ -73,6 +75,26 @@ def find_key(store: Store, beginning: str) -> str:
         found = f"{len(keys)} measurements have keys" if keys else "no measurement has a key"
         raise InputError(f"{store.root}: {found} that begin{'' if keys else 's'} with {beginning}")
     return keys[0]
+
+
+def unpack(store: Store, key: str, folder: Path) -> None:
+    """Write the files of a measurement, with links to the libraries that its scripts read.
+
+    Raises:
+        InputError: if there is none, it is damaged, its platform is not here, or a file cannot be
+            written.
+    """
+    measurement = store.get(key)
+    if measurement is None:
+        raise InputError(f"{store.path(key)}: is damaged; see peforge store check")
+    platform = load_platform(measurement.platform["name"])
+    counts_once = not measurement.tools.get("sta", "").startswith("2.0.")
+    library = prepare_power_library(store.root / "libraries", platform, later=counts_once)
+    store.unpack(key, folder)
+    for name in ("cells.lib", "power_cells.lib"):
+        (folder / name).unlink(missing_ok=True)
+    platform.link_libraries(folder)
+    (folder / "power_cells.lib").symlink_to(library)
 
 
 def survey(store: Store, *, quiet: bool) -> Survey:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,8 @@ def test_the_command_measures_and_draws(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
     said = json.loads(run.stdout)
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / said["layout"]).read_text().startswith("VERSION")
+    with zipfile.ZipFile(tmp_path / said["entry"]) as entry:
+        assert entry.read("layout.def").startswith(b"VERSION")
     assert said["cells"] > 100
     for arguments, message in (
         (["-o", "a.jpg"], "a.jpg: a picture must end in one of .png, .svg, .pdf"),

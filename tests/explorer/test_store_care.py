@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from characterize.dataset import read_dataset
 from characterize.measurement import METRICS, STEPS, Measurement
+from characterize.platform import load_platform
 from characterize.store import Store
 from explorer.cli import app
 from explorer.store_care import clean, existing_store, export, find_key, survey, survey_lines
@@ -175,10 +176,15 @@ def test_the_verbs_say_what_they_did(store: Store, tmp_path: Path) -> None:
 def test_an_entry_is_unpacked_by_how_its_key_begins(
     store: Store, tmp_path: Path, key: str, message: str | None
 ) -> None:
+    for number in (1, 2, 3):
+        put(store, measurement(number, platform={"name": "freepdk45", "hashes": {}}))
     place = ["-o", str(tmp_path / "files"), "--store", str(store.root)]
     run = CliRunner().invoke(app, ["store", "unpack", key, *place])
     if message is None:
-        assert (tmp_path / "files" / "netlist.v").read_text() == "module m; endmodule\n"
+        files = tmp_path / "files"
+        assert (files / "netlist.v").read_text() == "module m; endmodule\n"
+        assert (files / "cells.lib").resolve() == load_platform().liberty
+        assert "library" in (files / "power_cells.lib").read_text()[:1000]
     else:
         assert str(run.exception).endswith(message)
         assert not (tmp_path / "files").exists()

@@ -127,7 +127,7 @@ def test_the_quick_space_has_every_preset_and_all_families() -> None:
         ("act_bits: 8", "a space must be a mapping with the key blocks"),
         (
             "blocks: [{preset: INT8}]\nplans: 8",
-            "'plans' is not an entry of a space; allowed are blocks, constraints, plan",
+            "'plans' is not an entry of a space; allowed are blocks, constraints, plan, actions",
         ),
         (
             "blocks: [{preset: INT8}]\nplan: 8",
