@@ -12,14 +12,12 @@ from pathlib import Path
 import pandas as pd
 
 from explorer.campaigns import measure_points, plan_points
+from rtl_gen.space import load_space
 
 
 def main() -> None:
     space = Path(sys.argv[1] if len(sys.argv) > 1 else "configs/spaces/quick.yaml")
-    points = plan_points(
-        None, space, period_ps=None, utilization=0.5, seed=1, operands="uniform", mode=0,
-        run_terms=0, flow="placed",
-    )  # fmt: skip
+    points = plan_points(None, load_space(space))
     with tempfile.TemporaryDirectory() as folder:
         summary = measure_points(
             points,

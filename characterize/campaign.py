@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import hashlib
 import json
@@ -132,12 +133,9 @@ class Campaign:
             for point in {point.flow: point for point in self.points}.values():
                 self.bench.power_library(point)
             results = self.executor.run(queue, self.bench, self.store)
-            try:
+            with contextlib.closing(queue), contextlib.closing(results):
                 for result in results:
                     queue.took(result)
-            finally:
-                results.close()  # type: ignore[attr-defined]  # executors are generators
-                queue.close()
         return [queue.measured[number] for number in range(len(self.points))]
 
     def stored(self, key: str) -> Measurement | None:
@@ -151,8 +149,7 @@ class Campaign:
         known = self.known(point)
         if known is not None:
             return known
-        text = json.dumps(rtlil_choices(point.design))
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = rtl_digest(point)
         self.store.remember_rtl(self._memo(point), digest)
         return self._identity(point, digest)
 
@@ -188,12 +185,7 @@ class Campaign:
         identity, reason = result.identity, result.reason
         if result.folder is not None:
             try:
-                measurement = unpack_record(result.folder / ARCHIVE, identity.key)
-                if (table := result.folder / ACTIONS).is_file():
-                    key = actions.table_key(identity.key)
-                    self.store.put_actions(key, actions.load_table(table))
-                self.store.adopt(result.folder / ARCHIVE, measurement)
-                return measurement
+                return self._kept(identity.key, result.folder)
             except StepError as error:
                 reason = f"what the process of this point left is damaged: {error}"
             finally:
@@ -204,6 +196,18 @@ class Campaign:
         )  # fmt: skip
         self.store.put(failure, self.store.work_folder())
         return failure
+
+    def _kept(self, key: str, folder: Path) -> Measurement:
+        """Move what a point left into the store."""
+        measurement = unpack_record(folder / ARCHIVE, key)
+        if (path := folder / ACTIONS).is_file():
+            try:
+                table = actions.load_table(path)
+            except InputError as error:
+                raise StepError(str(error).removeprefix(f"{folder}/")) from None
+            self.store.put_actions(actions.table_key(key), table)
+        self.store.adopt(folder / ARCHIVE, measurement)
+        return measurement
 
 
 class _Queue:
@@ -290,6 +294,11 @@ def _require_space(folder: Path) -> None:
             f"{folder}: the disk is full: {free / 1e6:.0f} MB are left, "
             f"{_LEAST_FREE / 1e6:.0f} are needed to go on; what was measured is kept"
         )
+
+
+def rtl_digest(point: Point) -> str:
+    """Digest of the RTL that the design of a point has today, which is made for it."""
+    return hashlib.sha256(json.dumps(rtlil_choices(point.design)).encode()).hexdigest()
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +39,7 @@ class DaskExecutor:
     address: str
     limits: Limits
 
-    def run(self, queue: Queue, bench: Bench, store: Store) -> Iterator[Result]:
+    def run(self, queue: Queue, bench: Bench, store: Store) -> Generator[Result]:
         """As ``Executor``.
 
         Raises:
@@ -54,10 +54,10 @@ class DaskExecutor:
                     flight[self._submit(client, identity, bench)] = identity
                 if not flight and queue.exhausted:
                     return
-                ended = [future for future in flight if future.done()]
-                for future in ended:
-                    yield self._result(future, flight.pop(future), store)
-                if not ended:
+                ended = next((future for future in flight if future.done()), None)
+                if ended:
+                    yield self._result(ended, flight.pop(ended), store)
+                else:
                     self._require_scheduler(client)
                     time.sleep(WATCH_S / 4)
         except (OSError, TimeoutError, RuntimeError, CancelledError) as error:
@@ -84,10 +84,10 @@ class DaskExecutor:
         )
 
     def _result(self, future: Future[Any], identity: Identity, store: Store) -> Result:
-        if future.status in ("lost", "cancelled"):
-            raise self._gone(future.status)
+        if future.cancelled():
+            raise self._gone("cancelled")
         try:
-            found = future.result()
+            found = future.result()  # of a worker that died since: waits until another has it
         except KilledWorker:
             return Result(identity=identity, reason="the workers of this point died", lost=True)
         except MemoryError:

@@ -21,6 +21,7 @@ from amaranth.lib import wiring
 from numpy.typing import NDArray
 
 from characterize import synthesize
+from characterize.liberty import verilog
 from characterize.netlist import Netlist, Pin
 from characterize.platform import Platform
 from characterize.process import StepError, run_tool
@@ -195,8 +196,8 @@ class GateSimulator:
 
 def _compiled(function: str) -> CodeType:
     """A Liberty function as Python code over words; it holds names and operators, nothing else."""
-    text = re.sub(r"(\w+)\s*'", r"!\1", function).replace("*", "&").replace("+", "|")
-    text = re.sub(r"\b0\b", "(ones ^ ones)", re.sub(r"\b1\b", "ones", text)).replace("!", "~")
+    text = re.sub(r"\b1\b", "ones", verilog(function))
+    text = re.sub(r"\b0\b", "(ones ^ ones)", text)
     allowed = (ast.Expression, ast.BinOp, ast.UnaryOp, ast.Name, ast.operator, ast.unaryop)
     tree = ast.parse(text.strip(), mode="eval")
     for node in ast.walk(tree):

@@ -12,7 +12,7 @@ import multiprocessing.connection
 import multiprocessing.context
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -57,8 +57,8 @@ class Result:
 class Executor(Protocol):
     """Measures points."""
 
-    def run(self, queue: Queue, bench: Bench, store: Store) -> Iterator[Result]:
-        """Measure all points of a queue.
+    def run(self, queue: Queue, bench: Bench, store: Store) -> Generator[Result]:
+        """Measure all points of a queue; when it is closed, what is under way is given up.
 
         Args:
             store: in whose work folders results are left.
@@ -87,7 +87,7 @@ class LocalExecutor:
     jobs: int = 1
     limits: Limits = field(default_factory=Limits)
 
-    def run(self, queue: Queue, bench: Bench, store: Store) -> Iterator[Result]:
+    def run(self, queue: Queue, bench: Bench, store: Store) -> Generator[Result]:
         """As ``Executor``; when the iterator is closed, all processes are killed."""
         running: dict[Any, _Running] = {}
         try:

@@ -324,7 +324,12 @@ def write_gates(folder: Path, netlist: Netlist, platform: Platform) -> dict[str,
 
 def counts_once(point: Point, tools: Mapping[str, Tool]) -> bool:
     """Whether the flow's OpenSTA is a later one, which counts every transition once in power."""
-    return point.by_openroad or not tools["sta"].version.startswith("2.0.")
+    return point.by_openroad or is_later_sta(tools["sta"].version)
+
+
+def is_later_sta(version: str) -> bool:
+    """Whether OpenSTA of a version, which may be followed by more, is one after 2.0."""
+    return not version.startswith("2.0.")
 
 
 def _metrics(built: Built, point: Point, timer: StepTimer) -> dict[str, float]:

@@ -274,3 +274,9 @@ def _clock_gate_pins(group: Any, pins: list[Any]) -> tuple[str, ...]:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value).strip('"').strip()
+
+
+def verilog(function: str) -> str:
+    """A Boolean function of Liberty with the operators of Verilog, which are those of Python."""
+    text = re.sub(r"(\w+)\s*'", r"!\1", function)
+    return text.replace("*", "&").replace("+", "|").replace("!", "~")

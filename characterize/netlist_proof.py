@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from characterize.liberty import LibraryCell
+from characterize.liberty import LibraryCell, verilog
 from characterize.netlist import CLOCK, Netlist
 from characterize.platform import Platform
 from characterize.process import StepError
@@ -184,6 +184,5 @@ def _cell(
 
 def _verilog(function: str, values: Mapping[str, str]) -> str:
     """A Liberty function in Verilog, of these values of its names."""
-    text = re.sub(r"(\w+)\s*'", r"!\1", function)
-    text = text.replace("*", "&").replace("+", "|").replace("!", "~")
+    text = verilog(function)
     return re.sub(r"\w+", lambda name: values.get(name[0]) or f"1'b{name[0]}", text)

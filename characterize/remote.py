@@ -7,8 +7,8 @@ else. ``python -m characterize.remote FOLDER`` measures the task in that folder.
 
 from __future__ import annotations
 
-import functools
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -131,23 +131,18 @@ def _prepared(task: Mapping[str, Any], folder: Path) -> tuple[Identity, Bench]:
     tools = tools_for([point])
     platform = load_platform(task["platform"])
     for name, tool in tools_of(point, tools).items():
-        _same(f"{name}", tool.identity, task["tools"].get(name))
+        _same(name, tool.identity, task["tools"].get(name))
     for name, digest in task["hashes"].items():
         _same(f"{name} of platform {platform.name}", platform.hashes[name], digest)
     _same("peforge", flow_code(point), task["code"])
     _same("platform file", content_key(point, task["rtl"], platform, tools), task["key"])
-    libraries = Path(tempfile.gettempdir()) / f"peforge-libraries-{_user()}"
+    libraries = Path(tempfile.gettempdir()) / f"peforge-libraries-{os.getuid()}"
     if shutil.disk_usage(folder).free < 1e9:
         raise InputError(f"less than 1 GB is free in {tempfile.gettempdir()}")
     bench = Bench(
         platform=platform, tools=tools, libraries=libraries, with_actions=task["with_actions"]
     )
     return Identity(point=point, key=task["key"], rtl=task["rtl"]), bench
-
-
-@functools.cache
-def _user() -> int:
-    return Path.home().stat().st_uid
 
 
 def _same(what: str, here: str, there: str | None) -> None:

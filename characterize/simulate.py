@@ -14,7 +14,7 @@ import cocotb_tools.config
 import find_libpython
 
 from characterize.activity import Activities, ActivityCounter
-from characterize.liberty import LibraryCell
+from characterize.liberty import LibraryCell, verilog
 from characterize.process import StepError, UnknownBitsError, run_streaming, run_tool
 from characterize.schedule import Schedule
 from characterize.testbench_wrapper import DUMP, wrapper
@@ -310,18 +310,18 @@ def _cell_model(cell: LibraryCell) -> str:
             *_clocked(cell, true),
             _start(f"{true} = {_random(1)};"),
         ]
-        lines += [f"  assign {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs]
+        lines += [f"  assign {pin} = {verilog(cell.outputs[pin])};" for pin in outputs]
     elif cell.is_latch and all(cell.outputs.values()):
         true, inverted = cell.state
         lines += [
             f"  reg {true};",
             f"  wire {inverted} = ~{true};",
-            f"  always @* if ({_verilog(cell.open_while)}) {true} = {_verilog(cell.data)};",
+            f"  always @* if ({verilog(cell.open_while)}) {true} = {verilog(cell.data)};",
             _start(f"{true} = {_random(1)};"),
         ]
-        lines += [f"  assign #DELAY_NS {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs]
+        lines += [f"  assign #DELAY_NS {pin} = {verilog(cell.outputs[pin])};" for pin in outputs]
     elif outputs and all(cell.outputs.values()) and not cell.has_other_state:
-        lines += [f"  assign #DELAY_NS {pin} = {_verilog(cell.outputs[pin])};" for pin in outputs]
+        lines += [f"  assign #DELAY_NS {pin} = {verilog(cell.outputs[pin])};" for pin in outputs]
     else:
         raise StepError(f"no simulation model for cell {cell.name}")
     return "\n".join([*lines, "endmodule\n"])
@@ -329,14 +329,14 @@ def _cell_model(cell: LibraryCell) -> str:
 
 def _clocked(cell: LibraryCell, state: str) -> list[str]:
     """What a flip-flop does at its clock, and while it is cleared or preset."""
-    sampled = f"{state} <= #DELAY_NS {_verilog(cell.next_state)};"
+    sampled = f"{state} <= #DELAY_NS {verilog(cell.next_state)};"
     forced = [(f, v) for f, v in ((cell.clear, 0), (cell.preset, 1)) if f]
-    wires = [f"  wire forced{value} = {_verilog(function)};" for function, value in forced]
+    wires = [f"  wire forced{value} = {verilog(function)};" for function, value in forced]
     edges = "".join(f" or posedge forced{value}" for _, value in forced)
     tests = "".join(
         f" if (forced{value}) {state} <= #DELAY_NS {value}; else" for _, value in forced
     )
-    return [*wires, f"  always @(posedge {_verilog(cell.clocked_on)}{edges}){tests} {sampled}"]
+    return [*wires, f"  always @(posedge {verilog(cell.clocked_on)}{edges}){tests} {sampled}"]
 
 
 def _start(*statements: str) -> str:
@@ -349,9 +349,3 @@ def _random(bits: int) -> str:
     """So many random bits in Verilog; the simulator's sequence is the same in every run."""
     words = ", ".join(["$urandom"] * -(-bits // 32))
     return f"{{{bits}{{1'b`{RANDOM_START}}}}} ^ {{{words}}}"
-
-
-def _verilog(function: str) -> str:
-    """A Liberty Boolean function as a Verilog expression."""
-    text = re.sub(r"(\w+)\s*'", r"!\1", function)
-    return text.replace("*", "&").replace("+", "|").replace("!", "~")

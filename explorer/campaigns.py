@@ -21,11 +21,11 @@ from characterize.dataset import dataset_table, write_dataset
 from characterize.executors import Executor, LocalExecutor
 from characterize.fmax import FmaxResult, search_fmax
 from characterize.limits import Limits
-from characterize.measurement import CHOICES, FLOWS, Measurement, Point
+from characterize.measurement import CHOICES, DEFAULT_OPERANDS, FLOWS, Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Store
 from explorer.dataset_build import Built, build
-from explorer.plan_report import PlanReport, plan_report
+from explorer.plan_report import PlanReport, duration, plan_report
 from rtl_gen.atomic import check_target, make_folder
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError, require_choice, require_int
@@ -89,13 +89,13 @@ def plan_points(
     design: PEDesign | None,
     space: Space | None,
     *,
-    period_ps: int | None,
-    utilization: float,
-    seed: int,
-    operands: str,
-    mode: int,
-    run_terms: int,
-    flow: str,
+    period_ps: int | None = None,
+    utilization: float = 0.5,
+    seed: int = 1,
+    operands: str = DEFAULT_OPERANDS,
+    mode: int = 0,
+    run_terms: int = 0,
+    flow: str = FLOWS[0],
     sampling: Mapping[str, Any] | None = None,
 ) -> list[Point]:
     """The points that the options name.
@@ -183,10 +183,7 @@ def build_from_space(
         InputError: as ``plan_points`` and ``explorer.dataset_build.build``.
     """
     sampling: dict[str, Any] = {"points": count} if count is not None else {}
-    points = plan_points(
-        None, space, period_ps=None, utilization=0.5, seed=1, operands="uniform", mode=0,
-        run_terms=0, flow=flow, sampling=sampling,
-    )  # fmt: skip
+    points = plan_points(None, space, flow=flow, sampling=sampling)
     whole = campaign.Campaign(
         points=points, platform=load_platform(platform), store=Store(store),
         with_actions=space.actions,
@@ -379,16 +376,11 @@ def pace(progress: campaign.Progress) -> list[str]:
     if seconds is None:
         return []
     rate = f"{60 / seconds:.1f} a minute" if seconds < 60 else f"{3600 / seconds:.1f} an hour"
-    words = [rate, f"{_duration(seconds * progress.left)} to go"]
+    words = [rate, f"{duration(seconds * progress.left)} to go"]
     if progress.failed:
         often = ", ".join(f"{n} x {reason[:40]}" for reason, n in progress.reasons.most_common(3))
         words.append(f"{progress.failed} failed: {often}")
     return words
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
 
 
 class _Bar:

@@ -143,13 +143,11 @@ def build(
 
 
 def _require_same(folder: Path, before: Part, wanted: Part) -> None:
-    for name in ("space", "plan", "shard_points"):
+    size = f"size: shards of {before.shard_points} points"
+    for name, what in (("space", "space"), ("plan", "plan"), ("shard_points", size)):
         if getattr(before, name) != getattr(wanted, name):
-            words = {"shard_points": f"shards of {before.shard_points} points"}
             raise InputError(
-                f"{folder}: part {wanted.name} was begun with another "
-                f"{name if name != 'shard_points' else 'size'}"
-                f"{': ' + words[name] if name in words else ''}; take another --part"
+                f"{folder}: part {wanted.name} was begun with another {what}; take another --part"
             )
 
 

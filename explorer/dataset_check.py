@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
-from characterize.campaign import Campaign, generator_digest
+from characterize.campaign import generator_digest, rtl_digest
 from characterize.dataset import checked
 from characterize.dataset_folder import (
     SCHEMA,
@@ -24,13 +22,10 @@ from characterize.dataset_folder import (
     read_points,
     schema_text,
 )
-from characterize.executors import LocalExecutor
 from characterize.flow import flow_code
 from characterize.measurement import METRICS, Measurement, Point
-from characterize.platform import load_platform
-from characterize.store import Store
+from explorer.campaigns import measure_points
 from rtl_gen.errors import InputError, require_int
-from rtl_gen.export import rtlil_choices
 from rtl_gen.space import design_of
 
 #: What placement decides may differ by this much on another machine; the netlist may not.
@@ -206,26 +201,16 @@ def _stale(folder: Path, table: pd.DataFrame, *, quiet: bool) -> dict[str, int]:
     return counts
 
 
-def rtl_digest(point: Point) -> str:
-    """Digest of the RTL that a point has today."""
-    return hashlib.sha256(json.dumps(rtlil_choices(point.design)).encode()).hexdigest()
-
-
 def _measured_again(
     rows: pd.DataFrame, found: Checked, *, jobs: int, store: Path, quiet: bool
 ) -> list[str]:
     problems = []
-    console = Console(stderr=True, quiet=quiet)
     for (platform,), group in rows.groupby(["platform"]):
         records = group.to_dict("records")
-        points = [point_of(row) for row in records]
-        campaign = Campaign(
-            points=points, platform=load_platform(str(platform)), store=Store(store),
-            executor=LocalExecutor(jobs=jobs),
-        )  # fmt: skip
-        again = campaign.run(
-            lambda _, point, __, outcome: console.print(f"{point.name} {outcome}", highlight=False)
-        )
+        again = measure_points(
+            [point_of(row) for row in records],
+            store=store, dataset=None, jobs=jobs, platform=str(platform), quiet=quiet,
+        ).measurements  # fmt: skip
         for row, measurement in zip(records, again, strict=True):
             found.measured.append(str(row["name"]))
             problems += [f"{row['name']}: {line}" for line in differences(row, measurement)]

@@ -59,9 +59,8 @@ def draw_point(
     """
     check_picture(output)
     points = plan_points(
-        design, None, period_ps=period_ps, utilization=utilization, seed=seed, operands="uniform",
-        mode=0, run_terms=0, flow=flow,
-    )  # fmt: skip
+        design, None, period_ps=period_ps, utilization=utilization, seed=seed, flow=flow
+    )
     summary = measure_points(
         points, store=store, dataset=None, jobs=1, platform=platform, quiet=quiet
     )

@@ -10,15 +10,12 @@ from typing import Any
 
 import numpy as np
 import yaml
-from rich.console import Console
 
 from characterize import lineage
-from characterize.campaign import Campaign
-from characterize.executors import LocalExecutor
 from characterize.flow import flow_code, raw_flow_code
 from characterize.measurement import Measurement, Point
-from characterize.platform import load_platform
 from characterize.store import Store
+from explorer.campaigns import measure_points
 from explorer.store_care import point_of
 from rtl_gen.atomic import write_text
 from rtl_gen.errors import InputError, require_int
@@ -84,15 +81,11 @@ def compare(
 def _differences(
     pairs: list[tuple[Point, Measurement]], *, jobs: int, platform: str, quiet: bool
 ) -> Iterator[str]:
-    console = Console(stderr=True, quiet=quiet)
     with tempfile.TemporaryDirectory() as folder:
-        campaign = Campaign(
-            points=[point for point, _ in pairs], platform=load_platform(platform),
-            store=Store(Path(folder)), executor=LocalExecutor(jobs=jobs),
-        )  # fmt: skip
-        again = campaign.run(
-            lambda _, point, __, outcome: console.print(f"{point.name} {outcome}", highlight=False)
-        )
+        again = measure_points(
+            [point for point, _ in pairs],
+            store=Path(folder), dataset=None, jobs=jobs, platform=platform, quiet=quiet,
+        ).measurements  # fmt: skip
     for (point, before), now in zip(pairs, again, strict=True):
         if now.status != "ok":
             yield f"{point.name}: failed: {now.reason}"

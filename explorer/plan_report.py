@@ -188,15 +188,16 @@ def print_plan(report: PlanReport, console: Console, *, jobs: int, command: str)
     else:
         cost = report.cost
         lines.append(
-            f"cost: about {_duration(cost.seconds)} of processor time, "
-            f"{_duration(cost.seconds / jobs)} with {jobs} jobs "
+            f"cost: about {duration(cost.seconds)} of processor time, "
+            f"{duration(cost.seconds / jobs)} with {jobs} jobs "
             f"(from the times of {cost.measured} points in {cost.source})"
         )
     for line in [*lines, f"next: {command}"]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In the unit that gives the fewest digits before the point, but at least two of it."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"

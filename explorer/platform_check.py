@@ -18,7 +18,7 @@ from typing import Any
 from rich.table import Table
 
 from characterize.lef import Macro
-from characterize.liberty import LibraryCell, read_cells
+from characterize.liberty import LibraryCell, read_cells, verilog
 from characterize.measurement import Point
 from characterize.platform import (
     FLOP_PS,
@@ -298,8 +298,7 @@ def _cell_problems(
 
 def _acts_as(cell: LibraryCell, role: str, inputs: Sequence[str], output: str) -> bool:
     """The cell's output has the function of the role, for all values of its inputs."""
-    text = re.sub(r"(\w+)\s*'", r"!\1", cell.outputs[output])
-    text = text.replace("*", "&").replace("+", "|").replace("!", "~")
+    text = verilog(cell.outputs[output])
     if not re.fullmatch(r"[\w\s&|^~()]+", text):
         return False
     wanted = _FUNCTIONS[role]

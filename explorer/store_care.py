@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from characterize.dataset import dataset_table, write_dataset
 from characterize.dataset_schema import POINT_IDENTITY
+from characterize.flow import is_later_sta
 from characterize.measurement import Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Entry, Store
@@ -88,12 +89,11 @@ def unpack(store: Store, key: str, folder: Path) -> None:
     if measurement is None:
         raise InputError(f"{store.path(key)}: is damaged; see peforge store check")
     platform = load_platform(measurement.platform["name"])
-    counts_once = not measurement.tools.get("sta", "").startswith("2.0.")
-    library = prepare_power_library(store.root / "libraries", platform, later=counts_once)
+    later = is_later_sta(measurement.tools.get("sta", ""))  # OpenROAD has a later one
+    library = prepare_power_library(store.root / "libraries", platform, later=later)
     store.unpack(key, folder)
-    for name in ("cells.lib", "power_cells.lib"):
-        (folder / name).unlink(missing_ok=True)
     platform.link_libraries(folder)
+    (folder / "power_cells.lib").unlink(missing_ok=True)
     (folder / "power_cells.lib").symlink_to(library)
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ class Made:
     make: Callable[[Identity, Store], Result] = result
     seen: list[str] = field(default_factory=list)
 
-    def run(self, queue: Queue, bench: Bench, store: Store) -> Iterator[Result]:
+    def run(self, queue: Queue, bench: Bench, store: Store) -> Generator[Result]:
         """As ``Executor``."""
         del bench
         while not queue.exhausted:

@@ -54,10 +54,7 @@ class Fake:
         self.root = root
         (root / "space.yaml").write_text(SPACE)
         self.space: Space = load_space(root / "space.yaml")
-        points = plan_points(
-            None, self.space, period_ps=None, utilization=0.5, seed=1, operands="uniform",
-            mode=0, run_terms=0, flow="placed",
-        )  # fmt: skip
+        points = plan_points(None, self.space)
         self.campaign = Campaign(
             points=points, platform=load_platform(), store=Store(root / "store"), with_actions=True
         )
