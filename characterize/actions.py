@@ -11,11 +11,8 @@ behind it moves.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,17 +35,13 @@ from characterize.directed import (
 )
 from characterize.flow import Built
 from characterize.implementation import StepTimer
-from characterize.lineage import lasting
 from characterize.measurement import Point
 from characterize.movement import Statistics, measure_statistics
 from characterize.process import STEP_TIMEOUT_S, StepError
 from characterize.simulate import CLOCK_NS, simulate
-from rtl_gen.atomic import write_text
 from rtl_gen.design import PEDesign
-from rtl_gen.errors import InputError
 from rtl_gen.golden import Primitive
 from rtl_gen.operands import Workload, draw
-from rtl_gen.source import code_digest
 
 #: Energies below this do not weigh more: a primitive of ten cycles counts less than others.
 _FLOOR_PJ = 40.0
@@ -393,43 +386,3 @@ def _simulate(
     report: Report,
 ) -> _Run:
     return _Run(built, point, plan(point.design, steps), timer, report)
-
-
-def save_table(path: Path, table: ActionTable) -> None:
-    """Write a table as JSON with its checksum, whole or not at all.
-
-    Raises:
-        InputError: if it cannot be written.
-    """
-    payload = table.to_dict()
-    record = {"checksum": _checksum(payload), "actions": payload}
-    write_text(path, json.dumps(record, indent=1, sort_keys=True) + "\n")
-
-
-def load_table(path: Path) -> ActionTable:
-    """The table in a file.
-
-    Raises:
-        InputError: if there is none, or it is damaged or was edited.
-    """
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if record["checksum"] == _checksum(record["actions"]):
-            return ActionTable.from_dict(record["actions"])
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, StepError):
-        raise InputError(f"{path}: is not a table of actions, or is cut off") from None
-    raise InputError(f"{path}: its checksum is not that of its content")
-
-
-def _checksum(payload: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
-
-
-def table_key(content_key: str) -> str:
-    """Address of the table of a point: what decides its measurement, and the code here."""
-    here = Path(__file__).parent
-    names = ("action_counts", "actions", "directed", "movement")
-    code = lasting(code_digest(*(here / f"{name}.py" for name in names)))
-    return hashlib.sha256(f"{content_key} {code}".encode()).hexdigest()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 import rtl_gen
-from characterize import actions
+from characterize.action_files import load_table
 from characterize.executors import Executor, LocalExecutor, Result
 from characterize.flow import Identity, content_key, record
 from characterize.measurement import Measurement, Point
@@ -140,7 +140,7 @@ class Campaign:
 
     def stored(self, key: str) -> Measurement | None:
         """What the store has of a point, if that is all that is wanted."""
-        if self.with_actions and self.store.actions(actions.table_key(key)) is None:
+        if self.with_actions and self.store.actions(key) is None:
             return None
         return self.store.get(key)
 
@@ -163,9 +163,7 @@ class Campaign:
         known = self.known(point)
         if known is None or not self.store.has(known.key):
             return False
-        return not self.with_actions or (
-            self.store.actions_path(actions.table_key(known.key)).is_file()
-        )
+        return not self.with_actions or (self.store.actions_path(known.key).is_file())
 
     def _identity(self, point: Point, rtl: str) -> Identity:
         key = content_key(point, rtl, self.platform, self.tools)
@@ -202,10 +200,10 @@ class Campaign:
         measurement = unpack_record(folder / ARCHIVE, key)
         if (path := folder / ACTIONS).is_file():
             try:
-                table = actions.load_table(path)
+                table = load_table(path)
             except InputError as error:
                 raise StepError(str(error).removeprefix(f"{folder}/")) from None
-            self.store.put_actions(actions.table_key(key), table)
+            self.store.put_actions(key, table)
         self.store.adopt(folder / ARCHIVE, measurement)
         return measurement
 

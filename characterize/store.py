@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from characterize.actions import ActionTable, load_table, save_table
+from characterize.action_files import Origin, load_record, load_table, origin_of, save_table
+from characterize.actions import ActionTable
 from characterize.measurement import Measurement
 from characterize.process import StepError
 from characterize.store_index import Index, Stamp
@@ -230,23 +231,31 @@ class Store:
         return Claim(path, descriptor)
 
     def actions_path(self, key: str) -> Path:
-        """Where the table of actions with this key (``characterize.actions.table_key``) is."""
-        return self.root / "actions" / f"{key}.json"
+        """Where the table of actions is that today's code takes of a measurement, of this key."""
+        return self.root / "actions" / f"{origin_of(key).key}.json"
 
     def actions(self, key: str) -> ActionTable | None:
-        """The table of actions with this key, or None if there is none or it is damaged."""
+        """The table of actions of a measurement, or None if there is none or it is damaged."""
         try:
             return load_table(self.actions_path(key))
         except InputError:
             return None
 
     def put_actions(self, key: str, table: ActionTable) -> None:
-        """Keep a table of actions.
+        """Keep the table of actions of a measurement.
 
         Raises:
             InputError: if it cannot be written.
         """
-        save_table(self.actions_path(key), table)
+        save_table(self.actions_path(key), table, origin_of(key))
+
+    def action_tables(self) -> Iterator[tuple[Origin, ActionTable]]:
+        """Every whole table, of whatever code, in the order of their keys."""
+        for path in sorted((self.root / "actions").glob("*.json")):
+            with contextlib.suppress(InputError):
+                table, origin = load_record(path)
+                if origin is not None:
+                    yield origin, table
 
     def remembered_rtl(self, memo_key: str) -> str | None:
         """The digest of generated RTL kept by ``remember_rtl``, if any."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from characterize import actions, power_library
+from characterize.action_files import save_table
 from characterize.flow import Built, Identity, counts_once, measure, tidy
 from characterize.implementation import StepTimer
 from characterize.measurement import Point
@@ -72,7 +73,7 @@ def measure_point(identity: Identity, bench: Bench, folder: Path) -> None:
     tidy(folder)
     pack(measurement, folder)
     if table is not None:
-        actions.save_table(folder / ACTIONS, table)
+        save_table(folder / ACTIONS, table)
 
 
 def prepare_power_library(folder: Path, platform: Platform, *, later: bool) -> Path:

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from characterize import actions
 from characterize.action_counts import DESCRIPTIONS
+from characterize.action_files import save_table
 from characterize.actions import ActionTable, Check
 from characterize.campaign import Campaign
 from characterize.flow import Built, build
@@ -110,7 +111,7 @@ def run_actions(
     require_choice("flow", flow, FLOWS)
     point = Point(design=design, period_ps=period_ps, seed=seed, flow=flow)
     plan = Campaign(points=[point], platform=load_platform(platform), store=Store(store))
-    key = actions.table_key(plan.identity(point).key)
+    key = plan.identity(point).key
     path = plan.store.actions_path(key)
     table = plan.store.actions(key)
     cached, results = table is not None, []
@@ -127,7 +128,7 @@ def run_actions(
             if checks:
                 results = actions.check_actions(table, built, point, checks, seed + 1, say)
     if output is not None:
-        actions.save_table(output, table)
+        save_table(output, table)
     return ActionReport(
         name=point.name, table=table, checks=results, cached=cached, path=path, output=output
     )

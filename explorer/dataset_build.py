@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from characterize import actions
 from characterize.actions import ActionTable
 from characterize.campaign import Campaign, generator_digest
 from characterize.dataset import dataset_table
@@ -168,7 +167,7 @@ def _found(campaign: Campaign, points: Sequence[Point]) -> _Found:
             missing += 1
             continue
         if campaign.with_actions and measurement.status == "ok":
-            table = campaign.store.actions(actions.table_key(known.key))
+            table = campaign.store.actions(known.key)
             if table is None:
                 missing += 1
                 continue

@@ -15,13 +15,12 @@ from hypothesis import strategies as st
 
 from characterize import power
 from characterize.action_counts import CYCLES, DESCRIPTIONS, action_counts, cycle_counts
+from characterize.action_files import load_table, save_table
 from characterize.actions import (
     ActionTable,
     check_actions,
     fit_energies,
-    load_table,
     measure_actions,
-    save_table,
 )
 from characterize.directed import directed_steps, narrow_bits, narrow_workload, plan
 from characterize.flow import Built, build

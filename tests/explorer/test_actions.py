@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from characterize.action_counts import DESCRIPTIONS
-from characterize.actions import ActionTable, Check, load_table, save_table, table_key
+from characterize.action_files import load_table
+from characterize.actions import ActionTable, Check
 from characterize.campaign import Campaign
 from characterize.measurement import Point
 from characterize.platform import load_platform
@@ -38,8 +39,7 @@ def test_a_table_in_the_store_is_not_measured_again(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     point = Point(design=DESIGN, period_ps=2000)
     plan = Campaign(points=[point], platform=load_platform(), store=store)
-    path = tmp_path / "store" / "actions" / f"{table_key(plan.identity(point).key)}.json"
-    save_table(path, TABLE)
+    store.put_actions(plan.identity(point).key, TABLE)
     output = tmp_path / "out.json"
     report = run_actions(
         DESIGN, period_ps=2000, seed=1, checks=0, output=output, store=tmp_path / "store",

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from characterize import actions
 from characterize.actions import ActionTable
 from characterize.campaign import Campaign
 from characterize.dataset import read_dataset, write_dataset
@@ -97,7 +96,7 @@ class Fake:
                 accesses_pj={"add": 0.25}, fit_mean_pct=1.0, fit_worst_pct=3.0,
                 primitives=1, cycles=10, seconds={},
             )  # fmt: skip
-            store.put_actions(actions.table_key(identity.key), table)
+            store.put_actions(identity.key, table)
         return measurement
 
     def build(self, name: str = "data", **changes: Any) -> Any:
@@ -177,7 +176,7 @@ def test_the_energies_of_each_point_come_with_it(whole: Fake) -> None:
 
 def test_a_point_without_its_energies_is_missing(fake: Fake) -> None:
     measured = [fake.measure(number) for number in range(3)]
-    fake.campaign.store.actions_path(actions.table_key(measured[1].key)).unlink()
+    fake.campaign.store.actions_path(measured[1].key).unlink()
     assert fake.build().missing == 1
 
 
