@@ -1,8 +1,9 @@
 """Which code gives the same results as code before it, proven by measuring again.
 
 What decides a measurement is hashed, the flow's Python code with it: any change of it makes every
-measurement stale. Where points that are measured again by the changed code give the very same
-numbers, `peforge store same` writes that down here, and measurements of the older code stay good.
+measurement stale; so for the code of energies per action. Where points that are measured again by
+the changed code give the very same numbers, `peforge store same` writes that down here, and
+measurements of the older code stay good.
 """
 
 from __future__ import annotations

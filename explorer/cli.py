@@ -558,9 +558,9 @@ def same_results(
 ) -> None:
     """Keep measurements good whose flow's code has changed, if it still gives the same numbers.
 
-    Some points are measured again, by today's code. If netlists and all numbers are the very same,
-    that is noted in `characterize/lineage.yaml`, and the measurements count as today's. Exit code
-    1 if not.
+    Some points are measured again, by today's code, with their energies per action where the store
+    has them. If netlists and all numbers are the very same, that is noted in
+    `characterize/lineage.yaml`, and what was measured counts as today's. Exit code 1 if not.
 
     Example: `peforge store same --points 10`
     """
@@ -576,7 +576,8 @@ def same_results(
         print_json({"compared": [one.as_dict() for one in found]})
     else:
         for one in found:
-            typer.echo(f"{one.same_as[:12]} and {one.code[:12]}: {len(one.points)} points measured")
+            codes = f"{one.part}: {one.same_as[:12]} and {one.code[:12]}"
+            typer.echo(f"{codes}: {len(one.points)} points measured")
             typer.echo("\n".join(f"  {line}" for line in one.other) or "  all numbers are the same")
     raise typer.Exit(1 if any(one.other for one in found) else 0)
 

@@ -6,11 +6,14 @@ import functools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
 
 from characterize import flow, lineage
+from characterize.action_files import Origin, raw_actions_code, save_table
+from characterize.actions import ActionTable
 from characterize.campaign import Campaign
 from characterize.measurement import Measurement, Point
 from characterize.platform import load_platform
@@ -30,15 +33,22 @@ POINT = Point(
 OLD = "0" * 64
 
 
+class Measured(NamedTuple):
+    """A point and its energies per action, as today's code measures them."""
+
+    measurement: Measurement
+    table: ActionTable
+
+
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
-    """A point, as today's code measures it."""
-    plan = Campaign(
-        points=[POINT], platform=load_platform(), store=Store(tmp_path_factory.mktemp("today"))
-    )
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
+    store = Store(tmp_path_factory.mktemp("today"))
+    plan = Campaign(points=[POINT], platform=load_platform(), store=store, with_actions=True)
     (found,) = plan.run(lambda *_: None)
+    table = store.actions(found.key)
     assert found.status == "ok"
-    return found
+    assert table is not None
+    return Measured(found, table)
 
 
 @pytest.fixture
@@ -53,12 +63,21 @@ def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     lineage.older.cache_clear()
 
 
-def old_store(root: Path, measurement: Measurement) -> Store:
-    """A store that older code has filled."""
-    store = Store(root)
-    store.put(
-        replace(measurement, digests={**measurement.digests, "flow": OLD}), store.work_folder()
-    )
+def old_store(root: Path, of: Measured) -> Store:
+    """A store that older code of the flow has filled."""
+    store, measurement = Store(root), of.measurement
+    old = replace(measurement, digests={**measurement.digests, "flow": OLD})
+    store.put(old, store.work_folder())
+    store.put_actions(old.key, of.table)
+    return store
+
+
+def store_of_old_actions(root: Path, of: Measured) -> Store:
+    """A store of today's flow, with a table that older code took."""
+    store, measurement = Store(root), of.measurement
+    store.put(measurement, store.work_folder())
+    origin = Origin(measurement=measurement.key, code=OLD)
+    save_table(root / "actions" / f"{origin.key}.json", of.table, origin)
     return store
 
 
@@ -68,10 +87,10 @@ run = functools.partial(
 
 
 def test_equal_results_are_noted_and_the_key_stays(
-    tmp_path: Path, note: Path, measured: Measurement
+    tmp_path: Path, note: Path, measured: Measured
 ) -> None:
     (found,) = run(old_store(tmp_path / "store", measured))
-    assert (found.same_as, found.points, found.other) == (OLD, [POINT.name], [])
+    assert (found.part, found.same_as, found.other) == ("flow", OLD, [])
     assert yaml.safe_load(note.read_text()) == [
         {"code": flow.raw_flow_code(POINT), "same_as": OLD, "points": [POINT.name]}
     ]
@@ -80,17 +99,50 @@ def test_equal_results_are_noted_and_the_key_stays(
     assert flow.flow_code(POINT) == OLD
     with pytest.raises(InputError) as error:
         run(Store(tmp_path / "store"))
-    assert str(error.value) == f"{tmp_path / 'store'}: nothing is of another code of the flow"
+    store = tmp_path / "store"
+    assert str(error.value) == f"{store}: nothing on freepdk45 is of another code of the flow"
+
+
+def test_equal_energies_of_other_code_are_noted(
+    tmp_path: Path, note: Path, measured: Measured
+) -> None:
+    store = store_of_old_actions(tmp_path / "store", measured)
+    key = measured.measurement.key
+    assert store.actions(key) is None
+    (found,) = run(store)
+    assert (found.part, found.same_as, found.other) == ("actions", OLD, [])
+    assert yaml.safe_load(note.read_text()) == [
+        {"code": raw_actions_code(), "same_as": OLD, "points": [POINT.name]}
+    ]
+    lineage.older.cache_clear()
+    assert store.actions(key) == measured.table
 
 
 def test_any_other_number_is_told_and_nothing_noted(
-    tmp_path: Path, note: Path, measured: Measurement
+    tmp_path: Path, note: Path, measured: Measured
 ) -> None:
-    area = measured.metrics["area_um2"]
-    wrong = replace(measured, metrics={**measured.metrics, "area_um2": area * (1 + 1e-12)})
-    (found,) = run(old_store(tmp_path / "store", wrong))
+    area = measured.measurement.metrics["area_um2"]
+    wrong = replace(
+        measured.measurement,
+        metrics={**measured.measurement.metrics, "area_um2": area * (1 + 1e-12)},
+    )
+    (found,) = run(old_store(tmp_path / "area", measured._replace(measurement=wrong)))
     assert found.other == [f"{POINT.name}: area_um2 was {area * (1 + 1e-12)!r}, is {area!r}"]
+    idle = measured.table.energies_pj["idle"]
+    energies = {**measured.table.energies_pj, "idle": idle + 1e-9}
+    wrong_table = measured._replace(table=replace(measured.table, energies_pj=energies))
+    told = [f"{POINT.name}: energies_pj: idle was {idle + 1e-9!r}, is {idle!r}"]
+    for stored in (old_store, store_of_old_actions):
+        (found,) = run(stored(tmp_path / stored.__name__, wrong_table))
+        assert found.other == told
     assert yaml.safe_load(note.read_text()) == []
+
+
+def test_another_platform_is_left_alone(tmp_path: Path, measured: Measured) -> None:
+    old = old_store(tmp_path / "store", measured)
+    with pytest.raises(InputError) as error:
+        run(old, platform="osu018")
+    assert str(error.value) == f"{old.root}: nothing on osu018 is of another code of the flow"
 
 
 def test_every_note_names_what_was_measured() -> None:
