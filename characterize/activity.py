@@ -15,6 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from characterize.process import StepError
+from characterize.vcd_scan import (
+    BEGUN,
+    MARKER,
+    NOT_OURS,
+    UNKNOWN,
+    code_number,
+    new_clock,
+    scan,
+    settle,
+)
 
 #: The variable of the dump that tells the phase: its number plus one, 0 between phases.
 PHASE = "phase"
@@ -26,7 +36,8 @@ _SCOPE_OR_VARIABLE = re.compile(
     rb"\$(scope)\s+\S+\s+(\S+)\s+\$end|\$(upscope)\s+\$end|"
     rb"\$var\s+\w+\s+(\d+)\s+(\S+)\s+(\S+)(?:\s+\[[^\]]*\])?\s+\$end"
 )
-_UNKNOWN = 2
+#: Simulators number their variables: codes are short.
+_MOST_CODES = 1 << 24
 
 Integers = NDArray[np.int64]
 
@@ -84,6 +95,13 @@ def read_activity(path: Path) -> dict[str, Activity]:
     return counter.finish().window([0])
 
 
+def prepare_counting() -> None:
+    """Have the compiled code at hand, for processes that are forked from this one."""
+    counter = ActivityCounter(phases=1)
+    counter.feed(b"$var wire 1 ! a $end\n$enddefinitions $end\n#0\n1!\n$dumpoff\n")
+    counter.finish()
+
+
 class ActivityCounter:
     """Counts the toggles of a dump that comes in pieces.
 
@@ -117,7 +135,7 @@ class ActivityCounter:
                 self._rest = data
                 return
             self._nets = _Nets.of_head(head)
-            self._state = _State(self._nets.count, self._phases, marked=self._nets.marker != b"")
+            self._state = _State(self._nets.count, self._phases, marked=self._nets.marked)
             data = body
         whole = data.rfind(b"\n") + 1
         self._rest = data[whole:]
@@ -135,9 +153,9 @@ class ActivityCounter:
         if self._state is None or self._nets is None or not self._ended:
             raise StepError("the value change dump is incomplete")
         state = self._state
-        state.settle(state.time)
-        if state.start is None:
+        if state.clock[BEGUN] == 0:
             raise StepError("the value change dump is empty")
+        settle(state.clock, state.value, state.since, state.high, state.span)
         columns = self._nets.columns
         return Activities(
             names=self._nets.names,
@@ -147,18 +165,17 @@ class ActivityCounter:
         )
 
     def _take(self, body: bytes) -> None:
-        """Whole lines: changes of the nets, divided where the phase changes."""
+        """Whole lines."""
         assert self._state is not None
         assert self._nets is not None
-        state = self._state
-        events, changes = _events(body, self._nets, state)
-        at = 0
-        for line, time, phase in changes:
-            until = int(np.searchsorted(events.line, line))
-            state.count(events, at, until)
-            state.change_phase(time, phase)
-            at = until
-        state.count(events, at, len(events.line))
+        nets, state = self._nets, self._state
+        wrong = scan(
+            np.frombuffer(body, dtype=np.uint8), nets.first, nets.width,
+            state.clock, state.value, state.since, state.toggles, state.high, state.span,
+        )  # fmt: skip
+        if wrong >= 0:
+            phases = len(state.span)
+            raise StepError(f"the value change dump has a phase {wrong} of {phases}")
 
 
 class _Nets:
@@ -168,28 +185,35 @@ class _Nets:
         names: of all bits.
         columns: for each name its bit; several names may be one net.
         count: of bits.
-        marker: identifier code of the phase; b"" if the dump has none.
+        first: for each identifier code (``code_number``) its first bit, ``MARKER`` for the phase,
+            or ``NOT_OURS``.
+        width: its bits, likewise.
+        marked: whether the dump tells the phase.
     """
 
     def __init__(self, variables: list[tuple[bytes, str, int]], marker: bytes) -> None:
-        self.marker = marker
-        self.first: dict[bytes, int] = {}
-        self.width: dict[bytes, int] = {}
+        self.marked = marker != b""
         self.count = 0
+        first: dict[bytes, int] = {marker: MARKER} if marker else {}
+        width: dict[bytes, int] = {}
         names: list[str] = []
         columns: list[int] = []
-        for code, name, width in variables:
-            if code not in self.first:
-                self.first[code], self.width[code] = self.count, width
-                self.count += width
-            names += _bit_names(name, width)
-            columns += range(self.first[code], self.first[code] + width)
+        for code, name, bits in variables:
+            if code not in first:
+                first[code], width[code] = self.count, bits
+                self.count += bits
+            names += _bit_names(name, bits)
+            columns += range(first[code], first[code] + bits)
         self.names = tuple(names)
         self.columns = np.array(columns, dtype=np.int64)
-        codes = np.array([int.from_bytes(code, "little") for code in self.first], dtype=np.int64)
-        order = np.argsort(codes)
-        self.known = codes[order]
-        self.bits = np.array(list(self.first.values()), dtype=np.int64)[order]
+        most = max(map(code_number, first))
+        if most > _MOST_CODES:
+            raise StepError(f"the value change dump has an identifier code of {most:,} before it")
+        self.first = np.full(most + 1, NOT_OURS, dtype=np.int64)
+        self.width = np.zeros(most + 1, dtype=np.int64)
+        for code, bit in first.items():
+            self.first[code_number(code)] = bit
+            self.width[code_number(code)] = width.get(code, 0)
 
     @classmethod
     def of_head(cls, head: bytes) -> _Nets:
@@ -216,146 +240,13 @@ def _bit_names(name: str, width: int) -> list[str]:
     return [name] if width == 1 else [f"{name}[{bit}]" for bit in reversed(range(width))]
 
 
-@dataclass(frozen=True)
-class _Events:
-    """Value changes in the order of the dump: in which line, which bit, when (ps), to what.
-
-    Values are 0, 1, and 2 for unknown.
-    """
-
-    line: Integers
-    bit: Integers
-    time: Integers
-    value: Integers
-
-
 class _State:
-    """What is known of every bit, and the counts so far."""
+    """What is known of every bit, and the counts so far (``characterize.vcd_scan``)."""
 
     def __init__(self, bits: int, phases: int, *, marked: bool) -> None:
-        self.time = 0
-        self.start: int | None = None
-        self.phase = -1 if marked else 0
-        self.began = 0
-        self.value = np.full(bits, _UNKNOWN, dtype=np.int64)
+        self.clock = new_clock(-1 if marked else 0)
+        self.value = np.full(bits, UNKNOWN, dtype=np.uint8)
         self.since = np.zeros(bits, dtype=np.int64)
         self.toggles = np.zeros((phases, bits), dtype=np.int64)
         self.high = np.zeros((phases, bits), dtype=np.int64)
         self.span = np.zeros(phases, dtype=np.int64)
-
-    def begin(self, time: int) -> None:
-        """The first time stamp."""
-        if self.start is None:
-            self.start = self.began = time
-
-    def count(self, events: _Events, first: int, last: int) -> None:
-        """Take a slice of events, all of the present phase."""
-        if first == last:
-            return
-        bit = events.bit[first:last]
-        order = np.argsort(
-            bit.astype(np.uint16 if len(self.value) < 1 << 16 else np.int64), kind="stable"
-        )
-        bit, time, value = (
-            bit[order],
-            events.time[first:last][order],
-            events.value[first:last][order],
-        )
-        same = bit[1:] == bit[:-1]
-        begins, ends = np.append(True, ~same), np.append(~same, True)
-        before, since = np.roll(value, 1), np.roll(time, 1)
-        before[begins], since[begins] = self.value[bit[begins]], self.since[bit[begins]]
-        if self.phase >= 0:
-            toggled = (before != _UNKNOWN) & (value != _UNKNOWN) & (before != value)
-            size = len(self.value)
-            self.toggles[self.phase] += np.bincount(bit[toggled], minlength=size)
-            one = before == 1
-            spent = np.bincount(bit[one], (time - since)[one], minlength=size)
-            self.high[self.phase] += spent.astype(np.int64)
-        self.value[bit[ends]], self.since[bit[ends]] = value[ends], time[ends]
-
-    def settle(self, time: int) -> None:
-        """Count the time at 1 until now."""
-        if self.phase >= 0:
-            one = self.value == 1
-            self.high[self.phase][one] += time - self.since[one]
-            self.span[self.phase] += time - self.began
-        self.since[:] = time
-        self.began = time
-
-    def change_phase(self, time: int, phase: int) -> None:
-        """End the present phase and go on with another; -1 for none."""
-        if phase >= len(self.span):
-            raise StepError(f"the value change dump has a phase {phase} of {len(self.span)}")
-        self.settle(time)
-        self.phase = phase
-
-
-def _events(body: bytes, nets: _Nets, state: _State) -> tuple[_Events, list[tuple[int, int, int]]]:
-    """Split whole lines into events, and changes of the phase: line, time, phase.
-
-    A dump has millions of lines: only those of vectors, which are few, are taken one by one.
-    """
-    text = np.frombuffer(body, dtype=np.uint8)
-    ends = np.flatnonzero(text == ord("\n"))
-    starts = np.concatenate([[0], ends[:-1] + 1]).astype(np.int64)[: len(ends)]
-    kind = np.where(ends - starts > 1, text[starts], 0).astype(np.uint8)
-
-    stamps = np.flatnonzero(kind == ord("#"))
-    times = np.zeros(len(ends), dtype=np.int64)
-    times[stamps] = _decimals(text, starts[stamps] + 1, ends[stamps])
-    if len(stamps):
-        state.begin(int(times[stamps[0]]))
-    times = np.maximum.accumulate(np.maximum(times, state.time))
-    if len(times):
-        state.time = int(times[-1])
-
-    scalar = np.flatnonzero(np.isin(kind, np.frombuffer(b"01xz", dtype=np.uint8)))
-    keys = _keys(text, starts[scalar] + 1, ends[scalar])
-    place = np.minimum(np.searchsorted(nets.known, keys), len(nets.known) - 1)
-    ours = nets.known[place] == keys
-    scalar, place = scalar[ours], place[ours]
-    parts = [(scalar, nets.bits[place], _level(kind[scalar]))]
-    changes = []
-    for line in np.flatnonzero(kind == ord("b")).tolist():
-        digits, code = body[starts[line] + 1 : ends[line]].split()
-        if code == nets.marker:
-            phase = int(digits, 2) - 1 if digits.isdigit() else -1
-            changes.append((line, int(times[line]), phase))
-        elif code in nets.first:
-            values = _vector(digits, nets.width[code])
-            where = nets.first[code] + np.arange(len(values))
-            parts.append((np.full(len(values), line), where, values))
-    lines, bit, value = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(lines, kind="stable")
-    lines = lines[order]
-    return _Events(lines, bit[order], times[lines], value[order]), changes
-
-
-def _decimals(text: NDArray[np.uint8], starts: Integers, ends: Integers) -> Integers:
-    """The decimal numbers between these positions."""
-    numbers = np.zeros(len(starts), dtype=np.int64)
-    for place in range(int((ends - starts).max(initial=0))):
-        inside = starts + place < ends
-        numbers[inside] = numbers[inside] * 10 + text[starts[inside] + place] - ord("0")
-    return numbers
-
-
-def _keys(text: NDArray[np.uint8], starts: Integers, ends: Integers) -> Integers:
-    """The identifier codes between these positions, as little-endian integers."""
-    keys = np.zeros(len(starts), dtype=np.int64)
-    for place in range(int((ends - starts).max(initial=0))):
-        inside = starts + place < ends
-        keys[inside] |= text[starts[inside] + place].astype(np.int64) << (8 * place)
-    return keys
-
-
-def _level(characters: NDArray[np.uint8]) -> Integers:
-    return np.where(
-        characters == ord("0"), 0, np.where(characters == ord("1"), 1, _UNKNOWN)
-    ).astype(np.int64)
-
-
-def _vector(digits: bytes, width: int) -> Integers:
-    fill = digits[:1] if digits[:1] in (b"x", b"z") else b"0"
-    return _level(np.frombuffer(digits.rjust(width, fill), dtype=np.uint8))

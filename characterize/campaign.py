@@ -16,6 +16,7 @@ from typing import Literal
 
 import rtl_gen
 from characterize.action_files import load_table
+from characterize.activity import prepare_counting
 from characterize.executors import Executor, LocalExecutor, Result
 from characterize.flow import Identity, content_key, record
 from characterize.measurement import Measurement, Point
@@ -127,7 +128,8 @@ class Campaign:
         self.store.clean_work()
         queue = _Queue(self, report)
         if not queue.exhausted:
-            # Read once here: the processes that are forked from this one have it.
+            # Read and compiled once here: the processes that are forked from this one have it.
+            prepare_counting()
             self.platform.cells()
             self.platform.macros()
             for point in {point.flow: point for point in self.points}.values():

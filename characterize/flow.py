@@ -131,7 +131,7 @@ def flow_digest(own: tuple[str, ...], floating_point: bool) -> str:
     names = (
         "activity", "delays", "flow", "lef", "liberty", "netlist", "power", "power_library",
         "schedule", "simulate", "synthesize", "testbench", "testbench_wrapper", "timing",
-        "workload", *own,
+        "vcd_scan", "workload", *own,
     )  # fmt: skip
     model = (
         "encode", "golden", "operands", "packing", "scratchpad", "streams", "traces",
