@@ -33,6 +33,7 @@ def measurement(number: int) -> Measurement:
         digests={"rtl": "r" * 64, "flow": "f" * 64, "netlist": "n" * 64},
         design={**DESIGN, "digest": "d" * 64}, period_ps=2000, utilization=0.5, seed=number,
         flow="placed", activity_model="made up", operands="uniform", mode=0, run_terms=0,
+        perturbation=0,
         platform={"name": "kit", "corner": "typical", "hashes": {"liberty": "l" * 64}},
         tools={"sta": "2.0.17 " + "s" * 64}, status="ok", reason="",
         choices={"multiplier": "booth", "effort": "small"},

@@ -34,6 +34,7 @@ def dataset_table(points: Sequence[Point], measurements: Sequence[Measurement]) 
                 "operands": point.operands,
                 "mode": point.mode,
                 "run_terms": point.run_terms,
+                "perturbation": point.perturbation,
                 "flow": measurement.flow,
                 "platform": measurement.platform["name"],
                 "corner": measurement.platform["corner"],
@@ -94,7 +95,11 @@ def checked(table: pd.DataFrame, where: str) -> pd.DataFrame:
     Raises:
         InputError: as ``read_dataset``.
     """
-    table = table.assign(**{name: "" for name in DIGESTS if name not in table})
+    later: dict[str, Any] = {
+        **dict.fromkeys(DIGESTS, ""),
+        "perturbation": 0,
+    }  # columns that there once were not
+    table = table.assign(**{name: value for name, value in later.items() if name not in table})
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise InputError(f"{where}: is not a dataset: column {missing[0]} is missing")

@@ -9,7 +9,7 @@ from rtl_gen.space import POINT_COLUMNS as PARAMETERS
 
 #: What makes a point: two rows that have these in common are of the same one.
 POINT_IDENTITY = ("digest", "flow", "platform", "corner", "period_ps", "utilization", "seed",
-                  "operands", "mode", "run_terms")  # fmt: skip
+                  "operands", "mode", "run_terms", "perturbation")  # fmt: skip
 #: Columns with the digests of a measurement, and the tools and files it was made with.
 DIGESTS = ("rtl", "flow_code", "netlist", "tools", "kit")
 
@@ -43,6 +43,7 @@ _POINT = {
     "operands": "how the operands of the measured row are drawn",
     "mode": "run-time precision of that row",
     "run_terms": "terms of its weights, 0 for all",
+    "perturbation": "shuffle of the statements of its RTL, 0 for none",
     "flow": "placed or openroad",
     "platform": "kit",
     "corner": "of the kit",
@@ -61,6 +62,7 @@ _POINT = {
 _WHOLE = {
     "act_bits", "weight_bits", "terms", "ifmap_depth", "filter_depth", "psum_depth", "psum_bits",
     "pipeline_stages", "precision_modes", "period_ps", "seed", "mode", "run_terms",
+    "perturbation",
 }  # fmt: skip
 _TRUTH = {"act_signed", "serial_terms", "zero_gating"}
 
@@ -106,7 +108,8 @@ POINT_COLUMNS = tuple(
         **{
             name: _POINT[name]
             for name in (
-                "utilization", "seed", "operands", "mode", "run_terms", "flow", "platform",
+                "utilization", "seed", "operands", "mode", "run_terms", "perturbation",
+                "flow", "platform",
                 "corner", "activity_model", "key", "status", "reason",
                 *(f"chosen_{choice}" for choice in CHOICES),
             )

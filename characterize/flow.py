@@ -27,6 +27,7 @@ from characterize.lineage import lasting
 from characterize.measurement import Measurement, Point
 from characterize.netlist import Netlist
 from characterize.parasitics import Wire
+from characterize.perturb import shuffled
 from characterize.platform import Platform
 from characterize.power import PowerResult
 from characterize.process import STEP_TIMEOUT_S, StepError
@@ -101,6 +102,7 @@ def content_key(
         "utilization": point.utilization,
         "seed": point.seed,
         "row": [point.operands, point.mode, point.run_terms],
+        **({"perturbation": point.perturbation} if point.perturbation else {}),
         "tools": {name: tool.identity for name, tool in tools_of(point, tools).items()},
         "code": flow_code(point),
     }
@@ -129,9 +131,9 @@ def flow_digest(own: tuple[str, ...], floating_point: bool) -> str:
     """Digest of the Python code of the steps, with the modules of one flow and family alone."""
     here = Path(__file__).parent
     names = (
-        "activity", "delays", "flow", "lef", "liberty", "netlist", "power", "power_library",
-        "schedule", "simulate", "synthesize", "testbench", "testbench_wrapper", "timing",
-        "vcd_scan", "workload", *own,
+        "activity", "delays", "flow", "lef", "liberty", "netlist", "perturb", "power",
+        "power_library", "schedule", "simulate", "synthesize", "testbench", "testbench_wrapper",
+        "timing", "vcd_scan", "workload", *own,
     )  # fmt: skip
     model = (
         "encode", "golden", "operands", "packing", "scratchpad", "streams", "traces",
@@ -206,6 +208,7 @@ def record(
         operands=point.operands,
         mode=point.mode,
         run_terms=point.run_terms,
+        perturbation=point.perturbation,
         platform={
             "name": platform.name,
             "corner": platform.corner,
@@ -279,7 +282,9 @@ def build(
     design = point.design
     platform = sram.for_design(platform, design)
     with timer("rtl"):
-        texts = rtlil_choices(design)
+        texts = {
+            name: shuffled(text, point.perturbation) for name, text in rtlil_choices(design).items()
+        }
         for name, text in scripts(point, platform).items():
             (folder / name).write_text(text, encoding="utf-8")
         platform.link_libraries(folder)

@@ -31,6 +31,8 @@ class Point:
         mode: run-time precision of that row, an index into ``design.modes``.
         run_terms: with ``serial_terms``, the terms of its weights; 0 for as many as there are.
         flow: what places and routes it, of ``FLOWS``.
+        perturbation: shuffles the statements of the RTL (``characterize.perturb``), to see by how
+            much results vary; 0 leaves them as they are.
     """
 
     design: PEDesign
@@ -41,6 +43,7 @@ class Point:
     operands: str = DEFAULT_OPERANDS
     mode: int = 0
     run_terms: int = 0
+    perturbation: int = 0
 
     @property
     def by_openroad(self) -> bool:
@@ -55,6 +58,7 @@ class Point:
             (f"mode{self.mode}", self.mode),
             (f"terms{self.run_terms}", self.run_terms),
             (self.flow, self.flow != FLOWS[0]),
+            (f"x{self.perturbation}", self.perturbation),
         )
         shown = "".join(f"_{text}" for text, chosen in extras if chosen)
         return f"{self.design.name}_t{self.period_ps}{shown}"
@@ -129,7 +133,7 @@ class Measurement:
         design: canonical parameters of the hardware, with its ``digest``.
         period_ps, utilization, seed: as in ``Point``.
         flow, activity_model: which fidelity the numbers have.
-        operands, mode, run_terms: as in ``Point``.
+        operands, mode, run_terms, perturbation: as in ``Point``.
         platform: name, corner and hashes of the kit.
         tools: identity of each tool.
         status: ``ok``: the gate netlist reproduced the golden model bit for bit in the simulation
@@ -152,6 +156,7 @@ class Measurement:
     operands: str
     mode: int
     run_terms: int
+    perturbation: int
     platform: Mapping[str, Any]
     tools: Mapping[str, str]
     status: Literal["ok", "failed"]
@@ -185,6 +190,7 @@ class Measurement:
         Raises:
             StepError: if it is incomplete.
         """
+        values = {"perturbation": 0, **values}  # records of before
         names = {field.name for field in fields(cls)}
         if set(values) != names:
             raise StepError(f"a measurement must have {', '.join(sorted(names))}")

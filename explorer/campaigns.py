@@ -96,6 +96,7 @@ def plan_points(
     mode: int = 0,
     run_terms: int = 0,
     flow: str = FLOWS[0],
+    perturbation: int = 0,
     sampling: Mapping[str, Any] | None = None,
 ) -> list[Point]:
     """The points that the options name.
@@ -111,6 +112,7 @@ def plan_points(
     require_choice("operands", operands, OPERANDS)
     row: dict[str, Any] = {
         "operands": operands, "mode": mode, "run_terms": run_terms, "flow": flow,
+        "perturbation": require_int("perturbation", perturbation, 0, 2**31 - 1),
     }  # fmt: skip
     if space is not None and period_ps is not None:
         raise InputError("the periods of a space are in its file: leave out --period-ps")
@@ -136,6 +138,7 @@ def plan_points(
             seed=seed,
             operands=operands,
             flow=flow,
+            perturbation=perturbation,
         )
         for row in table.to_dict("records")
     ]

@@ -326,6 +326,12 @@ def characterize(
         int,
         typer.Option("--run-terms", help="Terms of its weights, for --serial-terms; 0 for all."),
     ] = 0,
+    perturbation: Annotated[
+        int,
+        typer.Option(
+            "--perturbation", help="Shuffle the RTL, to see how far results vary; 0: as it is."
+        ),
+    ] = 0,
     sampling: Annotated[
         str | None,
         typer.Option("--sampling", help="Points of the space: full, lhs or sobol [its file's]."),
@@ -392,6 +398,7 @@ def characterize(
         design, wanted,
         period_ps=period_ps, utilization=utilization, seed=seed,
         operands=operands, mode=mode, run_terms=run_terms, flow=flow, sampling=chosen,
+        perturbation=perturbation,
     )  # fmt: skip
     if dataset is None and space is not None:
         dataset = DATASET

@@ -114,6 +114,7 @@ def point_of(row: Mapping[Hashable, Any]) -> Point:
         mode=int(row["mode"]),
         run_terms=int(row["run_terms"]),
         flow=str(row["flow"]),
+        perturbation=int(row["perturbation"]),
     )
 
 

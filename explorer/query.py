@@ -76,6 +76,7 @@ def _from_dataset(point: Point, dataset: Path) -> dict[str, float] | None:
         & (table["operands"] == point.operands)
         & (table["mode"] == point.mode)
         & (table["run_terms"] == point.run_terms)
+        & (table["perturbation"] == point.perturbation)
     )
     if not match.any():
         return None

@@ -149,7 +149,9 @@ def export(found: Survey, path: Path) -> int:
 def point_of(measurement: Measurement) -> Point:
     """The point that was measured."""
     design = {name: value for name, value in measurement.design.items() if name != "digest"}
-    names = ("period_ps", "utilization", "seed", "operands", "mode", "run_terms", "flow")
+    names = (
+        "period_ps", "utilization", "seed", "operands", "mode", "run_terms", "flow", "perturbation",
+    )  # fmt: skip
     return Point(
         design=PEDesign.from_dict(design),
         **{name: getattr(measurement, name) for name in names},

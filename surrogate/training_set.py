@@ -16,7 +16,7 @@ from surrogate.model import TARGETS
 #: Columns that say where the numbers come from, as far as the dataset has them.
 ORIGIN_COLUMNS = ("flow", "platform", "corner", "activity_model")
 #: The measured row that is learnt from: other rows tell of the same hardware at other work.
-ROW = {"operands": "uniform", "mode": 0, "run_terms": 0}
+ROW = {"operands": "uniform", "mode": 0, "run_terms": 0, "perturbation": 0}
 
 #: Rows with this status were measured, any other are failures without values.
 OK = "ok"

@@ -25,7 +25,7 @@ def written(folder: Path) -> Path:
             key="k", digests={"rtl": "r", "flow": "f", "netlist": "n"},
             design={**point.design.to_dict(), "digest": point.design.digest},
             period_ps=2000, utilization=0.5, seed=1, flow="placed", activity_model="m",
-            operands="uniform", mode=0, run_terms=0,
+            operands="uniform", mode=0, run_terms=0, perturbation=0,
             platform={"name": "p", "corner": "c", "hashes": {}},
             tools={}, status="failed" if failed else "ok", reason="why" if failed else "",
             choices={}, metrics={} if failed else dict.fromkeys(METRICS, 1.5), seconds={},

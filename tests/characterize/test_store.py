@@ -33,6 +33,7 @@ def measurement(**changes: object) -> Measurement:
         "operands": "uniform",
         "mode": 0,
         "run_terms": 0,
+        "perturbation": 0,
         "platform": {"name": "kit"},
         "tools": {"sta": "2.0"},
         "status": "ok",

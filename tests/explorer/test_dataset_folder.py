@@ -79,7 +79,7 @@ class Fake:
             digests={"rtl": identity.rtl, "flow": flow_code(point), "netlist": "n" * 64},
             design={**point.design.to_dict(), "digest": point.design.digest},
             period_ps=point.period_ps, utilization=0.5, seed=1, flow="placed",
-            activity_model="made up", operands="uniform", mode=0, run_terms=0,
+            activity_model="made up", operands="uniform", mode=0, run_terms=0, perturbation=0,
             platform={"name": "freepdk45", "corner": "typical, 1.10 V, 25 C",
                       "hashes": {"liberty": "l" * 64}},
             tools={"sta": "2.0"}, status="failed" if failed else "ok",

@@ -27,6 +27,7 @@ def measurement(number: int, **changes: Any) -> Measurement:
         "digests": {"rtl": "r", "flow": "f", "netlist": "n"},
         "period_ps": 2000, "utilization": 0.5, "seed": 1, "flow": "placed",
         "activity_model": "unit delay", "operands": "uniform", "mode": 0, "run_terms": 0,
+        "perturbation": 0,
         "platform": {"name": "kit", "corner": "typical", "hashes": {}}, "tools": {"sta": "2.0"},
         "status": "ok", "reason": "", "choices": {"multiplier": "booth", "effort": "small"},
         "metrics": dict.fromkeys(METRICS, float(number)), "seconds": dict.fromkeys(STEPS, 0.1),
