@@ -95,10 +95,8 @@ def checked(table: pd.DataFrame, where: str) -> pd.DataFrame:
     Raises:
         InputError: as ``read_dataset``.
     """
-    later: dict[str, Any] = {
-        **dict.fromkeys(DIGESTS, ""),
-        "perturbation": 0,
-    }  # columns that there once were not
+    # Columns that datasets did not always have.
+    later: dict[str, Any] = {**dict.fromkeys(DIGESTS, ""), "perturbation": 0}
     table = table.assign(**{name: value for name, value in later.items() if name not in table})
     missing = [name for name in COLUMNS if name not in table]
     if missing:

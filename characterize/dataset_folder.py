@@ -231,6 +231,7 @@ def action_rows(tables: Mapping[str, ActionTable]) -> pd.DataFrame:
             ("action", table.energies_pj),
             ("mac", table.macs_pj),
             ("access", table.accesses_pj),
+            ("primitive", table.primitives_pj),
             ("fit", {"mean": table.fit_mean_pct, "worst": table.fit_worst_pct}),
         )
         for name, value in values.items()

@@ -129,8 +129,9 @@ ACTION_COLUMNS = (
         name="kind", type="text",
         what="action: these add up to the energy of a primitive, in pJ; mac: a "
         "multiply-accumulate by operands, in pJ; access: one in the mean, beyond an idle cycle, "
-        "in pJ; fit: by how much the sums miss the directed primitives, in %",
+        "in pJ; primitive: all of a directed primitive, which the actions were fitted to, in pJ; "
+        "fit: by how much the sums miss these, in %",
     ),
-    Column(name="name", type="text", what="of the action, the operands or the access"),
+    Column(name="name", type="text", what="of the action, operands, access or primitive"),
     Column(name="value", type="number", what="in the unit of its kind"),
 )  # fmt: skip

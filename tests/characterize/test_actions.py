@@ -171,7 +171,8 @@ def test_known_energies_are_found_again() -> None:
         counts.append(count)
     totals = np.array([sum(energies[n] * count[n] for n in names) for count in counts])
     found = fit_energies(counts, totals, {"mac": 1.0, "psum_pass": 1.0})
-    assert found == {name: pytest.approx(energy) for name, energy in energies.items()}
+    # A little is shared: by a hundredth of each one's part.
+    assert found == {n: pytest.approx(e, rel=0.03, abs=0.03) for n, e in energies.items()}
     # None is less than what it has at least.
     assert fit_energies(counts, totals, {"psum_pass": 3.0})["psum_pass"] == 3.0
 
@@ -181,8 +182,8 @@ def table(**changes: object) -> ActionTable:
         **{
             "design": TINY.to_dict(), "period_ps": 2000,
             "energies_pj": {"mac": 2.0, "idle": 1.0}, "leakage_uw": 100.0, "macs_pj": {},
-            "accesses_pj": {}, "fit_mean_pct": 1.0, "fit_worst_pct": 2.0, "primitives": 3,
-            "cycles": 4, "seconds": {}, **changes,
+            "accesses_pj": {}, "primitives_pj": {}, "effort": 1.0,
+            "fit_mean_pct": 1.0, "fit_worst_pct": 2.0, "primitives": 3, "cycles": 4, "seconds": {}, **changes,
         }
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ TABLE = ActionTable(
     design=DESIGN.to_dict(), period_ps=2000, leakage_uw=51.25, primitives=90, cycles=9000,
     energies_pj=dict.fromkeys(DESCRIPTIONS, 0.125), macs_pj={"uniform": 3.5, "2 x 2": 2.5},
     accesses_pj={"filter read": 0.75}, fit_mean_pct=1.25, fit_worst_pct=9.0,
+    primitives_pj={}, effort=1.0,
     seconds={"simulation": 8.0, "power": 4.0},
 )  # fmt: skip
 

@@ -93,7 +93,8 @@ class Fake:
             table = ActionTable(
                 design=point.design.to_dict(), period_ps=2000, leakage_uw=1.0,
                 energies_pj={"idle": 1.0, "mac": 0.5}, macs_pj={"uniform": energy, "2 x 2": 1.5},
-                accesses_pj={"add": 0.25}, fit_mean_pct=1.0, fit_worst_pct=3.0,
+                accesses_pj={"add": 0.25}, primitives_pj={"000 mac dnn": 90.0}, effort=1.0,
+                fit_mean_pct=1.0, fit_worst_pct=3.0,
                 primitives=1, cycles=10, seconds={},
             )  # fmt: skip
             store.put_actions(identity.key, table)
@@ -170,7 +171,8 @@ def test_the_energies_of_each_point_come_with_it(whole: Fake) -> None:
     one = energies[energies["key"] == keys[3]].set_index(["kind", "name"])["value"]
     assert one.to_dict() == {
         ("action", "idle"): 1.0, ("action", "mac"): 0.5, ("mac", "uniform"): 5.0,
-        ("mac", "2 x 2"): 1.5, ("access", "add"): 0.25, ("fit", "mean"): 1.0, ("fit", "worst"): 3.0,
+        ("mac", "2 x 2"): 1.5, ("access", "add"): 0.25,
+        ("primitive", "000 mac dnn"): 90.0, ("fit", "mean"): 1.0, ("fit", "worst"): 3.0,
     }  # fmt: skip
 
 
