@@ -183,7 +183,8 @@ def table(**changes: object) -> ActionTable:
             "design": TINY.to_dict(), "period_ps": 2000,
             "energies_pj": {"mac": 2.0, "idle": 1.0}, "leakage_uw": 100.0, "macs_pj": {},
             "accesses_pj": {}, "primitives_pj": {}, "effort": 1.0,
-            "fit_mean_pct": 1.0, "fit_worst_pct": 2.0, "primitives": 3, "cycles": 4, "seconds": {}, **changes,
+            "fit_mean_pct": 1.0, "fit_worst_pct": 2.0, "primitives": 3, "cycles": 4,
+            "seconds": {}, **changes,
         }
     )  # fmt: skip
 
