@@ -7,10 +7,11 @@ PEFORGE := $(VENV)/bin/peforge
 # Carries CACTI, for SRAM macros; nothing that it depends on is needed.
 CACTI := zigzag-dse==3.9.1
 
-.PHONY: help characterize test train explore lint doctor clean
+.PHONY: help characterize dataset test train explore lint doctor clean
 
 help:
 	@echo "make characterize  measure a design space (SPACE=$(SPACE)), train, show the Pareto front"
+	@echo "make dataset       measure what data/ has, for days, and write it: what is there is not measured again"
 	@echo "make test          run the tests"
 	@echo "make train         train the surrogates on build/dataset.csv"
 	@echo "make explore       predict the space of configs/spaces/explore.yaml"
@@ -22,6 +23,21 @@ characterize: $(VENV)/ready
 	@$(PEFORGE) characterize --space $(SPACE) $(if $(JOBS),--jobs $(JOBS))
 	@$(PEFORGE) train
 	@$(PEFORGE) explore
+
+# The dataset that comes with the project, by flow and kit; whole shards are written at any time.
+FULL := configs/spaces/full.yaml
+OSU := configs/spaces/osu018.yaml
+OPENROAD_POINTS := 64
+dataset: $(VENV)/ready
+	$(PEFORGE) characterize --space $(FULL) --dataset build/full.csv $(if $(JOBS),--jobs $(JOBS))
+	$(PEFORGE) dataset build data/freepdk45 --space $(FULL)
+	$(PEFORGE) characterize --space $(OSU) --platform osu018 --dataset build/osu018.csv $(if $(JOBS),--jobs $(JOBS))
+	$(PEFORGE) dataset build data/osu018 --space $(OSU) --platform osu018
+	@command -v openroad > /dev/null || echo "openroad is not on PATH: its points are left out"
+	! command -v openroad > /dev/null || $(PEFORGE) characterize --space $(FULL) --flow openroad \
+		--points $(OPENROAD_POINTS) --dataset build/openroad.csv $(if $(JOBS),--jobs $(JOBS))
+	! command -v openroad > /dev/null || $(PEFORGE) dataset build data/freepdk45 --space $(FULL) --flow openroad \
+		--points $(OPENROAD_POINTS)
 
 train explore doctor: $(VENV)/ready
 	@$(PEFORGE) $@
