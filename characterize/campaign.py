@@ -128,6 +128,7 @@ class Campaign:
         self.store.clean_work()
         queue = _Queue(self, report)
         if not queue.exhausted:
+            _require_space(self.store.root)
             # Read and compiled once here: the processes that are forked from this one have it.
             prepare_counting()
             self.platform.cells()

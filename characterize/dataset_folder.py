@@ -135,7 +135,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 def write_table(path: Path, table: pd.DataFrame, columns: tuple[Column, ...]) -> str:
     """Write a Parquet file of exactly these columns; its SHA-256.
 
-    The same table gives the same bytes.
+    The same table gives the same bytes; a file that has them is not touched.
 
     Raises:
         InputError: if the table does not fit the columns, or cannot be written.
@@ -148,7 +148,8 @@ def write_table(path: Path, table: pd.DataFrame, columns: tuple[Column, ...]) ->
     sink = pa.BufferOutputStream()
     pq.write_table(rows.replace_schema_metadata(None), sink, compression="zstd")
     data = sink.getvalue().to_pybytes()
-    write_bytes(path, data)
+    if not path.is_file() or path.read_bytes() != data:
+        write_bytes(path, data)
     return hashlib.sha256(data).hexdigest()
 
 

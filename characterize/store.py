@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import tempfile
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -33,6 +36,11 @@ from rtl_gen.atomic import make_folder, write_bytes
 from rtl_gen.errors import InputError
 
 RECORD = "measurement.json"
+_KEY = re.compile(r"[0-9a-f]{64}")
+#: What a store has in its folder, beside the folders of two digits; and what disks have.
+_OWN = ("actions", "claims", "failed", "index.sqlite", "libraries", "work", "lost+found")
+#: Work of another host, or of another container, is taken for dead after this, in seconds.
+_FORGOTTEN_S = 2 * 24 * 3600
 #: What an archive that cannot be read raises.
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
@@ -68,13 +76,27 @@ class Store:
     def __post_init__(self) -> None:
         self._index = Index(self.root / "index.sqlite")
 
+    @property
+    def exists(self) -> bool:
+        """Whether the folder has what a store has."""
+        return any((self.root / name).exists() for name in _OWN[:-1]) or bool(self._firsts())
+
+    def _firsts(self) -> list[Path]:
+        return sorted(self.root.glob("[0-9a-f][0-9a-f]"))
+
     def require_writable(self) -> None:
         """Make the folder if needed, and check that entries can be added.
 
         Raises:
-            InputError: if not.
+            InputError: if not, or if the folder has other things in it.
         """
         make_folder(self.root)
+        if not (self.root / "index.sqlite").is_file():
+            own = {*_OWN, *(path.name for path in self._firsts())}
+            if others := sorted(path.name for path in self.root.iterdir() if path.name not in own):
+                raise InputError(
+                    f"{self.root}: is no store, there is {others[0]} in it; name a new folder"
+                )
         make_folder(self.root / "work")
 
     def get(self, key: str) -> Measurement | None:
@@ -116,10 +138,13 @@ class Store:
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order of their keys, each verified; then the failures."""
-        for first in sorted(self.root.glob("[0-9a-f][0-9a-f]")):
-            yield from (_entry(path) for path in sorted(first.iterdir()))
-        for path in sorted((self.root / "failed").glob("*")):
-            yield _entry(path)
+        for first in self._firsts():
+            yield from (
+                _entry(path) for path in sorted(first.glob("*.zip")) if _KEY.fullmatch(path.stem)
+            )
+        for path in sorted((self.root / "failed").glob("*.zip")):
+            if _KEY.fullmatch(path.stem):
+                yield _entry(path)
 
     def path(self, key: str) -> Path:
         """Where the entry of a key is."""
@@ -192,7 +217,7 @@ class Store:
             raise InputError(f"{self.root}: cannot be written: {error.strerror}") from None
 
     def work_folder(self) -> Path:
-        """A new empty folder on the same file system, marked with this process.
+        """A new empty folder on the same file system, marked with this process and its host.
 
         Raises:
             InputError: if it cannot be made.
@@ -200,13 +225,13 @@ class Store:
         work = self.root / "work"
         with self._writing():
             work.mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(dir=work, prefix=f"{os.getpid()}-"))
+            return Path(tempfile.mkdtemp(dir=work, prefix=f"{os.getpid()}-{_here()}-"))
 
     def clean_work(self) -> None:
         """Remove what processes that are gone have left under way."""
-        for path in (self.root / "work").glob("*-*"):
-            owner = path.name.partition("-")[0]
-            if not Path("/proc", owner).exists():
+        for path in (self.root / "work").glob("*-*-*"):
+            mark = re.fullmatch(r"(\d+)-([0-9a-f]{8})-\w{8}", path.name)
+            if mark and _is_left(path, int(mark[1]), mark[2]):
                 shutil.rmtree(path, ignore_errors=True)
 
     def claim(self, key: str) -> Claim | None:
@@ -259,12 +284,12 @@ class Store:
 
     def remembered_rtl(self, memo_key: str) -> str | None:
         """The digest of generated RTL kept by ``remember_rtl``, if any."""
-        text = self._index.rtl(memo_key) or ""
-        return text if re.fullmatch(r"[0-9a-f]{64}", text) else None
+        digest, _, checksum = (self._index.rtl(memo_key) or "").partition(" ")
+        return digest if checksum == _sha256(f"{memo_key} {digest}".encode()) else None
 
     def remember_rtl(self, memo_key: str, digest: str) -> None:
         """Keep the digest of the RTL of a design, so that looking a point up need not make it."""
-        self._index.remember_rtl(memo_key, digest)
+        self._index.remember_rtl(memo_key, f"{digest} {_sha256(f'{memo_key} {digest}'.encode())}")
 
 
 @dataclass(frozen=True)
@@ -319,6 +344,23 @@ def _checksum(payload: dict[str, Any]) -> str:
 
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+@functools.cache
+def _here() -> str:
+    """Where process numbers mean the same: this host since it started, and this container."""
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+    space = Path("/proc/self/ns/pid").stat().st_ino
+    return hashlib.sha256(f"{platform.node()} {boot} {space}".encode()).hexdigest()[:8]
+
+
+def _is_left(path: Path, process: int, where: str) -> bool:
+    """Whether the process that made a folder is gone, as far as can be told from here."""
+    if where == _here():
+        return not Path("/proc", str(process)).exists()
+    with contextlib.suppress(OSError):
+        return time.time() - path.stat().st_mtime > _FORGOTTEN_S
+    return False
 
 
 def _entry(path: Path) -> Entry:

@@ -26,6 +26,7 @@ from characterize.platform import load_platform
 from characterize.store import Store
 from explorer.dataset_build import Built, build
 from explorer.plan_report import PlanReport, duration, plan_report
+from explorer.store_care import existing_store
 from rtl_gen.atomic import check_target, make_folder
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError, require_choice, require_int
@@ -188,7 +189,7 @@ def build_from_space(
     sampling: dict[str, Any] = {"points": count} if count is not None else {}
     points = plan_points(None, space, flow=flow, sampling=sampling)
     whole = campaign.Campaign(
-        points=points, platform=load_platform(platform), store=Store(store),
+        points=points, platform=load_platform(platform), store=existing_store(store),
         with_actions=space.actions,
     )  # fmt: skip
     return build(whole, space, plan_of(space, **sampling), folder, part=part, shard_points=shard)
@@ -292,10 +293,10 @@ def confirm_many(points: int, ask: Callable[[str], bool] | None) -> None:
     """
     if points <= MANY:
         return
-    if ask is not None and ask(f"{points:,} points take weeks; measure them all?"):
+    if ask is not None and ask(f"{points:,} points are many; measure them all?"):
         return
     raise InputError(
-        f"{points:,} points would take weeks: choose some with --sampling sobol --points N, or say "
+        f"{points:,} points are many: choose some with --sampling sobol --points N, or say "
         "--yes; --plan shows the cost"
     )
 

@@ -538,8 +538,9 @@ def unpack_entry(
     key: Annotated[
         str, typer.Argument(help="Of the measurement, or how it begins: column key of a dataset.")
     ],
-    folder: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")],
+    folder: Annotated[Path, typer.Option("-o", "--output", help="New folder to write to.")],
     store: StorePath = STORE,
+    as_json: JsonFlag = False,
 ) -> None:
     """Write the files of the flow of one measurement: RTL, scripts, netlist, layout, logs.
 
@@ -550,8 +551,12 @@ def unpack_entry(
     from explorer.store_care import existing_store, find_key, unpack
 
     opened = existing_store(store)
-    unpack(opened, find_key(opened, key), folder)
-    typer.echo(f"wrote {folder}")
+    found = find_key(opened, key)
+    unpack(opened, found, folder)
+    if as_json:
+        print_json({"key": found, "folder": str(folder)})
+    else:
+        typer.echo(f"wrote {folder}")
 
 
 @store_app.command(name="same")
@@ -635,8 +640,12 @@ def build_dataset(
 def check_dataset(
     folder: DatasetFolder,
     measure: Annotated[int, typer.Option("--measure", help="Points to measure again.")] = 3,
-    seed: Seed = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draw of these.")] = 1,
     jobs: Jobs = None,
+    platform: Annotated[
+        str | None,
+        typer.Option("--platform", help="File of the kit, if it is not a shipped one."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Verify files, schema and numbers; tell stale points; measure a few again and compare.
@@ -655,7 +664,7 @@ def check_dataset(
     with tempfile.TemporaryDirectory() as store:
         found = check(
             folder, measure=measure, seed=seed, jobs=processors(jobs), store=Path(store),
-            quiet=as_json,
+            platform=platform, quiet=as_json,
         )  # fmt: skip
     if as_json:
         print_json(found.as_dict())
@@ -689,7 +698,7 @@ def diff_datasets(
 
 
 @dataset_app.command(name="card")
-def dataset_card(folder: DatasetFolder) -> None:
+def dataset_card(folder: DatasetFolder, as_json: JsonFlag = False) -> None:
     """Write the data card again: what the dataset has, how it was made, its known limits.
 
     Example: `peforge dataset card data/freepdk45`
@@ -698,8 +707,11 @@ def dataset_card(folder: DatasetFolder) -> None:
     from explorer.dataset_check import require_dataset
 
     require_dataset(folder)
-    write_card(folder)
-    typer.echo(f"wrote {folder / CARD}")
+    failed = write_card(folder)
+    if as_json:
+        print_json({"card": str(folder / CARD), "failed": failed})
+    else:
+        typer.echo(f"wrote {folder / CARD}")
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,13 +20,14 @@ from characterize.dataset_folder import (
     action_rows,
     file_name,
     read_manifest,
+    read_table,
     schema_text,
     write_manifest,
     write_table,
 )
 from characterize.dataset_schema import ACTION_COLUMNS, POINT_COLUMNS
 from characterize.measurement import Measurement, Point
-from explorer.dataset_card import write_card
+from explorer.dataset_card import CARD, write_card
 from rtl_gen.atomic import make_folder, write_text
 from rtl_gen.errors import InputError, require_int
 from rtl_gen.plan import Plan
@@ -34,6 +36,7 @@ from rtl_gen.space import Space
 #: Points of a shard.
 SHARD_POINTS = 100
 _SHARD_POINTS = (1, 100_000)
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 
 
 @dataclass
@@ -103,12 +106,14 @@ def build(
         part: name in the dataset.
 
     Raises:
-        InputError: if the part was begun with another space, plan or size of shards, or something
-            cannot be written.
+        InputError: if the folder has other things in it; if the part was begun with another space,
+            plan or size of shards, has more points, or another part has one of its points; or
+            something cannot be written.
     """
     require_int("shard points", shard_points, *_SHARD_POINTS)
-    make_folder(folder)
-    manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else Manifest()
+    if not _NAME.fullmatch(part):
+        raise InputError(f"a part is named by up to 40 of a-z, 0-9, _ and -, not {part!r}")
+    manifest = _manifest(folder)
     wanted = Part(
         name=part,
         space=Path(space.name).read_text(encoding="utf-8"),
@@ -116,12 +121,14 @@ def build(
         shard_points=shard_points,
     )
     before = manifest.parts.get(part, wanted)
-    _require_same(folder, before, wanted)
+    _require_same(folder, before, wanted, len(campaign.points))
+    _require_apart(folder, part, campaign.points, campaign.platform.name)
     report = Built(folder=folder, part=part, planned=len(campaign.points))
     shards: list[Shard] = []
     for number, points in enumerate(_chunks(campaign.points, shard_points)):
         old = next((shard for shard in before.shards if shard.number == number), None)
-        found = _found(campaign, points)
+        # Without the store's index RTL is made to know a point, but not of those to come.
+        found = _found(campaign, points, make=not report.missing)
         if found.missing:
             report.missing = report.missing or found.missing
             if old is not None:  # stale, but nothing better is there yet
@@ -141,12 +148,48 @@ def build(
     return report
 
 
-def _require_same(folder: Path, before: Part, wanted: Part) -> None:
+def _manifest(folder: Path) -> Manifest:
+    """The manifest of the folder, which is made if needed; an empty one if it has none yet."""
+    make_folder(folder)
+    if (folder / MANIFEST).is_file():
+        return read_manifest(folder)
+    for name in (CARD, SCHEMA):
+        if (folder / name).exists():
+            raise InputError(
+                f"{folder}: has a {name} that is not a dataset's; name a folder of its own"
+            )
+    return Manifest()
+
+
+def _require_apart(folder: Path, part: str, points: Sequence[Point], platform: str) -> None:
+    """Refuse a point that another part has: a dataset has each once."""
+    if not (folder / MANIFEST).is_file():
+        return
+    names = {point.name for point in points}
+    for other, shard, kind, file in read_manifest(folder).files():
+        if other.name == part or kind != "points":
+            continue
+        rows = read_table(folder / file, POINT_COLUMNS, shard.sha256[kind])
+        if twice := names & set(rows.loc[rows["platform"] == platform, "name"]):
+            raise InputError(
+                f"{folder}: part {other.name} has {min(twice)}, too; write part {part} into a "
+                "folder of its own"
+            )
+
+
+def _require_same(folder: Path, before: Part, wanted: Part, planned: int) -> None:
+    rows = sum(shard.rows for shard in before.shards)
+    if rows > planned:
+        raise InputError(
+            f"{folder}: part {wanted.name} has {rows:,} points, more than the {planned:,} of the "
+            "plan; what is there is not taken away"
+        )
     size = f"size: shards of {before.shard_points} points"
     for name, what in (("space", "space"), ("plan", "plan"), ("shard_points", size)):
         if getattr(before, name) != getattr(wanted, name):
             raise InputError(
-                f"{folder}: part {wanted.name} was begun with another {what}; take another --part"
+                f"{folder}: part {wanted.name} was begun with another {what}; go on as it was "
+                "begun, or name another folder"
             )
 
 
@@ -154,11 +197,15 @@ def _chunks(points: Sequence[Point], size: int) -> list[Sequence[Point]]:
     return [points[at : at + size] for at in range(0, len(points), size)]
 
 
-def _found(campaign: Campaign, points: Sequence[Point]) -> _Found:
-    """What the store has of some points, failures included, without making any RTL."""
+def _found(campaign: Campaign, points: Sequence[Point], *, make: bool) -> _Found:
+    """What the store has of some points, failures included.
+
+    Args:
+        make: the RTL of those that the store's index does not know.
+    """
     measurements, tables, missing = [], {}, 0
     for point in points:
-        known = campaign.known(point)
+        known = campaign.identity(point) if make else campaign.known(point)
         if known is None:
             missing += 1
             continue

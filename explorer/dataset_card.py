@@ -18,6 +18,8 @@ _SHOWN = (
     "cells", "area_um2", "least_period_ps", "leakage_uw", "energy_per_mac_pj", "wirelength_um",
 )  # fmt: skip
 _QUANTILES = {"least": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "most": 1.0}
+#: Kinds of energies that are of an action, or of several together.
+ENERGIES = ("action", "mac", "access")
 _LIMITS = """\
 ## Known limits
 
@@ -57,7 +59,7 @@ def _lines(manifest: Manifest, points: pd.DataFrame, energies: pd.DataFrame) -> 
     yield (
         f"{len(points):,} measurements of {points['digest'].nunique():,} processing elements on "
         f"{_and(points['platform'])} ({_and(points['corner'])}), {len(points) - len(good)} of them "
-        f"failed; {(energies['kind'] != 'fit').sum():,} energies per action of "
+        f"failed; {energies['kind'].isin(ENERGIES).sum():,} energies per action of "
         f"{energies['key'].nunique():,} of them. Made by `peforge dataset card`; `schema.json` has "
         "the columns, `manifest.json` binds the files."
     )

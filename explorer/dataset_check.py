@@ -22,8 +22,10 @@ from characterize.dataset_folder import (
     read_points,
     schema_text,
 )
-from characterize.flow import flow_code
+from characterize.flow import content_key, flow_code
 from characterize.measurement import METRICS, Measurement, Point
+from characterize.platform import Platform, load_platform
+from characterize.toolchain import Tool
 from explorer.campaigns import measure_points
 from rtl_gen.errors import InputError, require_int
 from rtl_gen.space import design_of
@@ -77,12 +79,23 @@ class Checked:
         return lines
 
 
-def check(folder: Path, *, measure: int, seed: int, jobs: int, store: Path, quiet: bool) -> Checked:
+def check(
+    folder: Path,
+    *,
+    measure: int,
+    seed: int,
+    jobs: int,
+    store: Path,
+    platform: str | None,
+    quiet: bool,
+) -> Checked:
     """Check a dataset.
 
     Args:
         measure: how many points to measure again, drawn at random.
+        seed: of that draw.
         store: a new one, where these are kept.
+        platform: name or file of the kit, for points of one that is none of the shipped.
 
     Raises:
         InputError: if a file is missing, or not what its manifest says.
@@ -93,14 +106,31 @@ def check(folder: Path, *, measure: int, seed: int, jobs: int, store: Path, quie
     if (folder / SCHEMA).read_text(encoding="utf-8") != schema_text():
         found.problems.append(f"{SCHEMA} is not that of this version")
     found.problems += _rows_problems(folder, table)
+    found.problems += list(_failure_problems(table))
     found.problems += list(_value_problems(table[table["status"] == "ok"]))
     found.problems += _action_problems(folder, table)
-    found.stale = _stale(folder, table, quiet=quiet)
+    kits = _kits(table, platform)
+    found.stale = _stale(folder, table, kits, quiet=quiet)
     if measure:
         good = table[table["status"] == "ok"]
         drawn = good.sample(min(measure, len(good)), random_state=seed)
-        found.problems += _measured_again(drawn, found, jobs=jobs, store=store, quiet=quiet)
+        found.problems += _measured_again(
+            drawn, found, jobs=jobs, store=store, given=platform, quiet=quiet
+        )
     return found
+
+
+def _kits(table: pd.DataFrame, given: str | None) -> dict[str, Platform]:
+    """The platforms of the points.
+
+    Raises:
+        InputError: if one is not here.
+    """
+    own = load_platform(given) if given else None
+    return {
+        name: own if own and own.name == name else load_platform(name)
+        for name in table["platform"].unique()
+    }
 
 
 def point_of(row: Mapping[Hashable, Any]) -> Point:
@@ -120,11 +150,22 @@ def point_of(row: Mapping[Hashable, Any]) -> Point:
 
 def _rows_problems(folder: Path, table: pd.DataFrame) -> list[str]:
     counts = table["part"].value_counts()
-    return [
+    listed = {name for *_, name in read_manifest(folder).files()}
+    lost = sorted(path.name for path in folder.glob("*.parquet") if path.name not in listed)
+    return [f"{name} is not in the manifest" for name in lost] + [
         f"part {part.name} has {counts.get(part.name, 0)} points, its manifest says {said}"
         for part in read_manifest(folder).parts.values()
         if counts.get(part.name, 0) != (said := sum(shard.rows for shard in part.shards))
     ]
+
+
+def _failure_problems(table: pd.DataFrame) -> Iterator[str]:
+    """Rows that are not what their status or their parameters say."""
+    failed = table[table["status"] == "failed"]
+    told = failed[list(METRICS)].notna().any(axis=1) | (failed["reason"] == "")
+    yield from _named(failed, told, "a failed point must have a reason and no metrics")
+    names = pd.Series([point_of(row).name for row in table.to_dict("records")], index=table.index)
+    yield from _named(table, table["name"] != names, "name is not that of the point")
 
 
 def _value_problems(good: pd.DataFrame) -> Iterator[str]:
@@ -147,6 +188,12 @@ def _value_problems(good: pd.DataFrame) -> Iterator[str]:
     yield from _named(
         good, good["core_area_um2"] < good["area_um2"], "core_area_um2 is below area_um2"
     )
+    yield from _named(good, good["core_utilization"] > 1, "core_utilization is above 1")
+    fmax_mhz = 1e6 / good["least_period_ps"]
+    yield from _named(
+        good, (good["fmax_mhz"] != 0) & ((good["fmax_mhz"] / fmax_mhz - 1).abs() > 1e-6),
+        "fmax_mhz is not that of least_period_ps",
+    )  # fmt: skip
     slack_ps = good["period_ps"] - good["least_period_ps"]
     yield from _named(
         good, (slack_ps < 0) != (good["slack_ps"] < 0), "slack_ps and least_period_ps disagree"
@@ -180,8 +227,10 @@ def _action_problems(folder: Path, table: pd.DataFrame) -> list[str]:
     return problems
 
 
-def _stale(folder: Path, table: pd.DataFrame, *, quiet: bool) -> dict[str, int]:
-    """Points whose flow or generator has changed since, by what."""
+def _stale(
+    folder: Path, table: pd.DataFrame, kits: Mapping[str, Platform], *, quiet: bool
+) -> dict[str, int]:
+    """Points whose flow, kit or generator has changed since, by what."""
     made_by = {
         f"{part.name} {shard.number}": shard.generator
         for part in read_manifest(folder).parts.values()
@@ -189,9 +238,11 @@ def _stale(folder: Path, table: pd.DataFrame, *, quiet: bool) -> dict[str, int]:
     }
     counts: dict[str, int] = {}
     rows = table.to_dict("records")
-    changed = [row for row in rows if flow_code(point_of(row)) != row["flow_code"]]
-    if changed:
-        counts["the flow's code has changed (see peforge store same)"] = len(changed)
+    same = [row for row in rows if flow_code(point_of(row)) == row["flow_code"]]
+    if len(same) < len(rows):
+        counts["the flow's code has changed (see peforge store same)"] = len(rows) - len(same)
+    if other := sum(row["key"] != _key(row, kits[row["platform"]]) for row in same):
+        counts["the kit or its constants are others, or key, rtl or tools were edited"] = other
     if set(made_by.values()) != {generator_digest()}:
         other = sum(
             rtl_digest(point_of(row)) != row["rtl"]
@@ -202,15 +253,27 @@ def _stale(folder: Path, table: pd.DataFrame, *, quiet: bool) -> dict[str, int]:
     return counts
 
 
+def _key(row: Mapping[Hashable, Any], kit: Platform) -> str:
+    """The key that a row would have today, measured with the tools that it was measured with."""
+    versions = dict(item.split("=", 1) for item in str(row["tools"]).split(", "))
+    tools = {
+        name: Tool(name=name, version=identity, path="", digest="", remedy="")
+        for name, identity in versions.items()
+    }
+    return content_key(point_of(row), str(row["rtl"]), kit, tools)
+
+
 def _measured_again(
-    rows: pd.DataFrame, found: Checked, *, jobs: int, store: Path, quiet: bool
+    rows: pd.DataFrame, found: Checked, *, jobs: int, store: Path, given: str | None, quiet: bool
 ) -> list[str]:
     problems = []
+    own = load_platform(given).name if given else ""
     for (platform,), group in rows.groupby(["platform"]):
         records = group.to_dict("records")
         again = measure_points(
             [point_of(row) for row in records],
-            store=store, dataset=None, jobs=jobs, platform=str(platform), quiet=quiet,
+            store=store, dataset=None, jobs=jobs, quiet=quiet,
+            platform=given if given and platform == own else str(platform),
         ).measurements  # fmt: skip
         for row, measurement in zip(records, again, strict=True):
             found.measured.append(str(row["name"]))
@@ -223,8 +286,10 @@ def differences(row: Mapping[Hashable, Any], again: Measurement) -> Iterator[str
     if again.status != "ok":
         yield f"failed when it was measured again: {again.reason}"
         return
-    if row["netlist"] and row["netlist"] != again.digests["netlist"]:
-        yield "synthesis gave another netlist"
+    for name, what in (("rtl", "the generator made other RTL"),
+                       ("netlist", "synthesis gave another netlist")):  # fmt: skip
+        if row[name] and row[name] != again.digests[name]:
+            yield what
     for name in METRICS:
         before, now = float(row[name]), float(again.metrics[name])
         if not math.isclose(before, now, rel_tol=TOLERANCE, abs_tol=_least(name)):

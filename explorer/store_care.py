@@ -58,9 +58,10 @@ def existing_store(root: Path) -> Store:
     Raises:
         InputError: if it is not, or cannot be written.
     """
-    if not root.is_dir():
+    store = Store(root)
+    if not store.exists:
         raise InputError(f"{root}: there is no store")
-    return Store(root)
+    return store
 
 
 def find_key(store: Store, beginning: str) -> str:
@@ -82,9 +83,11 @@ def unpack(store: Store, key: str, folder: Path) -> None:
     """Write the files of a measurement, with links to the libraries that its scripts read.
 
     Raises:
-        InputError: if there is none, it is damaged, its platform is not here, or a file cannot be
-            written.
+        InputError: if there is none, it is damaged, its platform is not here, the folder has files
+            already, or one cannot be written.
     """
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"{folder}: has files already; name a new folder")
     measurement = store.get(key)
     if measurement is None:
         raise InputError(f"{store.path(key)}: is damaged; see peforge store check")

@@ -111,19 +111,57 @@ def test_an_entry_under_another_key_is_refused(tmp_path: Path) -> None:
 def test_work_of_processes_that_are_gone_is_removed_and_of_others_kept(tmp_path: Path) -> None:
     store = Store(tmp_path)
     mine = store.work_folder()
-    gone = tmp_path / "work" / "4194305-x"  # above the largest process number of Linux
-    gone.mkdir()
+    _, _, rest = mine.name.partition("-")
+    gone = tmp_path / "work" / f"4194305-{rest}"  # above the largest process number of Linux
+    elsewhere = tmp_path / "work" / "4194305-01234567-abcdefgh"  # another host counts otherwise
+    forgotten = tmp_path / "work" / "4194305-01234567-abcdefgi"
+    others = [tmp_path / "work" / name for name in ("2024-my-thesis", "notes", "1-2-3")]
+    for folder in (gone, elsewhere, forgotten, *others):
+        folder.mkdir()
+    os.utime(forgotten, (0, time.time() - 3 * 24 * 3600))
     store.clean_work()
-    assert mine.exists()
-    assert not gone.exists()
+    assert {path.name for path in mine.parent.iterdir()} == {
+        mine.name, elsewhere.name, *(path.name for path in others)
+    }  # fmt: skip
 
 
-def test_a_remembered_digest_must_look_like_one(tmp_path: Path) -> None:
+def test_what_a_store_did_not_make_is_no_entry_of_it(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    store.remember_rtl("memo", "0" * 64)
-    assert store.remembered_rtl("memo") == "0" * 64
-    store.remember_rtl("memo", "0" * 63)
-    assert store.remembered_rtl("memo") is None
+    put(store, measurement())
+    for name in ("ad/paper.zip", f"ad/{'ad' * 32}.txt", "failed/exam.zip", "failed/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    assert [entry.path for entry in store.entries()] == [store.path(KEY)]
+
+
+def test_a_folder_with_other_things_is_not_made_a_store(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    store = Store(tmp_path)
+    assert not store.exists
+    with pytest.raises(InputError) as error:
+        store.require_writable()
+    assert str(error.value) == (
+        f"{tmp_path}: is no store, there is thesis.tex in it; name a new folder"
+    )
+    (tmp_path / "thesis.tex").unlink()
+    (tmp_path / "lost+found").mkdir()
+    store.require_writable()
+    store.require_writable()
+    assert store.exists
+
+
+def test_a_remembered_digest_is_the_one_that_was_kept_for_this_design(tmp_path: Path) -> None:
+    """Not one of another row, nor with another digit: it would file a point under a wrong key."""
+    store = Store(tmp_path)
+    for memo, digit in (("first", "0"), ("second", "1")):
+        store.remember_rtl(memo, digit * 64)
+    assert store.remembered_rtl("first") == "0" * 64
+    with sqlite3.connect(tmp_path / "index.sqlite") as database:
+        (other,) = database.execute("select digest from rtl where memo = 'second'").fetchone()
+        database.execute("update rtl set digest = ? where memo = 'first'", (other,))
+        database.execute("update rtl set digest = '2' || substr(digest, 2) where memo = 'second'")
+    assert store.remembered_rtl("first") is None
+    assert store.remembered_rtl("second") is None
 
 
 @pytest.mark.parametrize("index", [b"", b"no database" * 1000, b"SQLite format 3\0" + b"x" * 5000])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,13 @@ from characterize.campaign import Campaign
 from characterize.dataset import read_dataset, write_dataset
 from characterize.dataset_folder import (
     read_actions,
-    read_manifest,
     read_points,
     read_table,
     schema_text,
     write_table,
 )
 from characterize.dataset_schema import ACTION_COLUMNS, POINT_COLUMNS
-from characterize.flow import flow_code
+from characterize.flow import flow_code, tools_of
 from characterize.measurement import METRICS, STEPS, Measurement
 from characterize.platform import load_platform
 from characterize.store import Store
@@ -71,7 +71,7 @@ class Fake:
             "cells": 500.0 + number, "period_ps": 0.0, "slack_ps": 100.0, "least_period_ps": 1900.0,
             "window_macs": 10.0, "window_cycles": 10.0, "logic_power_uw": energy * 500,
             "dynamic_power_uw": energy * 500, "energy_per_mac_pj": energy, "latches": 0.0,
-            **metrics,
+            "fmax_mhz": 1e6 / 1900, **metrics,
         }  # fmt: skip
         del values["period_ps"]
         measurement = Measurement(
@@ -82,7 +82,8 @@ class Fake:
             activity_model="made up", operands="uniform", mode=0, run_terms=0, perturbation=0,
             platform={"name": "freepdk45", "corner": "typical, 1.10 V, 25 C",
                       "hashes": {"liberty": "l" * 64}},
-            tools={"sta": "2.0"}, status="failed" if failed else "ok",
+            tools={name: tool.identity for name, tool in
+                   tools_of(point, self.campaign.tools).items()}, status="failed" if failed else "ok",
             reason="no route" if failed else "",
             choices={} if failed else {"multiplier": "booth", "effort": "small"},
             metrics={} if failed else values, seconds=dict.fromkeys(STEPS, 0.5),
@@ -137,7 +138,7 @@ def whole(tmp_path: Path, made: Path) -> Fake:
 def look(fake: Fake, **options: Any) -> Any:
     return check(
         fake.root / "data", measure=0, seed=1, jobs=1, store=fake.root / "again", quiet=True,
-        **options,
+        **{"platform": None, **options},
     )  # fmt: skip
 
 
@@ -193,16 +194,73 @@ def test_a_part_is_of_one_space_plan_and_size(whole: Fake) -> None:
         whole.build(shard=4)
     assert str(error.value) == (
         f"{whole.root / 'data'}: part placed was begun with another size: shards of 3 points; "
-        "take another --part"
+        "go on as it was begun, or name another folder"
     )
     (whole.root / "space.yaml").write_text(SPACE.replace("[6, 7]", "[6, 8]"))
     with pytest.raises(InputError) as error:
         whole.build()
     assert str(error.value) == (
-        f"{whole.root / 'data'}: part placed was begun with another space; take another --part"
+        f"{whole.root / 'data'}: part placed was begun with another space; go on as it was begun, "
+        "or name another folder"
     )
-    assert whole.build(part="other").written == [0, 1, 2]
-    assert set(read_manifest(whole.root / "data").parts) == {"placed", "other"}
+
+
+def test_what_is_there_is_not_taken_away_or_doubled(whole: Fake) -> None:
+    before = {
+        path.name: path.stat().st_mtime_ns for path in (whole.root / "data").glob("*.parquet")
+    }
+    with pytest.raises(InputError) as error:
+        whole.build(count=5)
+    assert str(error.value) == (
+        f"{whole.root / 'data'}: part placed has 7 points, more than the 5 of the plan; what is "
+        "there is not taken away"
+    )
+    with pytest.raises(InputError) as error:
+        whole.build(part="other")
+    first = min(point.name for point in whole.campaign.points)
+    assert str(error.value) == (
+        f"{whole.root / 'data'}: part placed has {first}, too; write part other into a folder of "
+        "its own"
+    )
+    for name in ("../evil", "", "Ü"):
+        with pytest.raises(InputError) as error:
+            whole.build(part=name)
+        assert str(error.value) == (
+            f"a part is named by up to 40 of a-z, 0-9, _ and -, not {name!r}"
+        )
+    assert whole.build().kept == [0, 1, 2]
+    assert before == {
+        path.name: path.stat().st_mtime_ns for path in (whole.root / "data").glob("*.parquet")
+    }
+
+
+def test_a_folder_with_other_things_is_not_made_a_dataset(whole: Fake) -> None:
+    (whole.root / "project").mkdir()
+    readme = whole.root / "project" / "README.md"
+    readme.write_text("mine")
+    with pytest.raises(InputError) as error:
+        whole.build("project")
+    assert str(error.value) == (
+        f"{readme.parent}: has a README.md that is not a dataset's; name a folder of its own"
+    )
+    assert readme.read_text() == "mine"
+    with pytest.raises(InputError) as error:
+        whole.build(store=whole.root / "nowhere")
+    assert str(error.value) == f"{whole.root / 'nowhere'}: there is no store"
+
+
+def test_a_store_without_its_index_gives_the_same_dataset(whole: Fake) -> None:
+    (whole.root / "store" / "index.sqlite").unlink()
+    assert Fake(whole.root).build("again").written == [0, 1, 2]
+    assert diff(whole.root / "data", whole.root / "again").same
+
+
+def test_a_build_that_was_killed_is_mended_by_the_next(whole: Fake) -> None:
+    """A file was written, the manifest not yet."""
+    path = whole.root / "data" / "placed-001.points.parquet"
+    path.write_bytes((whole.root / "data" / "placed-000.points.parquet").read_bytes())
+    whole.build()
+    assert look(whole).good
 
 
 def test_the_committed_schema_is_that_of_the_code() -> None:
@@ -241,6 +299,12 @@ def change(column: str, value: object) -> Callable[[pd.DataFrame], None]:
             "cells must be at least those that hold state: 1 points, first {name}",
         ),
         (change("core_area_um2", 0.5), "core_area_um2 is below area_um2: 1 points, first {name}"),
+        (change("core_utilization", 7.0), "core_utilization is above 1: 1 points, first {name}"),
+        (
+            change("fmax_mhz", 600.0),
+            "fmax_mhz is not that of least_period_ps: 1 points, first {name}",
+        ),
+        (change("name", "x"), "name is not that of the point: 1 points, first x"),
         (
             change("slack_ps", -1.0),
             "slack_ps and least_period_ps disagree: 1 points, first {name}",
@@ -335,12 +399,37 @@ def test_stale_points_are_told(whole: Fake, monkeypatch: pytest.MonkeyPatch) -> 
     assert look(whole).stale == {}
     monkeypatch.setattr("explorer.dataset_check.rtl_digest", lambda _: "other")
     assert look(whole).stale == {"the generator makes other RTL": 7}
+    monkeypatch.undo()
+    # Another kit or constant, or a row that was edited: its key is not that of its content.
+    edit_points(whole.root / "data", change("rtl", "0" * 64))
+    what = "the kit or its constants are others, or key, rtl or tools were edited"
+    assert look(whole).stale == {what: 1}
+    kit = replace(load_platform(), max_fanout=9)
+    monkeypatch.setattr("explorer.dataset_check.load_platform", lambda *_: kit)
+    assert look(whole).stale == {what: 7}
+
+
+def test_a_failed_point_has_no_numbers_and_a_file_is_in_the_manifest(whole: Fake) -> None:
+    edit_points(whole.root / "data", change("status", "failed"))
+    (whole.root / "data" / "placed-009.points.parquet").write_bytes(b"")
+    name = whole.campaign.points[0].name
+    assert look(whole).problems == [
+        "placed-009.points.parquet is not in the manifest",
+        f"a failed point must have a reason and no metrics: 1 points, first {name}",
+        "actions of 1 keys that no measured point has",
+    ]
 
 
 def test_a_point_that_comes_out_otherwise_is_told(whole: Fake) -> None:
     """The numbers are made up: measuring a point again contradicts them."""
     found = check(
-        whole.root / "data", measure=1, seed=1, jobs=1, store=whole.root / "again", quiet=True
+        whole.root / "data",
+        measure=1,
+        seed=1,
+        jobs=1,
+        store=whole.root / "again",
+        platform=None,
+        quiet=True,
     )
     (name,) = found.measured
     assert f"{name}: synthesis gave another netlist" in found.problems

@@ -99,9 +99,9 @@ def test_thousands_of_points_are_confirmed(answer: bool | None) -> None:
     with pytest.raises(InputError) as error:
         confirm_many(MANY + 1, ask if answer is not None else None)
     assert str(error.value) == (
-        "5,001 points would take weeks: choose some with --sampling sobol --points N, or say "
+        "5,001 points are many: choose some with --sampling sobol --points N, or say "
         "--yes; --plan shows the cost"
     )
-    assert asked == ([] if answer is None else ["5,001 points take weeks; measure them all?"])
+    assert asked == ([] if answer is None else ["5,001 points are many; measure them all?"])
     confirm_many(MANY, None)
     confirm_many(MANY + 1, lambda _: True)
