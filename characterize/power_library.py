@@ -6,14 +6,16 @@ OpenSTA 2.0 (the version in Debian 12; read in its ``search/Power.cc``)
 - counts an output transition once for every related input (and every condition on it), where one
   of them caused it;
 - takes the two outputs of a flip-flop in a condition such as ``!D & !Q & QN`` for independent;
-- gives the output of a latch the default activity, whatever was annotated, and propagates that.
+- gives the output of a latch the default activity, whatever was annotated, and propagates that;
+- takes an input's energy without a condition for one that holds half of the time.
 
 Later versions (2.1 and above) average the edges and weigh the related inputs. In this copy, for an
 output, the tables of each related input are averaged over their conditions, divided by the number
-of related inputs, halved, and given the condition "1" (always); for an input they are halved, and
-the inverted output is left out of the condition. Latches are presented as flip-flops that their
-enable clocks. The energies of the enable pin hold for data equal to the output: at every falling
-edge, and at the rising ones that bring no other data, taken to be half of them.
+of related inputs, halved, and given the condition "1" (always); for an input they are halved, the
+inverted output is left out of the condition, and none becomes "1". Latches are presented as
+flip-flops that their enable clocks. The energies of the enable pin hold for data equal to the
+output: at every falling edge, and at the rising ones that bring no other data, taken to be half of
+them.
 """
 
 from __future__ import annotations
@@ -138,6 +140,8 @@ def _halve_inputs(pin: Any, inverted: str | None) -> None:
         for table in group.groups:
             _set_values(table, _values(table) / 2)
         _leave_out(group, inverted)
+        if group.get("when") is None and group.groups:
+            group["when"] = _quoted(group.groups[0]["values"][0], "1")
 
 
 def _leave_out(group: Any, output: str | None) -> None:

@@ -51,7 +51,13 @@ def small_netlist(folder: Path, platform: Platform) -> Netlist:
 def run(folder: Path, activity: dict[str, Activity]) -> tuple[dict[str, tuple[float, ...]], float]:
     """Energy of each instance in fJ a cycle (internal, switching), and the leakage in W."""
     platform = load_platform()
-    netlist = small_netlist(folder, platform)
+    return analysed(folder, platform, small_netlist(folder, platform), activity)
+
+
+def analysed(
+    folder: Path, platform: Platform, netlist: Netlist, activity: dict[str, Activity]
+) -> tuple[dict[str, tuple[float, ...]], float]:
+    """``run`` of any netlist."""
     wires = [star(len(net.sinks)) for net in netlist.nets]
     (folder / "power.tcl").write_text(power.scripts(platform, PERIOD_PS)["power.tcl"])
     library = prepare_power_library(folder / "store", platform, later=False)
@@ -104,6 +110,40 @@ def test_a_clocked_flip_flop_costs_its_clock_pin_every_cycle(tmp_path: Path) -> 
     low = min(fall[:4]) + min(rise[:4])
     high = max(fall[:4]) + max(rise[:4])
     assert low <= rows["flop"][0] <= high
+
+
+def test_an_energy_without_a_condition_counts_every_time(tmp_path: Path, osu018: Path) -> None:
+    """That of the data pin of osu018's flip-flop: OpenSTA 2.0 would take it half of the time."""
+    platform = load_platform("osu018")
+    pins = {"clk": 2, "d": 3, "q": 4}
+    module = {
+        "ports": {
+            name: {"direction": "output" if name == "q" else "input", "bits": [bit]}
+            for name, bit in pins.items()
+        },
+        "cells": {
+            "flop": {"type": "DFFPOSX1", "connections": {p.upper(): [b] for p, b in pins.items()}}
+        },
+        "netnames": {},
+    }
+    (tmp_path / "netlist.json").write_text(json.dumps({"modules": {"top": module}}))
+    netlist = read_netlist(tmp_path / "netlist.json", platform)
+    energies = []
+    for toggles in (0, CYCLES):
+        folder = tmp_path / str(toggles)
+        folder.mkdir()
+        activity = {
+            "clk": Activity(2 * CYCLES, 0.5), "d": Activity(toggles, 0.5), "q": Activity(0, 0.0),
+        }  # fmt: skip
+        rows, _ = analysed(folder, platform, netlist, activity)
+        energies.append(rows["flop"][0])
+    text = (osu018 / "osu018_stdcells.lib").read_text()
+    pin = text[text.index("pin(D)", text.index("cell (DFFPOSX1)")) :]
+    tables = re.findall(r"(?:rise|fall)_power\(.*?values \(\"([^\"]*)\"", pin, re.S)[:2]
+    rise, fall = ([float(v) for v in table.split(",")[:3]] for table in tables)
+    low, high = (1000 * (pick(rise) + pick(fall)) / 2 for pick in (min, max))  # of a toggle
+    assert low <= energies[1] - energies[0] <= high
+    assert high < 1.5 * low
 
 
 def test_half_the_toggles_are_half_the_energy(tmp_path: Path) -> None:

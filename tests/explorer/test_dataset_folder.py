@@ -82,8 +82,8 @@ class Fake:
             activity_model="made up", operands="uniform", mode=0, run_terms=0, perturbation=0,
             platform={"name": "freepdk45", "corner": "typical, 1.10 V, 25 C",
                       "hashes": {"liberty": "l" * 64}},
-            tools={name: tool.identity for name, tool in
-                   tools_of(point, self.campaign.tools).items()}, status="failed" if failed else "ok",
+            tools={n: tool.identity for n, tool in tools_of(point, self.campaign.tools).items()},
+            status="failed" if failed else "ok",
             reason="no route" if failed else "",
             choices={} if failed else {"multiplier": "booth", "effort": "small"},
             metrics={} if failed else values, seconds=dict.fromkeys(STEPS, 0.5),
