@@ -886,8 +886,8 @@ def train(
     Example: `peforge train --dataset build/dataset.csv`
     """
     from characterize.dataset import read_dataset
+    from explorer.accuracy import error_section
     from surrogate.artifact import Artifact
-    from surrogate.evaluate import error_table
 
     artifact = Artifact.train(read_dataset(dataset))
     artifact.save(model)
@@ -900,27 +900,82 @@ def train(
             }
         )
         return
-    out.print(error_table(artifact.errors))
+    out.print(error_section(artifact.errors).rich())
     typer.echo(f"wrote {model} (trained on {artifact.points} points)")
     typer.echo("next: peforge query --preset INT16; peforge explore")
 
 
 @app.command()
-def evaluate(dataset: DatasetPath = DATASET, as_json: JsonFlag = False) -> None:
-    """Print the cross-validated errors of the surrogates and of the baselines on a dataset.
+def evaluate(
+    dataset: Annotated[
+        Path, typer.Option("--dataset", help="CSV with a row for each point, or a folder.")
+    ] = DATASET,
+    splits: Annotated[
+        str | None,
+        typer.Option(
+            "--splits",
+            help="datapaths, widths, families, ranges, sizes, test [all but test].",
+        ),
+    ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option("--models", help="Names with commas between, or all [those fitted quickly]."),
+    ] = None,
+    replicates: Annotated[
+        Path | None,
+        typer.Option("--replicates", help="Dataset of points with several --perturbation."),
+    ] = None,
+    flow: Annotated[
+        str | None, typer.Option("--flow", help="Only rows of this flow, of a dataset of several.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Also write everything as Markdown.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell how wrong surrogates and yardsticks are on points that they have not seen.
 
-    Example: `peforge evaluate --json`
+    Splits: `datapaths` leaves out bits and terms, `widths` inner widths (both interpolate);
+    `families` leaves out a family, `ranges` the largest sizes and shortest periods (both
+    extrapolate); `sizes` is a learning curve. Datapaths that are held out take part in `test`
+    alone: look at it once, when nothing is left to decide.
+
+    Examples: `peforge evaluate --json`,
+    `peforge evaluate --models all --splits datapaths,families`,
+    `peforge evaluate --dataset data/flows.csv --flow placed --report docs/accuracy.md`
     """
     from characterize.dataset import read_dataset
-    from surrogate.evaluate import error_table
-    from surrogate.evaluate import evaluate as cross_validate
-    from surrogate.training_set import training_table
+    from explorer.accuracy import terminal_sections, write_report
+    from rtl_gen.atomic import check_target
+    from surrogate.assessment import DEFAULT_SPLITS, assess
+    from surrogate.evaluate import CHEAP, MODELS
+    from surrogate.training_set import of_flow
 
-    errors = cross_validate(training_table(read_dataset(dataset)))
+    if report is not None:
+        check_target(report)
+    chosen = tuple(MODELS) if models == "all" else _names(models, CHEAP)
+    found = assess(
+        of_flow(read_dataset(dataset), flow),
+        splits=_names(splits, DEFAULT_SPLITS),
+        models=chosen,
+        replicates=None if replicates is None else of_flow(read_dataset(replicates), flow),
+    )
+    if report is not None:
+        write_report(found, report)
     if as_json:
-        print_json(errors.to_dict("records"))
-    else:
-        out.print(error_table(errors))
+        print_json(found.as_dict())
+        return
+    for section in terminal_sections(found):
+        out.print(section.rich())
+    if report is not None:
+        typer.echo(f"wrote {report}")
+
+
+def _names(text: str | None, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Names with commas between them, each once."""
+    if text is None:
+        return default
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 @app.command()

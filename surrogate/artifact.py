@@ -28,7 +28,7 @@ from surrogate.model import TARGETS, Surrogate, SurrogateRegressor, TrainingRang
 from surrogate.training_set import dataset_digest, origin, training_table
 
 FORMAT = "peforge surrogate"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _LIBRARIES = ("numpy", "pandas", "scikit-learn")
 
@@ -42,7 +42,8 @@ class Artifact:
         points: how many these are.
         failed: how many points of the dataset were left out because their measurement failed.
         dataset_digest: of the whole dataset, ``surrogate.training_set.dataset_digest``.
-        errors: cross-validated, as from ``surrogate.evaluate.evaluate``.
+        errors: cross-validated by datapath, ``surrogate.evaluate.evaluate``, on all points: for
+            those who use this surrogate. Who changes one looks at ``peforge evaluate``.
         origin: flow, platform and the like, ``surrogate.training_set.origin``.
         versions: of the libraries it was trained with.
     """
@@ -76,7 +77,7 @@ class Artifact:
 
     def mape_pct(self) -> dict[str, float]:
         """Cross-validated mean absolute error of the surrogate for each target, in percent."""
-        rows = self.errors.query("model == 'surrogate' and split == 'designs'")
+        rows = self.errors.query("model == 'surrogate' and split == 'datapaths'")
         return dict(zip(rows["target"], rows["mape_pct"], strict=True))
 
     def save(self, path: Path) -> None:

@@ -1,5 +1,5 @@
 # ruff: noqa: N803  # X is what scikit-learn's contract calls it
-"""Models to stand on and to beat: a physical one, and a quadratic polynomial."""
+"""The model to stand on: a sum of physical quantities."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.linear_model import LinearRegression, RidgeCV
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+from sklearn.linear_model import LinearRegression
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -85,42 +83,3 @@ def check_positive(y: NDArray[Any]) -> NDArray[np.float64]:
     if y.min() <= 0:
         raise InputError(f"targets must be above zero, not {y.min():g}")
     return y.astype(np.float64)
-
-
-class QuadraticPolynomial(RegressorMixin, BaseEstimator):
-    """A yardstick: ridge regression on all products of two columns, meant for raw parameters.
-
-    QUIDAM (arXiv 2206.15463) and much of the field use such a polynomial. Its regularisation is
-    chosen by cross-validation, and it is fitted on relative error, as the other models are.
-
-    Attributes:
-        pipeline_: the fitted steps.
-
-    Raises:
-        InputError: from ``fit``, if a target is not positive.
-    """
-
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit to positive targets ``y`` of shape ``(n,)``, parameters of shape ``(n, columns)``."""
-        features, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
-        targets = check_positive(targets)
-        self.pipeline_: Pipeline = make_pipeline(
-            StandardScaler(),
-            PolynomialFeatures(degree=2),
-            StandardScaler(),
-            RidgeCV(alphas=np.logspace(-6, 4, 21)),
-        )
-        weights = 1 / targets**2
-        self.pipeline_.fit(features, targets, ridgecv__sample_weight=weights / weights.mean())
-        return self
-
-    def predict(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Predictions of shape ``(n,)``."""
-        check_is_fitted(self)
-        features = validate_data(self, X, dtype=np.float64, reset=False)
-        return np.asarray(self.pipeline_.predict(features))
-
-    def __sklearn_tags__(self) -> Tags:
-        tags: Tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = True
-        return tags

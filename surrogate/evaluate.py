@@ -2,165 +2,209 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from rich import box
-from rich.table import Table
+from scipy.stats import spearmanr
 from sklearn.base import RegressorMixin
-from sklearn.dummy import DummyRegressor
 from sklearn.metrics import r2_score
-from sklearn.model_selection import GroupKFold
+from threadpoolctl import threadpool_limits
 
-from rtl_gen.errors import InputError
-from rtl_gen.space import DESIGN_COLUMNS
-from surrogate.baseline import PhysicalBase, QuadraticPolynomial
+from characterize.dataset_schema import POINT_IDENTITY
+from rtl_gen.errors import InputError, require_choice
+from surrogate import yardsticks
+from surrogate.baseline import PhysicalBase
+from surrogate.canonical import families
 from surrogate.features import feature_matrix, parameter_matrix
 from surrogate.model import TARGETS, regressor_for
-
-FOLDS = 5
-#: How often the points are dealt into folds anew: with few points, errors depend on the deal.
-DEALS = 3
-#: Fewest designs: two to test on in each fold.
-MIN_DESIGNS = 2 * FOLDS
-
-#: What a fold leaves out, and the columns that name it. A design is left out at all its periods,
-#: since these differ little. A datapath is left out in all designs that have it: they share the
-#: arithmetic, and no near relative of a tested point is learnt from.
-SPLITS = {
-    "designs": list(DESIGN_COLUMNS),
-    "datapaths": [
-        "family", "act_bits", "weight_bits", "terms", "act_signed", "multiplier",
-        "precision_modes", "serial_terms",
-    ],
-}  # fmt: skip
-
-#: What is compared: the surrogate, its base alone, and two yardsticks.
-MODELS = ("surrogate", "physical base", "quadratic polynomial", "mean")
-
-_ERRORS = ("mape_pct", "median_ape_pct", "p95_ape_pct", "worst_ape_pct", "r2")
-
-_Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
+from surrogate.splits import Fold, folds
+from surrogate.training_set import OK
 
 
-def evaluate(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
-    """Cross-validated errors of the surrogate, of its physical base alone, and of two yardsticks.
+@dataclass(frozen=True)
+class Model:
+    """What is compared.
+
+    Attributes:
+        make: an unfitted one for a target.
+        on_features: predicts from ``feature_matrix``, else from ``parameter_matrix``.
+        cheap: fitted to hundreds of points in a fraction of a second.
+    """
+
+    make: Callable[[str], RegressorMixin]
+    on_features: bool = False
+    cheap: bool = True
+
+
+#: The surrogate, its base alone, and yardsticks. All get the features, so that what is compared is
+#: what a model makes of them; but polynomial and table, which the field fits to raw parameters.
+MODELS: dict[str, Model] = {
+    "surrogate": Model(regressor_for, on_features=True),
+    "physical base": Model(
+        lambda target: PhysicalBase(columns=regressor_for(target).base_columns), on_features=True
+    ),
+    "Gauss process": Model(lambda _: yardsticks.GaussianProcess(), on_features=True, cheap=False),
+    "random forest": Model(lambda _: yardsticks.RandomForest(), on_features=True, cheap=False),
+    "quadratic": Model(lambda _: yardsticks.QuadraticPolynomial()),
+    "look-up table": Model(lambda _: yardsticks.LookUpTable()),
+    "nearest point": Model(lambda _: yardsticks.NearestNeighbour(), on_features=True),
+    "linear": Model(lambda _: yardsticks.Linear(), on_features=True),
+    "mean": Model(lambda _: yardsticks.Mean()),
+}
+CHEAP = tuple(name for name, model in MODELS.items() if model.cheap)
+
+
+def cross_validate(
+    table: pd.DataFrame,
+    *,
+    splits: Sequence[str] = ("datapaths",),
+    models: Sequence[str] = CHEAP,
+    targets: Sequence[str] = TARGETS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Predictions of points by models that were fitted without them.
 
     Args:
         table: measured points, as from ``training_table``.
-        seed: of the first of ``DEALS`` deals of the points into ``FOLDS`` folds.
+        splits: of ``surrogate.splits.SPLITS``; those that the table is too small for are left out.
+        models: of ``MODELS``.
+        targets: of ``TARGETS``.
+        seed: of the splits.
 
     Returns:
-        A row for each target, split and model: columns ``target``, ``split``, ``model``,
-        ``points``; the mean, median, 95th percentile and maximum of the absolute error as a
-        percentage of the measurement, ``mape_pct``, ``median_ape_pct``, ``p95_ape_pct``,
-        ``worst_ape_pct``; and ``r2``, the coefficient of determination. ``split`` is one of
-        ``SPLITS``; ``datapaths`` only if there are at least ``FOLDS`` of these.
+        A row for each prediction: ``target``, ``split``, ``part`` and ``deal`` of its fold,
+        ``model``, ``point`` (label in the index of ``table``), ``family``, ``measured`` and
+        ``predicted``, both in the target's unit.
 
     Raises:
-        InputError: if there are fewer than ``MIN_DESIGNS`` designs.
+        InputError: as ``surrogate.splits.folds``; or a model is unknown.
     """
-    designs = len(table[SPLITS["designs"]].drop_duplicates())
-    if designs < MIN_DESIGNS:
-        raise InputError(
-            f"at least {MIN_DESIGNS} measured designs are needed to learn and to test, "
-            f"not {designs}"
-        )
-    features, parameters = feature_matrix(table), parameter_matrix(table)
-    rows = []
-    for split, deals in _splits(table, seed):
-        for target in TARGETS:
-            measured = table[target].to_numpy(dtype=np.float64)
-            for name, (model, inputs) in _models(target, features, parameters).items():
-                predicted = [_predict_unseen(model, inputs, measured, folds) for folds in deals]
-                row = {"target": target, "split": split, "model": name, "points": len(table)}
-                rows.append(row | _errors(np.tile(measured, DEALS), np.concatenate(predicted)))
+    for name in models:
+        require_choice("a model", name, MODELS)
+    chosen = [fold for split in splits for fold in folds(table, split, seed=seed)]
+    inputs = {True: feature_matrix(table), False: parameter_matrix(table)}
+    names = np.array(families(table))
+    # Matrices are small: threads would wait for each other ten times longer than they work.
+    with threadpool_limits(1):
+        parts = [
+            _unseen(table, names, target, name, inputs[MODELS[name].on_features], fold)
+            for target in targets
+            for fold in chosen
+            for name in models
+        ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(_COLUMNS))
+
+
+_COLUMNS = (
+    "target", "split", "part", "deal", "model", "point", "family", "measured", "predicted"
+)  # fmt: skip
+
+
+def _unseen(
+    table: pd.DataFrame,
+    names: NDArray[np.str_],
+    target: str,
+    model: str,
+    inputs: NDArray[np.float64],
+    fold: Fold,
+) -> pd.DataFrame:
+    """What one model says of the points that a fold leaves out."""
+    measured = table[target].to_numpy(dtype=np.float64)
+    fitted = MODELS[model].make(target).fit(inputs[fold.seen], measured[fold.seen])
+    values = (
+        target, fold.split, fold.part, fold.deal, model, table.index[fold.unseen],
+        names[fold.unseen], measured[fold.unseen], fitted.predict(inputs[fold.unseen]),
+    )  # fmt: skip
+    return pd.DataFrame(dict(zip(_COLUMNS, values, strict=True)))
+
+
+def errors(
+    predictions: pd.DataFrame, *, by: Sequence[str] = ("target", "split", "model")
+) -> pd.DataFrame:
+    """How far predictions are from measurements.
+
+    Args:
+        predictions: as from ``cross_validate``.
+        by: columns whose values are told apart, ``part`` or ``family`` as well.
+
+    Returns:
+        A row for each combination of ``by``, in the order of ``predictions``: ``points``, how many
+        were tested; the mean, median, 95th percentile and maximum of the absolute error as a
+        percentage of the measurement, ``mape_pct``, ``median_ape_pct``, ``p95_ape_pct``,
+        ``worst_ape_pct``; ``r2``, the coefficient of determination, and ``spearman``, the
+        correlation of ranks, both NaN if all that was measured, or predicted, is the same.
+    """
+    rows = [
+        {**dict(zip(by, key, strict=True)), **_scores(group)}
+        for key, group in predictions.groupby(list(by), sort=False)
+    ]
     return pd.DataFrame(rows)
 
 
-def _models(
-    target: str, features: NDArray[np.float64], parameters: NDArray[np.float64]
-) -> dict[str, tuple[RegressorMixin, NDArray[np.float64]]]:
-    """Each of ``MODELS``, unfitted, and what it predicts from."""
-    regressor = regressor_for(target)
-    models = (
-        (regressor, features),
-        (PhysicalBase(columns=regressor.base_columns), features),
-        (QuadraticPolynomial(), parameters),
-        (DummyRegressor(strategy="mean"), parameters),
-    )
-    return dict(zip(MODELS, models, strict=True))
-
-
-def _splits(table: pd.DataFrame, seed: int) -> Iterator[tuple[str, list[list[_Fold]]]]:
-    """Each split that the table allows, with the folds of each deal."""
-    for split, columns in SPLITS.items():
-        groups = table.groupby(columns).ngroup()
-        if groups.nunique() >= FOLDS:
-            folds = [
-                GroupKFold(FOLDS, shuffle=True, random_state=seed + deal) for deal in range(DEALS)
-            ]
-            yield split, [list(fold.split(table, groups=groups)) for fold in folds]
-
-
-def _predict_unseen(
-    model: RegressorMixin,
-    inputs: NDArray[np.float64],
-    measured: NDArray[np.float64],
-    folds: list[_Fold],
-) -> NDArray[np.float64]:
-    """Each point's prediction by the model that was fitted without its fold."""
-    predicted = np.empty(len(measured))
-    for seen, unseen in folds:
-        model.fit(inputs[seen], measured[seen])
-        predicted[unseen] = model.predict(inputs[unseen])
-    return predicted
-
-
-def _errors(measured: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:
+def _scores(rows: pd.DataFrame) -> dict[str, float]:
+    measured, predicted = rows["measured"].to_numpy(), rows["predicted"].to_numpy()
     ape_pct = 100 * np.abs(predicted / measured - 1)
-    values = (
-        ape_pct.mean(),
-        np.median(ape_pct),
-        np.quantile(ape_pct, 0.95),
-        ape_pct.max(),
-        r2_score(measured, predicted),
-    )
-    return {name: float(value) for name, value in zip(_ERRORS, values, strict=True)}
+    varies = np.ptp(measured) > 0
+    ranks = varies and np.ptp(predicted) > 0
+    return {
+        "points": rows["point"].nunique(),
+        "mape_pct": float(ape_pct.mean()),
+        "median_ape_pct": float(np.median(ape_pct)),
+        "p95_ape_pct": float(np.quantile(ape_pct, 0.95)),
+        "worst_ape_pct": float(ape_pct.max()),
+        "r2": float(r2_score(measured, predicted)) if varies else np.nan,
+        "spearman": float(spearmanr(measured, predicted).statistic) if ranks else np.nan,
+    }
 
 
-def error_table(errors: pd.DataFrame) -> Table:
-    """What ``evaluate`` returned, to print with rich.
+def evaluate(
+    table: pd.DataFrame, *, splits: Sequence[str] = ("datapaths",), seed: int = 0
+) -> pd.DataFrame:
+    """``errors`` of ``cross_validate`` with the models that are fitted quickly."""
+    return errors(cross_validate(table, splits=splits, seed=seed))
 
-    All numbers but R2 are absolute errors in %; ``unseen`` is the mean where no design of the same
-    datapath was learnt from.
+
+def noise_floor(replicates: pd.DataFrame, *, targets: Sequence[str] = TARGETS) -> pd.DataFrame:
+    """By how much measurements of one point differ by chance, which no model can foretell.
+
+    Synthesis goes through a netlist in an order that means nothing; ``perturbation`` is another
+    order. The mean absolute deviation of such replicates from their mean is what a model without
+    error would show. The mean of n of them is nearer to each than the true one: deviations are
+    multiplied by sqrt(n / (n - 1)), which is exact for a normal distribution.
+
+    Args:
+        replicates: a dataset in which points occur with several values of ``perturbation``.
+
+    Returns:
+        A row for each target: ``target``, ``points`` (with two replicates or more),
+        ``replicates`` (in all), ``noise_pct``.
+
+    Raises:
+        InputError: if no point was measured twice, or a column is missing.
     """
-    points = errors["points"].iloc[0]
-    title = f"Cross-validated error, {points} points in {FOLDS} folds, dealt {DEALS} times"
-    table = Table(
-        title=title,
-        caption="absolute errors in %; unseen: mean for datapaths that were not learnt from",
-        box=box.HORIZONTALS,
-        padding=(0, 1, 0, 0),
-        pad_edge=False,
-    )
-    for column in ("target", "model"):
-        table.add_column(column, no_wrap=True)
-    for column in ("mean", "median", "95th", "worst", "R2", "unseen"):
-        table.add_column(column, justify="right")
-    rows = {(row["target"], row["split"], row["model"]): row for row in errors.to_dict("records")}
-    for target in TARGETS:
-        for model in MODELS:
-            row = rows[target, "designs", model]
-            unseen = rows.get((target, "datapaths", model))
-            table.add_row(
-                target if model == MODELS[0] else "",
-                model.removesuffix(" polynomial"),
-                *(f"{row[name]:.1f}" for name in _ERRORS[:-1]),
-                f"{row['r2']:.3f}",
-                f"{unseen['mape_pct']:.1f}" if unseen else "-",
-            )
-        table.add_section()
-    return table
+    for name in (*POINT_IDENTITY, "status", *targets):
+        if name not in replicates:
+            raise InputError(f"the table of replicates has no column {name}")
+    same = [name for name in POINT_IDENTITY if name != "perturbation"]
+    groups = replicates[replicates["status"] == OK].groupby(same)
+    counts = groups["digest"].transform("size")
+    rows = replicates.loc[counts.index[counts > 1]]
+    if rows.empty:
+        raise InputError("the table of replicates has no point with two perturbations")
+    counts = counts[counts > 1]
+    found = []
+    for target in targets:
+        means = rows.groupby(same)[target].transform("mean")
+        deviations = (rows[target] / means - 1).abs() * np.sqrt(counts / (counts - 1))
+        found.append(
+            {
+                "target": target,
+                "points": rows.groupby(same).ngroups,
+                "replicates": len(rows),
+                "noise_pct": float(100 * deviations.mean()),
+            }
+        )
+    return pd.DataFrame(found)

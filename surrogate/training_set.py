@@ -73,6 +73,21 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def of_flow(dataset: pd.DataFrame, flow: str | None) -> pd.DataFrame:
+    """The rows of one flow; all if None.
+
+    Raises:
+        InputError: if there are none.
+    """
+    if flow is None:
+        return dataset
+    rows = dataset[dataset["flow"] == flow]
+    if rows.empty:
+        flows = ", ".join(sorted(set(dataset["flow"].astype(str))))
+        raise InputError(f"the dataset has no row of flow {flow!r}, only of {flows}")
+    return rows.reset_index(drop=True)
+
+
 def origin(dataset: pd.DataFrame) -> dict[str, list[str]]:
     """The values of ``ORIGIN_COLUMNS`` in the measured rows."""
     measured = dataset[dataset["status"] == OK]

@@ -54,6 +54,8 @@ SPACES = {
 }
 
 
+#: Measured through both flows.
+FLOWS = Path(__file__).resolve().parents[2] / "data" / "flows.csv"
 ARRAYS = "eyeriss-like, tiny-2x2, tiny-3x3, tiny-4x4"
 LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filter-width 3"
 
@@ -181,6 +183,19 @@ LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filte
          "utilization must be a number from 0.05 to 1, not 1.5"),
         ("train --dataset none.csv", "none.csv: cannot be read: No such file or directory"),
         ("train --dataset fine.yaml", "fine.yaml: is not a dataset: column name is missing"),
+        ("evaluate --dataset none.csv", "none.csv: cannot be read: No such file or directory"),
+        ("evaluate --report .", ".: cannot be written: it is not a file"),
+        (f"evaluate --dataset {FLOWS} --flow routed",
+         "the dataset has no row of flow 'routed', only of openroad, placed"),
+        (f"evaluate --dataset {FLOWS}",
+         "the dataset mixes measurements of different flow: openroad; placed"),
+        (f"evaluate --dataset {FLOWS} --flow placed --splits random",
+         "a split must be one of datapaths, widths, families, ranges, sizes, test, not 'random'"),
+        (f"evaluate --dataset {FLOWS} --flow placed --models ,",
+         "at least one model is needed: surrogate, physical base, Gauss process, random "
+         "forest, quadratic, look-up table, nearest point, linear, mean"),
+        (f"evaluate --dataset {FLOWS} --flow placed --replicates {FLOWS}",
+         "the table of replicates has no point with two perturbations"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_one_line_and_exit_code_2(
@@ -193,6 +208,20 @@ def test_wrong_input_is_one_line_and_exit_code_2(
     assert run.stdout == ""
     assert run.returncode == 2
     assert {path.name for path in tmp_path.iterdir()} <= {*SPACES, "build"}
+
+
+def test_evaluate_prints_json_and_writes_a_report(tmp_path: Path) -> None:
+    chosen = "--flow placed --splits datapaths,families --models linear,mean"
+    options = ["evaluate", "--dataset", str(FLOWS), *chosen.split(), "--report", "a.md"]
+    run = peforge(*options, "--json", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    assert {row["split"] for row in found["errors"]} == {"datapaths", "families"}
+    assert {row["model"] for row in found["errors"]} == {"linear", "mean"}
+    assert found["dataset_digest"] in (tmp_path / "a.md").read_text()
+    again = peforge(*options, cwd=tmp_path)
+    assert "Mean error by split" in again.stdout
+    assert again.stdout.endswith("wrote a.md\n")
 
 
 @pytest.mark.parametrize("verb", ["query --preset INT8", "explore"])

@@ -84,7 +84,7 @@ def test_any_changed_digit_is_noticed(saved: Path, part: float) -> None:
         (b'{"format": "other"}', "is not a peforge surrogate"),
         (
             b'{"format": "peforge surrogate", "format_version": 0}',
-            "format_version must be 1, not 0: train it again",
+            "format_version must be 2, not 0: train it again",
         ),
     ],
 )
