@@ -167,7 +167,10 @@ def preview(
     )  # fmt: skip
     table = pd.DataFrame([{**p.design.to_dict(), "period_ps": p.period_ps} for p in points])
     stored = pd.Series([whole.is_stored(point) for point in points], dtype=bool)
-    return plan_report(space, plan, table, stored=stored, flow=points[0].flow, measured=dataset)
+    return plan_report(
+        space, plan, table,
+        stored=stored, flow=points[0].flow, with_actions=with_actions, measured=dataset,
+    )  # fmt: skip
 
 
 def build_from_space(

@@ -51,7 +51,8 @@ class PlanReport:
         points: how many there are.
         stored: how many of them the store has.
         combinations: of the space, legal or not.
-        cost: of the others; None if nothing was measured that tells.
+        cost: of the others, without energies per action; None if nothing was measured that tells.
+        with_actions: these come on top.
         coverage: for each parameter with more than one value: ``values`` of the space, how many
             of them are ``used``, and ``least`` and ``most`` points of one.
         pairs, pairs_used: pairs of values of two parameters that some point of the space has, and
@@ -63,6 +64,7 @@ class PlanReport:
     stored: int
     combinations: int
     cost: Cost | None
+    with_actions: bool
     coverage: pd.DataFrame
     pairs: int
     pairs_used: int
@@ -79,6 +81,7 @@ class PlanReport:
                 "seconds": round(cost.seconds), "source": cost.source, "measured": cost.measured,
             },
             "coverage": self.coverage.to_dict("records"),
+            "with_actions": self.with_actions,
             "pairs": self.pairs,
             "pairs_used": self.pairs_used,
         }  # fmt: skip
@@ -91,6 +94,7 @@ def plan_report(
     *,
     stored: pd.Series,
     flow: str,
+    with_actions: bool = False,
     measured: Path | None = None,
 ) -> PlanReport:
     """Points, cost and coverage of a plan.
@@ -101,12 +105,15 @@ def plan_report(
         flow: that will measure them.
         measured: dataset to learn times from, if it has enough points of the flow.
     """
-    every = space.table(limit=_SAMPLED)
-    coverage, pairs = _coverage(every, table), _pairs(every)
+    # A sample of a large space may lack what a small block has, and the plan drew.
+    every = pd.concat([space.table(limit=_SAMPLED), table], ignore_index=True)
+    varied = [n for n in POINT_COLUMNS if n != "psum_bits" and every[n].nunique() > 1]
+    coverage, pairs = _coverage(every, table), _pairs(every, varied)
     return PlanReport(
         plan=plan, points=len(table), stored=int(stored.sum()), combinations=space.size,
         cost=estimate_cost(table[~stored.to_numpy()], flow, measured), coverage=coverage,
-        pairs=len(pairs), pairs_used=len(pairs & _pairs(table)),
+        with_actions=with_actions,
+        pairs=len(pairs), pairs_used=len(_pairs(table, varied)),
     )  # fmt: skip
 
 
@@ -150,9 +157,8 @@ def _coverage(every: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["parameter", "values", "used", "least", "most"])
 
 
-def _pairs(table: pd.DataFrame) -> set[tuple[Any, ...]]:
-    """Every pair of values of two parameters that some row has."""
-    varied = [name for name in POINT_COLUMNS if name != "psum_bits" and table[name].nunique() > 1]
+def _pairs(table: pd.DataFrame, varied: list[str]) -> set[tuple[Any, ...]]:
+    """Every pair of values of two of these parameters that some row has."""
     found = set()
     for first, second in itertools.combinations(varied, 2):
         both = table[[first, second]].drop_duplicates()
@@ -192,6 +198,8 @@ def print_plan(report: PlanReport, console: Console, *, jobs: int, command: str)
             f"{duration(cost.seconds / jobs)} with {jobs} jobs "
             f"(from the times of {cost.measured} points in {cost.source})"
         )
+        if report.with_actions:
+            lines.append("energies per action come on top, and take about as long again")
     for line in [*lines, f"next: {command}"]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
