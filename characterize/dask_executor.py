@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from typing import Any
@@ -34,10 +35,19 @@ class DaskExecutor:
     Attributes:
         address: of the scheduler.
         limits: of each point.
+
+    Raises:
+        InputError: if the address is empty.
     """
 
     address: str
     limits: Limits
+
+    def __post_init__(self) -> None:
+        if not self.address.strip():  # with none, Dask would start a cluster of its own, here
+            raise InputError(
+                f"the scheduler must be an address, as tcp://HOST:8786, not {self.address!r}"
+            )
 
     def run(self, queue: Queue, bench: Bench, store: Store) -> Generator[Result]:
         """As ``Executor``.
@@ -45,6 +55,10 @@ class DaskExecutor:
         Raises:
             InputError: if the scheduler cannot be reached, or goes; if a worker has other tools.
         """
+        with _quiet_client():
+            yield from self._run(queue, bench, store)
+
+    def _run(self, queue: Queue, bench: Bench, store: Store) -> Generator[Result]:
         client = self._connect()
         flight: dict[Future[Any], Identity] = {}
         try:
@@ -113,6 +127,18 @@ class DaskExecutor:
             f"the scheduler at {self.address} is gone ({_words(error)}); what was measured is in "
             "the store: start again to go on"
         )
+
+
+@contextlib.contextmanager
+def _quiet_client() -> Iterator[None]:
+    """Without what Dask's client logs of a scheduler that goes: the campaign says it itself."""
+    logger = logging.getLogger("distributed.client")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _measure(task: dict[str, Any]) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from characterize.platform import load_platform
-from characterize.toolchain import find_optional, find_tools
+from characterize.toolchain import Tool, find_optional, find_tools
 from rtl_gen.errors import InputError
 
 
 def examine(platform_name: str) -> dict[str, Any]:
     """What is installed, which version, where, with which hash; what is missing and how to get it.
+
+    A tool that cannot be used counts as missing: it has no ``path``.
 
     Returns:
         ``ok``, ``tools`` and ``platform``, as printed by ``peforge doctor --json``.
@@ -20,10 +22,10 @@ def examine(platform_name: str) -> dict[str, Any]:
         {
             "name": tool.name,
             "version": tool.version,
-            "path": tool.path,
+            "path": tool.path if tool.usable else "",
             "sha256": tool.digest,
             "optional": tool not in needed,
-            "remedy": "" if tool.path else tool.remedy,
+            "remedy": _remedy(tool),
         }
         for tool in needed + find_optional()
     ]
@@ -44,3 +46,10 @@ def examine(platform_name: str) -> dict[str, Any]:
         ]
     ok = not platform["error"] and all(tool["path"] or tool["optional"] for tool in tools)
     return {"ok": ok, "tools": tools, "platform": platform}
+
+
+def _remedy(tool: Tool) -> str:
+    """How to get a tool that is missing, and what is wrong with one that cannot be used."""
+    if tool.usable:
+        return ""
+    return f"{tool.path} {tool.fault}; {tool.remedy}" if tool.fault else tool.remedy

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import itertools
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from characterize.kit_library import Mending
 from characterize.lef import Macro, read_macros
 from characterize.liberty import LibraryCell, Units, as_used, read_cells, read_units
 from characterize.openroad_kit import OpenroadKit, read_kit
-from rtl_gen.errors import InputError
+from characterize.platform_values import value_problems
+from rtl_gen.errors import InputError, shown
 from rtl_gen.space import load_yaml
 
 _KEYS = {
@@ -68,6 +70,7 @@ _ROLES = {
     "or2": ("cell", "inputs", "output"),
     "driver": ("cell", "input", "pin"),
 }
+_LISTS = ("cells", "larger", "inputs")
 #: Of a clock gate that is built of several cells; the inverter is for a latch that is open while
 #: its gate is high.
 _GATE_PARTS = {
@@ -294,7 +297,7 @@ def load_platform(name_or_file: str = "freepdk45") -> Platform:
     document = load_yaml(path)
     if not isinstance(document, dict):
         raise InputError(f"{path}: a platform must be a mapping")
-    for problem in entry_problems(document):
+    for problem in itertools.chain(entry_problems(document), value_problems(document)):
         raise InputError(f"{path}: {problem}")
     try:
         return _build(path, document)
@@ -403,15 +406,39 @@ def role_problems(entries: Mapping[str, Any]) -> Iterator[str]:
             yield from _part_problems(entry)
         elif not isinstance(entry, Mapping) or any(name not in entry for name in names):
             yield f"cells: {role} needs {', '.join(names)}"
+        else:
+            yield from _pin_problems(role, entry)
     if (entries.get("tie_high") == SUPPLY) != (entries.get("tie_low") == SUPPLY):
         yield f"cells: tie_high and tie_low must both be {SUPPLY}, or cells"
+
+
+def _pin_problems(role: str, entry: Mapping[str, Any]) -> Iterator[str]:
+    """Lists that are none; a text would be taken for a list of letters."""
+    for key in _LISTS:
+        value = entry.get(key, [])
+        if not isinstance(value, list) or (key == "inputs" and key in entry and len(value) != 2):
+            kind = "a list of two pins" if key == "inputs" else "a list of cells"
+            yield f"cells: {role}: {key} must be {kind}, not {shown(value)}"
+    if not isinstance(entry.get("tied", {}), Mapping):
+        yield f"cells: {role}: tied must be a mapping of pins, not {shown(entry['tied'])}"
+    yield from _text_problems(role, _ROLES[role], entry)
+
+
+def _text_problems(where: str, names: Sequence[str], entry: Mapping[str, Any]) -> Iterator[str]:
+    """Names that are none: YAML takes ON for true."""
+    for name in names:
+        if name not in _LISTS and not isinstance(entry[name], str):
+            kind = "cell" if name == "cell" else "pin"
+            yield f"cells: {where}: {name} must be the name of a {kind}, not {shown(entry[name])}"
 
 
 def _part_problems(gate: Mapping[str, Any]) -> Iterator[str]:
     for part, names in _GATE_PARTS.items():
         pins, optional = gate.get(part), part == "invert" and part not in gate
         whole = isinstance(pins, Mapping) and all(name in pins for name in names)
-        if not (whole or optional):
+        if pins is not None and whole:
+            yield from _text_problems(f"clock_gate: {part}", names, pins)
+        elif not optional:
             yield f"cells: clock_gate: {part} needs {', '.join(names)}"
     for part in gate:
         if part not in _GATE_PARTS:

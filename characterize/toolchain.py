@@ -7,11 +7,15 @@ import hashlib
 import importlib.metadata
 import re
 import shutil
-import subprocess
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from characterize.process import StepError, run_tool
 from rtl_gen.errors import InputError
+
+#: A program that has not told its version by then does not answer.
+ANSWER_S = 20.0
 
 #: Programs of the flow: what prints the version, and the Debian package.
 _PROGRAMS = {
@@ -39,6 +43,7 @@ class Tool:
         path: where it was found, or "" if it is missing.
         digest: SHA-256 of the program file; "" for packages.
         remedy: how to get it.
+        fault: why it cannot be used although it was found, or "".
     """
 
     name: str
@@ -46,6 +51,12 @@ class Tool:
     path: str
     digest: str
     remedy: str
+    fault: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """It was found, and answers."""
+        return bool(self.path) and not self.fault
 
     @property
     def identity(self) -> str:
@@ -70,8 +81,9 @@ def find_optional() -> list[Tool]:
 def _find_openroad() -> Tool:
     remedy = "for flow openroad: put one (https://openroad.readthedocs.io) on PATH"
     path = shutil.which("openroad") or ""
-    version = openroad_version(_printed(path, ("-version",))) if path else ""
-    return Tool(name="openroad", version=version, path=path, digest="", remedy=remedy)
+    text, fault = _ask(path, ("-version",)) if path else ("", "")
+    version = openroad_version(text) if path else ""
+    return Tool(name="openroad", version=version, path=path, digest="", remedy=remedy, fault=fault)
 
 
 def openroad_version(text: str) -> str:
@@ -85,7 +97,7 @@ def require_tools() -> dict[str, Tool]:
     """Every tool by name.
 
     Raises:
-        InputError: naming the first missing one and how to get it.
+        InputError: naming the first one that is missing or cannot be used, and how to get it.
     """
     tools = {tool.name: tool for tool in find_tools()}
     _require(*tools.values())
@@ -105,6 +117,8 @@ def _require(*tools: Tool) -> None:
     for tool in tools:
         if not tool.path:
             raise InputError(f"{tool.name} is not installed; {tool.remedy}")
+        if tool.fault:
+            raise InputError(f"{tool.name} cannot be used: {tool.path} {tool.fault}; {tool.remedy}")
 
 
 def _find_program(name: str) -> Tool:
@@ -113,31 +127,26 @@ def _find_program(name: str) -> Tool:
     path = shutil.which(name)
     if path is None:
         return Tool(name=name, version="", path="", digest="", remedy=remedy)
-    version = _ask_version(path, arguments)
-    return Tool(name=name, version=version, path=path, digest=_digest(path), remedy=remedy)
+    text, fault = _ask(path, arguments)
+    found = re.search(r"\d+\.\d+(?:\.\d+)*", text)  # the first number with a dot
+    if not (found or fault):
+        fault = f"answers {' '.join(arguments)} without a version"
+    version = found[0] if found else "unknown"
+    return Tool(
+        name=name, version=version, path=path, digest=_digest(path), remedy=remedy, fault=fault
+    )
 
 
-def _ask_version(path: str, arguments: tuple[str, ...]) -> str:
-    """The first number with a dot that the program prints; a broken program has none."""
-    found = re.search(r"\d+\.\d+(?:\.\d+)*", _printed(path, arguments))
-    return found[0] if found else "unknown"
-
-
-def _printed(path: str, arguments: tuple[str, ...]) -> str:
-    """All that a program prints; nothing if it does not run, or fails."""
-    try:
-        run = subprocess.run(
-            [path, *arguments],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=20,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return run.stdout + run.stderr if run.returncode == 0 else ""
+def _ask(path: str, arguments: tuple[str, ...]) -> tuple[str, str]:
+    """All that a program prints when asked for its version; if it fails, why, in its place."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            text = run_tool(
+                [path, *arguments], folder=Path(folder), log="version.log", timeout_s=ANSWER_S
+            )
+        except StepError as error:
+            return "", f"does not answer {' '.join(arguments)}: {error}"
+    return text, ""
 
 
 @functools.cache

@@ -378,6 +378,7 @@ def characterize(
     from characterize.limits import Limits
     from explorer.campaigns import (
         confirm_many,
+        executor_of,
         measure_points,
         plan_points,
         preview,
@@ -393,6 +394,8 @@ def characterize(
     if (design is None) == (space is None):
         raise InputError("give either --space FILE or a design (--preset NAME or --family ...)")
 
+    limits = Limits(minutes=time_limit, memory_gb=memory_limit)
+    executor_of(processors(jobs), limits, scheduler)  # what a run refuses, --plan does, too
     wanted = load_space(space) if space else None
     points = plan_points(
         design, wanted,
@@ -418,7 +421,7 @@ def characterize(
         confirm_many(len(points), ask=typer.confirm if sys.stdin.isatty() else None)
     summary = measure_points(
         points, store=store, dataset=dataset, jobs=jobs, platform=platform, quiet=as_json,
-        limits=Limits(minutes=time_limit, memory_gb=memory_limit),
+        limits=limits,
         with_actions=actions,
         scheduler=scheduler,
     )  # fmt: skip

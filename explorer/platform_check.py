@@ -23,12 +23,14 @@ from characterize.measurement import Point
 from characterize.platform import (
     FLOP_PS,
     Platform,
+    configs_dir,
     entry_problems,
     find_platform,
     load_platform,
     role_problems,
     root_folder,
 )
+from characterize.platform_values import range_problems, value_problems
 from characterize.process import StepError
 from characterize.simulate import cell_models
 from explorer.campaigns import measure_points
@@ -41,10 +43,9 @@ SMALL_PE = {"ifmap_depth": 6, "filter_depth": 16, "psum_depth": 4}
 
 #: Share by which the area of a cell in Liberty may differ from its outline in LEF.
 _AREA_TOLERANCE = 0.05
-#: Wires of real processes, from 7 nm to 0.5 um, are within these, per um: the lowest layer of ASAP7
-#: has 70 Ohm, the highest of FreePDK45 0.04; capacitances of signal layers are about 0.05-0.3 fF.
-_OHM_PER_UM = (0.001, 200.0)
-_FF_PER_UM = (0.01, 2.0)
+#: Share of the cells of the small PE in which so many pins may be slower than the limit: ASAP7 has
+#: some, a limit that the kit cannot meet has thousands.
+_SLOW_PINS = 0.1
 #: Names that are listed of many.
 _LISTED = 5
 
@@ -113,6 +114,7 @@ def check_platform(name_or_file: str) -> PlatformReport:
     if platform is not None and not problems:
         metrics, reason = _measure(name_or_file, _period_ps(platform))
         problems = [f"the small PE did not get through the flow: {reason}"] if reason else []
+        problems += _slew_problems(metrics, platform)
     return PlatformReport(
         platform=str(document.get("name", "")),
         corner=platform.corner if platform else str(document.get("corner", "")),
@@ -130,7 +132,9 @@ def _look(path: Path, document: Mapping[str, Any]) -> tuple[Platform | None, lis
     if isinstance(entries, dict):
         problems += role_problems(entries)
     problems += _file_problems(path, document)
-    problems += _number_problems(document)
+    problems += value_problems(document)
+    problems += _name_problems(document)
+    problems += range_problems(document)
     platform: Platform | None = None
     try:
         platform = load_platform(str(path))
@@ -138,89 +142,65 @@ def _look(path: Path, document: Mapping[str, Any]) -> tuple[Platform | None, lis
         libraries.update({use: read_cells(file) for use, file in platform.corners.items()})
     except InputError as error:
         line = str(error).removeprefix(f"{path}: ")
-        if not any(line == problem or problem in line for problem in problems):
+        follows = problems and "an entry is not as expected" in line
+        if not follows and not any(problem in line for problem in problems):
             problems.append(line)
-        return None, problems
+        return None, list(dict.fromkeys(problems))
     for use, cells in libraries.items():
         where = f"the Liberty file of corner {use}" if use else "the Liberty file"
         problems += _role_cell_problems(platform, cells, where)
-    problems += _library_problems(platform)
+    problems += _library_problems(platform, left_out=bool(document.get("dont_use")))
     return platform, list(dict.fromkeys(problems))
 
 
 def _file_problems(path: Path, document: Mapping[str, Any]) -> Iterator[str]:
-    """Files that are not there."""
+    """Files that cannot be read."""
     try:
         root = root_folder(path, document["root"])
     except InputError as error:
         yield str(error).removeprefix(f"{path}: ")
         return
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, AttributeError, ValueError):
         return  # told with the entries
-    corners = document.get("corners") or {}
+    corners = document.get("corners")
     named = [("liberty", document.get("liberty")), ("cell_lef", document.get("cell_lef"))]
     named += [
         (f"corners: {use}: liberty", entry.get("liberty"))
-        for use, entry in corners.items()
+        for use, entry in (corners.items() if isinstance(corners, dict) else ())
         if isinstance(entry, dict)
     ]
     for key, entry in named:
         for name in entry if isinstance(entry, list) else [entry]:
-            if name is not None and not (root / str(name)).is_file():
-                yield f"{key} {root / str(name)} cannot be read: No such file or directory"
+            if isinstance(name, str) and (why := _unreadable(root / name)):
+                yield f"{key} {root / name} cannot be read: {why}"
 
 
-def _number_problems(document: Mapping[str, Any]) -> Iterator[str]:
-    """Numbers that are none, or cannot be right."""
-    for key in ("voltage_v", "load_ff", "max_slew_ps", "clock_slew_ps", "max_fanout",
-                "flop_ps", "hold_buffer_ps", "node_nm"):  # fmt: skip
-        value = document.get(key, 1)
-        if not _is_number(value) or value <= 0:
-            yield f"{key} must be a number above 0, not {value!r}"
-    layers = document.get("layers")
-    for name, layer in layers.items() if isinstance(layers, dict) else ():
-        yield from _layer_problems(name, layer)
-    signal = document.get("signal_layers")
-    if not isinstance(signal, dict) or not isinstance(layers, dict):
+def _unreadable(path: Path) -> str:
+    """Why a file cannot be read, or ""."""
+    try:
+        with path.open("rb"):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _name_problems(document: Mapping[str, Any]) -> Iterator[str]:
+    """The name of a shipped platform, by which its measurements go, but not what that is."""
+    name = str(document.get("name"))
+    folder = configs_dir() / "platforms"
+    if name not in [path.stem for path in folder.glob("*.yaml")]:
         return
-    for direction in ("horizontal", "vertical"):
-        layer = layers.get(str(signal.get(direction)))
-        if not isinstance(layer, dict):
-            names = ", ".join(layers)
-            yield (
-                f"signal_layers: {direction} must be one of {names}, not {signal.get(direction)!r}"
-            )
-            continue
-        if layer.get("direction") != direction:
-            yield f"signal_layers: {direction}: {signal[direction]} is {layer.get('direction')}"
-        yield from _range_problems(signal[direction], layer)
-    for key in ("pin_ohm", "bend_ohm"):
-        if not _is_number(signal.get(key)) or signal[key] < 0:
-            yield f"signal_layers: {key} must be a number of Ohm, not {signal.get(key)!r}"
-
-
-def _layer_problems(name: object, layer: object) -> Iterator[str]:
-    if not isinstance(layer, dict):
-        yield f"layers: {name} must be a mapping, not {layer!r}"
-        return
-    if layer.get("direction") not in ("horizontal", "vertical"):
-        given = layer.get("direction")
-        yield f"layers: {name}: direction must be one of horizontal, vertical, not {given!r}"
-    for key in ("ohm_per_um", "ff_per_um"):
-        if not _is_number(layer.get(key)) or layer[key] < 0:
-            yield f"layers: {name}: {key} must be a number, not {layer.get(key)!r}"
-
-
-def _range_problems(name: str, layer: Mapping[str, Any]) -> Iterator[str]:
-    """A layer that wires are taken to run on is like those of real processes."""
-    for key, (least, most) in (("ohm_per_um", _OHM_PER_UM), ("ff_per_um", _FF_PER_UM)):
-        value = layer.get(key)
-        if value is not None and _is_number(value) and not least <= value <= most:
-            yield f"layers: {name}: {key} must be from {least:g} to {most:g}, not {value!r}"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    shipped = load_yaml(folder / f"{name}.yaml")
+    keys = sorted(
+        str(key)
+        for key in {*shipped, *document}
+        if key not in shipped or key not in document or shipped[key] != document[key]
+    )
+    if keys:
+        yield (
+            f"name {name} is that of a shipped platform, which has other {_some(keys)}; "
+            "take another name"
+        )
 
 
 def _uses(platform: Platform) -> Iterator[tuple[str, str, str, Mapping[str, Any]]]:
@@ -313,10 +293,13 @@ def _acts_as(cell: LibraryCell, role: str, inputs: Sequence[str], output: str) -
     return True
 
 
-def _library_problems(platform: Platform) -> Iterator[str]:
-    """Cells that logic may be mapped to and that have no outline, or areas that differ from it."""
+def _library_problems(platform: Platform, *, left_out: bool) -> Iterator[str]:
+    """Logic has no inverter, or cells that have no outline, or areas that differ from it."""
     macros = platform.macros()
     logic = [c for c in platform.cells().values() if c.is_logic and not c.dont_use and c.inputs]
+    if not any(_inverts(cell) for cell in logic):
+        which = "dont_use leaves" if left_out else "the Liberty file has"
+        yield f"{which} {len(logic)} cells for logic and no inverter among them"
     lost = sorted(cell.name for cell in logic if cell.name not in macros)
     if lost:
         yield f"{len(lost)} cells are not in the LEF file: {_some(lost)}; name them in dont_use"
@@ -328,6 +311,12 @@ def _library_problems(platform: Platform) -> Iterator[str]:
             f"the areas of {len(odd)} cells are not those of their outlines: {_some(odd)}; "
             "if those in Liberty are wrong, say areas: lef"
         )
+
+
+def _inverts(cell: LibraryCell) -> bool:
+    if len(cell.inputs) != 1 or len(cell.outputs) != 1:
+        return False
+    return _acts_as(cell, "invert", cell.inputs, next(iter(cell.outputs)))
 
 
 def _some(names: Sequence[str]) -> str:
@@ -353,6 +342,16 @@ def _measure(platform: str, period_ps: int) -> tuple[Mapping[str, float], str]:
             [point], store=Path(folder), dataset=None, jobs=1, platform=platform, quiet=True
         ).measurements
     return measured.metrics, measured.reason
+
+
+def _slew_problems(metrics: Mapping[str, float], platform: Platform) -> Iterator[str]:
+    """A limit that the kit cannot meet."""
+    slow, cells = metrics.get("slew_violations", 0), metrics.get("cells", 0)
+    if slow > _SLOW_PINS * cells:
+        yield (
+            f"max_slew_ps: {slow:,.0f} pins of the small PE, of {cells:,.0f} cells, are slower "
+            f"than {platform.max_slew_ps:g} ps"
+        )
 
 
 def platform_table(report: PlatformReport) -> Table:

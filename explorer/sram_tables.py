@@ -52,13 +52,13 @@ class Sweep:
 
 
 def integers(option: str, text: str) -> list[int]:
-    """Numbers with commas between them.
+    """Different numbers with commas between them.
 
     Raises:
         InputError: if there are none, or one is no integer.
     """
     try:
-        return [int(part) for part in text.split(",")]
+        return list(dict.fromkeys(int(part) for part in text.split(",")))
     except ValueError:
         raise InputError(f"{option} must be integers with commas between, not {text!r}") from None
 
@@ -69,7 +69,7 @@ def asked_shapes(words: str, bits: str, banks: str, ports: str) -> tuple[list[Sh
     Raises:
         InputError: if a value is out of range, or CACTI can make none of the shapes.
     """
-    kinds = [require_choice("ports", part, PORTS) for part in ports.split(",")]
+    kinds = [require_choice("ports", part, PORTS) for part in dict.fromkeys(ports.split(","))]
     shapes, refused = sram_table.possible(
         integers("words", words), integers("bits", bits), integers("banks", banks), kinds
     )

@@ -7,7 +7,7 @@ nothing else of Python. ``pandas.DataFrame.eval`` evaluates them over whole colu
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rtl_gen.errors import InputError
+from rtl_gen.errors import InputError, nearest, shown
 
 Kind = Literal["number", "name", "truth"]
 
@@ -42,33 +42,43 @@ class Constraint:
         return np.broadcast_to(np.asarray(value), len(table)).astype(bool)
 
 
-def parse_constraint(text: object, kinds: Mapping[str, Kind]) -> Constraint:
+def parse_constraint(
+    text: object,
+    kinds: Mapping[str, Kind],
+    values: Mapping[str, Sequence[str]] | None = None,
+) -> Constraint:
     """A constraint from its text.
 
     Args:
         kinds: of the parameters that it may use.
+        values: that parameters which are names may have; those that are not in it, any.
 
     Raises:
         InputError: if it is not such an expression; the message says what is wrong.
     """
-    if not isinstance(text, str) or not text.strip() or len(text) > _MOST_CHARACTERS:
-        raise InputError(f"a constraint must be an expression of parameters, not {text!r}")
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"a constraint must be an expression of parameters, not {shown(text)}")
+    if len(text) > _MOST_CHARACTERS:
+        raise InputError(
+            f"constraint {shown(text)}: has {len(text):,} characters, more than "
+            f"{_MOST_CHARACTERS:,} are not allowed"
+        )
     text = " ".join(text.split())
     try:
         tree = ast.parse(text, mode="eval")
-        if _Kinds(kinds).visit(tree.body) != "truth":
+        if _Kinds(kinds, values or {}).visit(tree.body) != "truth":
             raise InputError("compares nothing: it is neither true nor false")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         why = str(error) if isinstance(error, InputError) else "is not an expression"
-        raise InputError(f"constraint {text!r}: {why}") from None
+        raise InputError(f"constraint {shown(text)}: {why}") from None
     return Constraint(text)
 
 
 class _Kinds(ast.NodeVisitor):
     """What each part of an expression is; the first that is not allowed is an error."""
 
-    def __init__(self, kinds: Mapping[str, Kind]) -> None:
-        self._kinds = kinds
+    def __init__(self, kinds: Mapping[str, Kind], values: Mapping[str, Sequence[str]]) -> None:
+        self._kinds, self._values = kinds, values
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Kind:
         for value in node.values:
@@ -100,12 +110,31 @@ class _Kinds(ast.NodeVisitor):
                 self._expect(node.left, "number")
             for item in value.elts if isinstance(value, ast.List | ast.Tuple) else [value]:
                 self._expect(item, kind)
+        self._check_values(node)
         return "truth"
+
+    def _check_values(self, node: ast.Compare) -> None:
+        """What a parameter is compared with must be a value that it can have."""
+        left = node.left
+        for right in node.comparators:
+            for name, value in ((left, right), (right, left)):
+                if isinstance(name, ast.Name) and name.id in self._values:
+                    self._check_value(name.id, value)
+            left = right
+
+    def _check_value(self, name: str, value: ast.expr) -> None:
+        for item in value.elts if isinstance(value, ast.List | ast.Tuple) else [value]:
+            if isinstance(item, ast.Constant) and item.value not in self._values[name]:
+                allowed = self._values[name]
+                raise InputError(
+                    f"{name} must be one of {', '.join(allowed)}, not {shown(item.value)}"
+                    + nearest(str(item.value), allowed)
+                )
 
     def visit_Name(self, node: ast.Name) -> Kind:
         if node.id not in self._kinds:
             allowed = ", ".join(self._kinds)
-            raise InputError(f"{node.id!r} is not a parameter; allowed are {allowed}")
+            raise InputError(f"{shown(node.id)} is not a parameter; allowed are {allowed}")
         return self._kinds[node.id]
 
     def visit_Constant(self, node: ast.Constant) -> Kind:
@@ -116,10 +145,10 @@ class _Kinds(ast.NodeVisitor):
         return "name" if isinstance(node.value, str) else self.generic_visit(node)
 
     def generic_visit(self, node: ast.AST) -> Kind:
-        raise InputError(f"{ast.unparse(node)!r} is not allowed")
+        raise InputError(f"{shown(ast.unparse(node))} is not allowed")
 
     def _expect(self, node: ast.expr, kind: Kind) -> Kind:
         found: Kind = self.visit(node)
         if found != kind:
-            raise InputError(f"{ast.unparse(node)!r} is a {found} where a {kind} is needed")
+            raise InputError(f"{shown(ast.unparse(node))} is a {found} where a {kind} is needed")
         return kind

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 import numpy as np
@@ -13,6 +14,20 @@ class InputError(ValueError):
 
     The command line prints the message after ``peforge: error:`` and exits with code 2.
     """
+
+
+def shown(value: object, most: int = 80) -> str:
+    """A value as messages quote it: of a long one the beginning."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= most else f"{value[: most - 3]}...")
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def nearest(value: str, allowed: Iterable[str]) -> str:
+    """What a misspelt name was probably meant to be, for the end of a message; else ""."""
+    found = difflib.get_close_matches(value, list(allowed), n=1, cutoff=0.5)
+    return f"; the nearest is {found[0]}" if found else ""
 
 
 def require_int(name: str, value: object, low: int, high: int) -> int:

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import qmc
 
-from rtl_gen.errors import InputError, require_choice, require_int
+from rtl_gen.errors import InputError, require_choice, require_int, shown
 from rtl_gen.space import POINT_COLUMNS, Space
 
 PLANS = ("full", "lhs", "sobol")
@@ -67,7 +67,7 @@ def plan_of(
     for name in space.plan:
         if name not in _KEYS:
             raise InputError(
-                f"{space.name}: plan: {name!r} is not an entry; allowed are {', '.join(_KEYS)}"
+                f"{space.name}: plan: {shown(name)} is not an entry; allowed are {', '.join(_KEYS)}"
             )
     given = {"kind": kind, "points": points, "seed": seed}
     values = {**space.plan, **{name: value for name, value in given.items() if value is not None}}

@@ -19,7 +19,7 @@ appear once.
 
 ``constraints``, beside ``blocks`` or in one, lists conditions that points must meet
 (``rtl_gen.constraints``); ``plan`` says which of them are chosen (``rtl_gen.plan``), and
-``weight`` in a block is its share of the plan, without which blocks count by their combinations.
+``weight`` in every block is its share of the plan; without any, blocks count by their combinations.
 ``actions: true`` has the energies per action of each point measured, too.
 """
 
@@ -39,7 +39,7 @@ from numpy.typing import NDArray
 from rtl_gen import design as limits
 from rtl_gen.constraints import Constraint, Kind, parse_constraint
 from rtl_gen.design import PEDesign
-from rtl_gen.errors import InputError, require_bool, require_choice, require_int
+from rtl_gen.errors import InputError, require_bool, require_choice, require_int, shown
 
 #: Columns that make a hardware design, as in ``PEDesign.to_dict``.
 DESIGN_COLUMNS = tuple(field.name for field in fields(PEDesign))
@@ -187,8 +187,9 @@ class Space:
         for constraint in block.constraints:
             met &= constraint.holds(designs)
             if not met.any():
-                return f"none of {len(designs):,} of the first block meets {constraint.text!r}" + (
-                    " and those before it" if constraint is not block.constraints[0] else ""
+                return (
+                    f"none of {len(designs):,} of the first block meets {shown(constraint.text)}"
+                    + (" and those before it" if constraint is not block.constraints[0] else "")
                 )
         return f"none of {self.size:,} combinations drawn is one"
 
@@ -343,12 +344,16 @@ def load_space(path: Path) -> Space:
             message names file, block and parameter.
     """
     document = load_yaml(path)
-    if not isinstance(document, dict) or "blocks" not in document:
+    if not isinstance(document, dict):
         raise InputError(f"{path}: a space must be a mapping with the key blocks")
     for name in document:
         if name not in _SPACE_KEYS:
             allowed = ", ".join(_SPACE_KEYS)
-            raise InputError(f"{path}: {name!r} is not an entry of a space; allowed are {allowed}")
+            raise InputError(
+                f"{path}: {shown(name)} is not an entry of a space; allowed are {allowed}"
+            )
+    if "blocks" not in document:
+        raise InputError(f"{path}: a space must be a mapping with the key blocks")
     if not isinstance(document["blocks"], list) or not document["blocks"]:
         raise InputError(f"{path}: blocks must be a list of at least one block")
     try:
@@ -357,17 +362,14 @@ def load_space(path: Path) -> Space:
         raise InputError(f"{path}: {error}") from None
     plan = document.get("plan") or {}
     if not isinstance(plan, dict):
-        raise InputError(f"{path}: plan must be a mapping of kind, points and seed, not {plan!r}")
+        raise InputError(
+            f"{path}: plan must be a mapping of kind, points and seed, not {shown(plan)}"
+        )
     try:
         actions = require_bool("actions", document.get("actions", False))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    blocks: list[Block] = []
-    for number, entry in enumerate(document["blocks"], start=1):
-        try:
-            blocks += _parse_block(entry)
-        except InputError as error:
-            raise InputError(f"{path}: block {number}: {error}") from None
+    blocks = _parse_blocks(path, document["blocks"])
     return Space(
         name=str(path),
         blocks=tuple(replace(b, constraints=(*everywhere, *b.constraints)) for b in blocks),
@@ -376,10 +378,31 @@ def load_space(path: Path) -> Space:
     )
 
 
+def _parse_blocks(path: Path, entries: Sequence[object]) -> list[Block]:
+    """The blocks of a file: one with several presets is one for each of them."""
+    blocks: list[Block] = []
+    weighed: dict[bool, int] = {}  # the first block with a weight, and the first without
+    for number, entry in enumerate(entries, start=1):
+        try:
+            more = _parse_block(entry)
+        except InputError as error:
+            raise InputError(f"{path}: block {number}: {error}") from None
+        weighed.setdefault(more[0].weight is not None, number)
+        blocks += more
+    if len(weighed) > 1:
+        raise InputError(
+            f"{path}: block {weighed[True]} has a weight and block {weighed[False]} has none: give "
+            "one to every block, or to none"
+        )
+    return blocks
+
+
 def _parse_constraints(entry: object) -> tuple[Constraint, ...]:
     if entry is None:
         return ()
-    return tuple(parse_constraint(text, _KINDS) for text in _as_list("constraints", entry))
+    return tuple(
+        parse_constraint(text, _KINDS, _CHOICES) for text in _as_list("constraints", entry)
+    )
 
 
 def _parse_weight(value: object) -> float | None:
@@ -387,7 +410,7 @@ def _parse_weight(value: object) -> float | None:
         return None
     low, high = _WEIGHT
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise InputError(f"weight must be a number from {low:g} to {high:g}, not {value!r}")
+        raise InputError(f"weight must be a number from {low:g} to {high:g}, not {shown(value)}")
     return float(value)
 
 
@@ -438,7 +461,7 @@ def _first_line(error: yaml.YAMLError) -> str:
 
 def _parse_block(entry: object) -> list[Block]:
     if not isinstance(entry, dict):
-        raise InputError(f"must be a mapping of parameters to values, not {entry!r}")
+        raise InputError(f"must be a mapping of parameters to values, not {shown(entry)}")
     entry = dict(entry)
     presets = entry.pop("preset", None)
     if presets is not None:
@@ -456,7 +479,7 @@ def _parse_block(entry: object) -> list[Block]:
     for name in entry:
         if name not in POINT_COLUMNS:
             allowed = ", ".join(("preset", *POINT_COLUMNS, *_BLOCK_KEYS))
-            raise InputError(f"{name!r} is not a parameter; allowed are {allowed}")
+            raise InputError(f"{shown(name)} is not a parameter; allowed are {allowed}")
     for name in ("family", "act_bits", "weight_bits"):
         if name not in entry:
             raise InputError(f"needs {name}")

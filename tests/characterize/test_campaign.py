@@ -160,22 +160,27 @@ def test_a_damaged_power_library_is_made_anew(tmp_path: Path, damage: str) -> No
     assert library.read_text() == whole
 
 
-def test_a_tool_that_cannot_be_run_is_not_replaced_by_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("script", "fault"),
+    [
+        ("\x7fELFgarbage", "does not answer -version: sta cannot be started: Exec format error"),
+        ("#!/bin/sh\n[ $1 != -version ]\n",
+         "does not answer -version: sta exited with 1: no output"),
+        ("#!/bin/sh\necho my sta\n", "answers -version without a version"),
+    ],
+)  # fmt: skip
+def test_a_tool_without_a_version_is_refused_before_a_point_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, fault: str
 ) -> None:
+    """Nor is another one, further down PATH, taken in its place."""
     fake_tool(tmp_path, monkeypatch, "sta", "")
-    (tmp_path / "bin" / "sta").write_bytes(b"\x7fELFgarbage")
-    (result,), _ = run_points(tmp_path / "store", Point(design=TINY, period_ps=2000))
-    assert result.reason == "sta cannot be started: Exec format error"
-
-
-def test_a_tool_without_a_version_is_not_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real = shutil.which("sta")
-    fake_tool(tmp_path, monkeypatch, "sta", f'[ "$1" = -version ] || exec {real} "$@"\n')
-    (result,), _ = run_points(tmp_path / "store", Point(design=TINY, period_ps=2000))
-    assert result.reason == "sta does not tell its version: its power cannot be trusted"
+    (tmp_path / "bin" / "sta").write_text(script)
+    with pytest.raises(InputError) as error:
+        run_points(tmp_path / "store", Point(design=TINY, period_ps=2000))
+    assert str(error.value) == (
+        f"sta cannot be used: {tmp_path}/bin/sta {fault}; on Debian: apt-get install opensta"
+    )
+    assert not (tmp_path / "store").exists()
 
 
 def fake_tool(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> None:
@@ -284,7 +289,7 @@ def test_limits_are_above_zero(limits: dict[str, float], message: str) -> None:
 def test_the_command_line_reports_failures_and_keeps_json_clean(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake_tool(tmp_path, monkeypatch, "sta", "exit 1\n")
+    fake_tool(tmp_path, monkeypatch, "sta", "[ $1 = -version ] && echo 2.0.17 || exit 1\n")
     run = subprocess.run(
         [*command(tmp_path), "--json"], capture_output=True, text=True, check=False
     )

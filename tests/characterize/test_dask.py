@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import signal
@@ -151,13 +152,22 @@ def test_a_lost_scheduler_ends_the_campaign_in_one_line(
 ) -> None:
     plan = campaign(tmp_path / "store", scheduler[0])
     seen: list[Measurement] = []
+    logged: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: logged.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("distributed.client").addHandler(handler)
 
     def report(_: object, __: object, measurement: Measurement, ___: object) -> None:
         seen.append(measurement)
         kill(scheduler[1])
 
-    with pytest.raises(InputError) as error:
-        plan.run(report)
+    try:
+        with pytest.raises(InputError) as error:
+            plan.run(report)
+    finally:
+        logging.getLogger("distributed.client").removeHandler(handler)
+    assert logged == []
+    assert not logging.getLogger("distributed.client").disabled
     assert str(error.value).startswith(f"the scheduler at {scheduler[0]} is gone (")
     assert str(error.value).endswith("); what was measured is in the store: start again to go on")
     assert seen
@@ -171,6 +181,15 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert str(error.value) == (
         "no scheduler answers at nowhere: missing port number in address 'nowhere'; start one "
         "with `dask scheduler` and workers with `dask worker ADDRESS --nthreads 1`"
+    )
+
+
+@pytest.mark.parametrize("address", ["", " "])
+def test_no_address_is_not_this_machine(address: str) -> None:
+    with pytest.raises(InputError) as error:
+        DaskExecutor(address=address, limits=Limits())
+    assert str(error.value) == (
+        f"the scheduler must be an address, as tcp://HOST:8786, not {address!r}"
     )
 
 
@@ -190,7 +209,7 @@ def test_a_scheduler_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_worker_that_would_measure_something_else_refuses(
     tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
-    plan = campaign(tmp_path, "")
+    plan = campaign(tmp_path, "nowhere")
     task = remote.task_of(plan.identity(POINTS[0]), plan.bench, Limits())
     found = remote.measure_task({**task, **change}, lambda: True)
     assert set(found) == {"refused"}
@@ -198,7 +217,7 @@ def test_a_worker_that_would_measure_something_else_refuses(
 
 
 def test_a_point_that_no_one_wants_any_more_is_given_up(tmp_path: Path) -> None:
-    plan = campaign(tmp_path, "")
+    plan = campaign(tmp_path, "nowhere")
     task = remote.task_of(plan.identity(POINTS[0]), plan.bench, Limits())
     before = set(Path(tempfile.gettempdir()).glob("peforge-*"))
     assert remote.measure_task(task, lambda: False) == {"reason": "no one wants it any more"}

@@ -77,6 +77,12 @@ def test_a_missing_liberty_file_is_named(tmp_path: Path) -> None:
     [
         ({"voltage_v": None}, "needs voltage_v"),
         ({"liberty": []}, "liberty must name a file, or several"),
+        ({"voltage_v": "1800 mV"}, "voltage_v must be a number above 0, not '1800 mV'"),
+        (
+            {"name": "../x y"},
+            "name must be of letters, digits, _, - and ., a letter or digit first, not '../x y'",
+        ),
+        ({"cells": []}, "cells must be a mapping of roles, not []"),
         ({"drive_pattern": "("}, "drive_pattern is no regular expression: missing ), "),
         ({"areas": "gds"}, "areas must be one of lef, liberty, not 'gds'"),
         (
@@ -108,7 +114,8 @@ def test_a_missing_liberty_file_is_named(tmp_path: Path) -> None:
         ({"colour": "red"}, "'colour' is not a platform entry; allowed are areas, cell_lef, "),
         (
             {"signal_layers": {"horizontal": "metal99", "vertical": "metal2"}},
-            "an entry is not as expected: 'metal99'",
+            "signal_layers: horizontal must be one of metal1, metal10, metal2, metal3, metal4, "
+            "metal5, metal6, metal7, metal8, metal9, not 'metal99'",
         ),
         (
             {"root": {"package": "no_such_kit", "folder": "."}},
@@ -157,6 +164,23 @@ def changed_cells(folder: Path, **changes: object) -> Path:
     [
         ({"flop": None}, "cells: flop needs cell, clock, data, output"),
         ({"mux": {"cell": "MUX2_X1"}}, "cells: 'mux' is not a role; allowed are clock_gate, "),
+        (
+            {"driver": {"cell": "BUF_X2", "input": True, "pin": "Z"}},
+            "cells: driver: input must be the name of a pin, not True",
+        ),
+        (
+            {"flop": {"cell": ["DFF_X1"], "clock": "CK", "data": "D", "output": "Q"}},
+            "cells: flop: cell must be the name of a cell, not ['DFF_X1']",
+        ),
+        (
+            {
+                "clock_gate": {
+                    "latch": {"cell": "DLL_X1", "gate": "GN", "data": "D", "output": 1},
+                    "and2": {"cell": "AND2_X4", "clock": "A1", "enable": "A2", "output": "ZN"},
+                }
+            },
+            "cells: clock_gate: latch: output must be the name of a pin, not 1",
+        ),
         ({"tie_high": "supply"}, "cells: tie_high and tie_low must both be supply, or cells"),
         (
             {"clock_gate": {"and2": {"cell": "AND2_X4", "clock": "A1"}}},

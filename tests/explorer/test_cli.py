@@ -288,6 +288,25 @@ def test_a_layer_is_simulated(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("plan", [[], ["--plan"]])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--time-limit", "nan"], "the time limit must be above 0, not nan"),
+        (["--memory-limit", "0"], "the memory limit must be above 0, not 0"),
+        (["--jobs", "0"], "jobs must be an integer from 1 to 1024, not 0"),
+        (["--scheduler", ""], "the scheduler must be an address, as tcp://HOST:8786, not ''"),
+    ],
+)
+def test_a_plan_is_refused_for_what_its_run_is(
+    tmp_path: Path, plan: list[str], options: list[str], message: str
+) -> None:
+    (tmp_path / "fine.yaml").write_text(SPACES["fine.yaml"])
+    run = peforge("characterize", "--space", "fine.yaml", *plan, *options, cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == f"peforge: error: {message}\n"
+
+
 @pytest.mark.tool
 def test_doctor_finds_the_tools_and_the_kit(tmp_path: Path) -> None:
     run = peforge("doctor", "--json", cwd=tmp_path)

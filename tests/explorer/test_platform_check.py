@@ -14,6 +14,7 @@ import yaml
 
 from characterize.measurement import Measurement, Point
 from characterize.platform import find_platform, load_platform
+from characterize.platform_values import range_problems, value_problems
 from explorer.campaigns import measure_points
 from explorer.platform_check import SMALL_PE, check_platform
 from rtl_gen.design import PEDesign
@@ -108,11 +109,67 @@ def test_a_platform_from_its_files_alone_goes_through_the_flow(
         (
             {"signal_layers": {"horizontal": "metal2", "vertical": "m9", "pin_ohm": 5}},
             [
-                "signal_layers: horizontal: metal2 is vertical",
                 "signal_layers: vertical must be one of metal1, metal2, metal3, metal4, metal5, "
                 "metal6, not 'm9'",
                 "signal_layers: bend_ohm must be a number of Ohm, not None",
-                "an entry is not as expected: 'm9'",
+                "signal_layers: horizontal: metal2 is vertical",
+            ],
+        ),
+        ({"max_slew_ps": 0.0004}, ["max_slew_ps must be from 1 to 100000, not 0.0004"]),
+        ({"max_slew_ps": 100}, ["max_slew_ps must be at least clock_slew_ps, 120, not 100"]),
+        ({"max_fanout": 2.5}, ["max_fanout must be an integer, not 2.5"]),
+        ({"max_fanout": 1}, ["max_fanout must be from 2 to 1000, not 1"]),
+        ({"voltage_v": "1800 mV"}, ["voltage_v must be a number above 0, not '1800 mV'"]),
+        ({"voltage_v": True}, ["voltage_v must be a number above 0, not True"]),
+        ({"voltage_v": 1800}, ["voltage_v must be from 0.1 to 20, not 1800"]),
+        ({"layers": [1]}, ["layers must be a mapping of routing layers, not [1]"]),
+        (
+            {"tracks_per_um": {"horizontal": 1}},
+            ["tracks_per_um: vertical must be a number above 0, not None"],
+        ),
+        (
+            {
+                "signal_layers": {
+                    "horizontal": "metal3",
+                    "vertical": "metal2",
+                    "pin_ohm": 5.68,
+                    "bend_ohm": 1e6,
+                }
+            },
+            ["signal_layers: bend_ohm must be at most 10000, not 1000000.0"],
+        ),
+        ({"liberty": "."}, ["liberty {kit} cannot be read: Is a directory"]),
+        ({"liberty": 8}, ["liberty must name a file, or several, not 8"]),
+        ({"dont_use": "FAX1"}, ["dont_use must be a list of patterns, not 'FAX1'"]),
+        (
+            {"dont_use": ["*"]},
+            ["dont_use leaves 5 cells for logic and no inverter among them"],
+        ),
+        ({"corners": {"hold": "fast"}}, ["corners: hold needs name, liberty"]),
+        (
+            {"root": "osu018"},
+            [
+                "root must be {folder: F}, {package: P, folder: F} or {environment: VARIABLE, "
+                "folder: F}, each a text, not 'osu018'"
+            ],
+        ),
+        (
+            {"cells": cells(buffer={"cells": "BUFX2", "input": "A", "output": "Y"})},
+            ["cells: buffer: cells must be a list of cells, not 'BUFX2'"],
+        ),
+        (
+            {"cells": cells(and2={"cell": "AND2X1", "inputs": ["A"], "output": "Y"})},
+            ["cells: and2: inputs must be a list of two pins, not ['A']"],
+        ),
+        (
+            {"name": "../x y"},
+            ["name must be of letters, digits, _, - and ., a letter or digit first, not '../x y'"],
+        ),
+        (
+            {"name": "osu018", "load_ff": 50},
+            [
+                "name osu018 is that of a shipped platform, which has other load_ff, root; "
+                "take another name"
             ],
         ),
     ],
@@ -131,6 +188,41 @@ def test_a_wire_that_no_process_has_is_named(tmp_path: Path, osu018: Path) -> No
     layers["metal3"]["ff_per_um"] = 112  # aF, not fF
     report = check_platform(str(kit(tmp_path, osu018, layers=layers)))
     assert report.problems == ("layers: metal3: ff_per_um must be from 0.01 to 2, not 112",)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("ohm_per_um", 1000, "from 0.001 to 200"),
+        ("ohm_per_um", 0, "from 0.001 to 200"),
+        ("ff_per_um", 1.0e-15, "0 or from 0.01 to 2"),
+    ],
+)
+def test_a_layer_without_wires_is_like_those_of_processes_too(
+    tmp_path: Path, osu018: Path, key: str, value: float, allowed: str
+) -> None:
+    layers = yaml.safe_load(find_platform("osu018").read_text())["layers"]
+    layers["metal1"][key] = value
+    report = check_platform(str(kit(tmp_path, osu018, layers=layers)))
+    assert report.problems == (f"layers: metal1: {key} must be {allowed}, not {value!r}",)
+
+
+@pytest.mark.parametrize(
+    "name", ["asap7", "freepdk45", "ihp-sg13g2", "nangate45", "osu018", "sky130hd"]
+)
+def test_the_values_of_shipped_platforms_are_right(name: str) -> None:
+    document = yaml.safe_load(find_platform(name).read_text())
+    assert not [*value_problems(document), *range_problems(document)]
+
+
+@pytest.mark.tool
+def test_a_slew_limit_that_the_kit_cannot_meet_is_named(tmp_path: Path, osu018: Path) -> None:
+    report = check_platform(str(kit(tmp_path, osu018, max_slew_ps=1, clock_slew_ps=1)))
+    (problem,) = report.problems
+    assert re.fullmatch(
+        r"max_slew_ps: \d,\d{3} pins of the small PE, of [\d,]+ cells, are slower than 1 ps",
+        problem,
+    )
 
 
 def test_a_unit_that_is_not_known_is_named(tmp_path: Path, osu018: Path) -> None:
@@ -212,6 +304,7 @@ def test_setup_counts_from_the_slow_corner_and_hold_from_the_fast_one(
 @pytest.mark.tool
 def test_flip_flops_that_all_have_a_reset_get_through(tmp_path: Path) -> None:
     document = yaml.safe_load(find_platform("freepdk45").read_text())
+    document["name"] = "resets"
     del document["openroad"]  # would be of the same kit
     document["dont_use"] = ["DFF_X*", "DFFS_X*", "DFFRS_X*", "SDFF*"]
     document["cells"]["flop"] = {

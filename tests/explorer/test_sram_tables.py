@@ -75,6 +75,12 @@ def test_a_sweep_writes_a_table_and_says_what_it_left_out(tmp_path: Path) -> Non
     assert (table["voltage_v"] == 1.1).all()
 
 
+def test_what_is_asked_for_twice_is_there_once() -> None:
+    asked = sram_tables.asked_shapes("512,512,1024", "32,32", "1,32,1", "1rw,2rw,1rw")
+    assert asked == sram_tables.asked_shapes("512,1024", "32", "1,32", "1rw,2rw")
+    assert [len(part) for part in asked] == [6, 2]
+
+
 def test_a_long_table_is_cut_where_it_is_printed() -> None:
     shapes = sram_table.grid()[:50]
     sweep = sram_tables.run_sweep(

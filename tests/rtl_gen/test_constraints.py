@@ -92,7 +92,49 @@ def test_what_is_not_a_constraint_is_said(text: str, message: str) -> None:
     assert str(error.value) == f"constraint {text!r}: {message}"
 
 
-@pytest.mark.parametrize("value", [None, 4, "", "  ", "a" * 1001, ["a < b"]])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("family == 'imt'", "family must be one of int, fp, not 'imt'; the nearest is int"),
+        ("'fb' != family", "family must be one of int, fp, not 'fb'; the nearest is fp"),
+        (
+            "family in ['int', 'tin']",
+            "family must be one of int, fp, not 'tin'; the nearest is int",
+        ),
+        ("a < 4 and not family == 'x'", "family must be one of int, fp, not 'x'"),
+    ],
+)
+def test_a_value_that_a_parameter_cannot_have_is_said(text: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_constraint(text, KINDS, {"family": ("int", "fp")})
+    assert str(error.value) == f"constraint {text!r}: {message}"
+    assert parse_constraint(text, KINDS).text == text  # where any value will do
+
+
+def test_values_that_a_parameter_can_have_are_taken() -> None:
+    text = "family != 'int' or family in ('fp', 'int') or a > 4"
+    assert parse_constraint(text, KINDS, {"family": ("int", "fp")}).text == text
+
+
+def test_of_a_long_constraint_only_the_beginning_is_quoted() -> None:
+    long = " + ".join(["a"] * 300)
+    with pytest.raises(InputError) as error:
+        parse_constraint(f"{long[:900]} >", KINDS)
+    assert str(error.value) == f"constraint '{long[:77]}...': is not an expression"
+    with pytest.raises(InputError) as error:
+        parse_constraint(long * 5, KINDS)
+    assert str(error.value) == (
+        f"constraint '{long[:77]}...': has 5,985 characters, more than 1,000 are not allowed"
+    )
+    with pytest.raises(InputError) as error:
+        parse_constraint(f"{'c' * 500} > 4", KINDS)
+    assert str(error.value) == (
+        f"constraint '{'c' * 77}...': '{'c' * 77}...' is not a parameter; "
+        "allowed are a, b, family, gated"
+    )
+
+
+@pytest.mark.parametrize("value", [None, 4, "", "  ", ["a < b"]])
 def test_a_constraint_is_a_text(value: object) -> None:
     with pytest.raises(InputError) as error:
         parse_constraint(value, KINDS)

@@ -29,6 +29,7 @@ blocks:
     weight_bits: 16
     filter_depth: [16, 32, 64, 128]
     period_ps: [3000, 4000, 5000]
+    weight: 12
 """
 SMALL = (
     "blocks: [{family: int, act_bits: [4, 8], weight_bits: [4, 6, 8], constraints: [act_bits > 4]}]"

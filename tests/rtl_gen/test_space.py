@@ -124,7 +124,25 @@ def test_the_quick_space_has_every_preset_and_all_families() -> None:
             "is not YAML, line 1, column 10: expected the node content, but found '<stream end>'",
         ),
         ("blocks: []\nblocks: []", "is not YAML, line 2, column 1: 'blocks' is given twice"),
-        ("act_bits: 8", "a space must be a mapping with the key blocks"),
+        ("8", "a space must be a mapping with the key blocks"),
+        ("actions: true", "a space must be a mapping with the key blocks"),
+        (
+            "block: [{preset: INT8}]",
+            "'block' is not an entry of a space; allowed are blocks, constraints, plan, actions",
+        ),
+        (
+            "blocks: [{preset: INT8}, {preset: INT4, weight: 2}, {preset: FP32}]",
+            "block 2 has a weight and block 1 has none: give one to every block, or to none",
+        ),
+        (
+            "blocks: [{preset: INT8, constraints: scratchpad != 'ltach'}]",
+            "block 1: constraint \"scratchpad != 'ltach'\": scratchpad must be one of flop, latch, "
+            "sram, not 'ltach'; the nearest is latch",
+        ),
+        (
+            f"blocks: ['{'x' * 400}']",
+            f"block 1: must be a mapping of parameters to values, not '{'x' * 77}...'",
+        ),
         (
             "blocks: [{preset: INT8}]\nplans: 8",
             "'plans' is not an entry of a space; allowed are blocks, constraints, plan, actions",
