@@ -74,6 +74,10 @@ def parse_constraint(
     return Constraint(text)
 
 
+def _has_names(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Name) for part in ast.walk(node))
+
+
 class _Kinds(ast.NodeVisitor):
     """What each part of an expression is; the first that is not allowed is an error."""
 
@@ -97,6 +101,11 @@ class _Kinds(ast.NodeVisitor):
             return self.generic_visit(node)
         for value in (node.left, node.right):
             self._expect(value, "number")
+        divides = isinstance(node.op, ast.Div | ast.FloorDiv | ast.Mod)
+        if divides and isinstance(node.right, ast.Constant) and not node.right.value:
+            raise InputError("divides by zero")
+        if divides and not _has_names(node.right) and not isinstance(node.right, ast.Constant):
+            raise InputError("divides by an expression without a parameter: write its value")
         return "number"
 
     def visit_Compare(self, node: ast.Compare) -> Kind:
@@ -110,6 +119,8 @@ class _Kinds(ast.NodeVisitor):
                 self._expect(node.left, "number")
             for item in value.elts if isinstance(value, ast.List | ast.Tuple) else [value]:
                 self._expect(item, kind)
+        if not _has_names(node):
+            raise InputError("compares no parameter")
         self._check_values(node)
         return "truth"
 

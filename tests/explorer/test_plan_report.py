@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,22 @@ def test_coverage_counts_values_and_pairs(space: Space) -> None:
         if every[first].nunique() > 1 < every[second].nunique()
     }
     assert found.pairs_used == len(pairs) < found.pairs
+
+
+def test_a_plan_of_one_point_covers_no_pairs_but_the_space_has_them(space: Space) -> None:
+    one, _ = report(space, Plan(kind="sobol", points=1))
+    many, _ = report(space, Plan(kind="sobol", points=40))
+    assert one.pairs == many.pairs > one.pairs_used > 0
+
+
+def test_energies_per_action_are_said_to_come_on_top(space: Space) -> None:
+    found, _ = report(space, Plan(kind="sobol", points=4))
+    said = "energies per action come on top, and take about as long again"
+    for with_actions in (False, True):
+        console = Console(width=120)
+        with console.capture() as capture:
+            print_plan(replace(found, with_actions=with_actions), console, jobs=2, command="x")
+        assert (said in capture.get()) == with_actions
 
 
 def test_a_full_plan_covers_everything(space: Space) -> None:
