@@ -89,13 +89,13 @@ def measure(built: Built, point: Point, work: Workload, model: str) -> tuple[flo
     )  # fmt: skip
     seconds = time.perf_counter() - begin
     assert simulated.activities is not None
-    activity = simulated.activities.window(range(schedule.phases))
+    phases = range(schedule.phases)
     cycles = window_cycles(point.design, work.size)
     (power,) = analyse_phases(
-        built.folder, built.netlist, built.platform, built.wires, [(activity, cycles)],
-        point.period_ps, STEP_TIMEOUT_S,
+        built.folder, built.netlist, built.platform, built.wires,
+        simulated.activities, [(phases, cycles)], point.period_ps, STEP_TIMEOUT_S,
     )  # fmt: skip
-    toggles = sum(seen.toggles for seen in activity.values())
+    toggles = int(simulated.activities.sums(phases)[0].sum())
     energy_pj = power.dynamic_w * cycles * point.period_ps
     return toggles / work.size.macs, energy_pj / work.size.macs, seconds
 

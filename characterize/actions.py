@@ -388,7 +388,7 @@ class _Run:
         with self._timer("power"):
             powers = power.analyse_phases(
                 built.folder, built.netlist, built.platform, built.wires,
-                [(self._activities.window(w), n) for w, n in zip(windows, cycles, strict=True)],
+                self._activities, list(zip(windows, cycles, strict=True)),
                 period_ps, STEP_TIMEOUT_S, built.analyser,
             )  # fmt: skip
         self.leakage_w = powers[0].leakage_w

@@ -40,6 +40,7 @@ _SCOPE_OR_VARIABLE = re.compile(
 _MOST_CODES = 1 << 24
 
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,17 @@ class Activities:
 
     def window(self, phases: Iterable[int]) -> dict[str, Activity]:
         """The activity of every net in these phases together."""
-        chosen = list(phases)
-        toggles = self.toggles[chosen].sum(axis=0).tolist()
-        high = self.high_ps[chosen].sum(axis=0) / max(1, int(self.span_ps[chosen].sum()))
+        toggles, high = self.sums(phases)
         return {
             name: Activity(count, share)
-            for name, count, share in zip(self.names, toggles, high.tolist(), strict=True)
+            for name, count, share in zip(self.names, toggles.tolist(), high.tolist(), strict=True)
         }
+
+    def sums(self, phases: Iterable[int]) -> tuple[Integers, Floats]:
+        """Toggles, and share of time at 1, of every net in these phases together."""
+        chosen = list(phases)
+        span_ps = max(1, int(self.span_ps[chosen].sum()))
+        return self.toggles[chosen].sum(axis=0), self.high_ps[chosen].sum(axis=0) / span_ps
 
 
 def read_activity(path: Path) -> dict[str, Activity]:

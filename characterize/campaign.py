@@ -166,7 +166,7 @@ class Campaign:
         known = self.known(point)
         if known is None or not self.store.has(known.key):
             return False
-        return not self.with_actions or (self.store.actions_path(known.key).is_file())
+        return not self.with_actions or self.store.actions_path(known.key).is_file()
 
     def _identity(self, point: Point, rtl: str) -> Identity:
         key = content_key(point, rtl, self.platform, self.tools)

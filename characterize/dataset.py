@@ -55,6 +55,11 @@ def dataset_table(points: Sequence[Point], measurements: Sequence[Measurement]) 
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def listed_values(text: str) -> dict[str, str]:
+    """What is listed in a cell of column ``tools`` or ``kit``, by name."""
+    return dict(item.split("=", 1) for item in text.split(", "))
+
+
 def _listed(values: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(values.items()))
 

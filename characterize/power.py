@@ -23,7 +23,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from characterize.activity import Activity
+import numpy as np
+
+from characterize.activity import Activities, Activity
 from characterize.clock_tree import CLOCK_BUFFER
 from characterize.liberty import LibraryCell
 from characterize.netlist import CLOCK, Net, Netlist, Pin
@@ -322,17 +324,12 @@ def switching_w(
     With the largest capacitance of each pin, as OpenSTA has it.
     """
     loads = net_loads_ff(netlist, platform, wires, largest=True)
-    return _switching_w(loads, platform, activity, window_s)
-
-
-def _switching_w(
-    loads: Mapping[str, float],
-    platform: Platform,
-    activity: Mapping[str, Activity],
-    window_s: float,
-) -> float:
     charge_ff = sum(load * activity[name].toggles for name, load in loads.items())
-    return 0.5 * charge_ff * 1e-15 * platform.voltage_v**2 / window_s
+    return _energy_j(charge_ff, platform) / window_s
+
+
+def _energy_j(charge_ff: float, platform: Platform) -> float:
+    return 0.5 * charge_ff * 1e-15 * platform.voltage_v**2
 
 
 def net_loads_ff(
@@ -440,7 +437,8 @@ def analyse_phases(
     netlist: Netlist,
     platform: Platform,
     wires: list[Wire],
-    windows: Sequence[tuple[Mapping[str, Activity], float]],
+    activities: Activities,
+    windows: Sequence[tuple[Sequence[int], float]],
     period_ps: int,
     timeout_s: float,
     analyser: Analyser = STA,
@@ -448,14 +446,14 @@ def analyse_phases(
     """Run ``phases.tcl`` in ``folder``: the power of many windows from one reading of the netlist.
 
     Args:
-        windows: of each, the activity of every net, and its clock cycles.
+        activities: of every net in each phase of a simulation.
+        windows: of each, its phases, and its clock cycles.
         period_ps: of the clock.
 
     Raises:
         StepError: as ``analyse_power``, for any window.
     """
-    for activity, _ in windows:
-        _require_nets(netlist, activity)
+    _require_nets(netlist, activities.names)
     _write_netlist(folder, netlist, platform, wires)
     ends = _annotated(netlist, platform)
     sources = [
@@ -467,20 +465,39 @@ def analyse_phases(
     pins = [f"pins {{{' '.join(end.pins)}}}" for end in ends]
     pins += [f"set sources [get_cells {{{' '.join(sources)}}}]", _gated_line(netlist, platform)]
     (folder / "phases_pins.tcl").write_text("\n".join(pins) + "\n", encoding="ascii")
-    last = [""] * len(ends)
-    with (folder / "phases_activity.tcl").open("w", encoding="ascii") as file:
-        for phase, (activity, cycles) in enumerate(windows):
-            values = [_values(end, activity, cycles) for end in ends]
-            changes = [f"{i} {v}" for i, v in enumerate(values) if v != last[i]]
-            file.write(f"next {phase} {{{' '.join(changes)}}}\n")
-            last = values
+    _write_changes(folder / "phases_activity.tcl", ends, activities, windows)
     report = run_sta("phases", folder, timeout_s, analyser)
     loads = net_loads_ff(netlist, platform, wires, largest=True)
+    loads_ff = np.array([loads.get(name, 0.0) for name in activities.names])
     expected = [
-        _switching_w(loads, platform, activity, cycles * period_ps * 1e-12)
-        for activity, cycles in windows
+        _energy_j(float(loads_ff @ activities.sums(phases)[0]), platform)
+        / (cycles * period_ps * 1e-12)
+        for phases, cycles in windows
     ]
     return parse_phases(report, expected)
+
+
+def _write_changes(
+    path: Path,
+    ends: Sequence[_Ends],
+    activities: Activities,
+    windows: Sequence[tuple[Sequence[int], float]],
+) -> None:
+    """What is other in each window than in the one before, as ``next`` takes it."""
+    place = {name: index for index, name in enumerate(activities.names)}
+    nets = np.array([-1 if end.net is None else place[end.net] for end in ends])
+    inverted = np.array([end.inverted for end in ends])
+    last = np.full((len(ends), 2), np.nan)
+    with path.open("w", encoding="ascii") as file:
+        for window, (phases, cycles) in enumerate(windows):
+            toggles, high = activities.sums(phases)
+            rate, share = (np.append(values, 0.0)[nets] for values in (toggles / cycles, high))
+            now = np.column_stack([rate, np.where(inverted, 1 - share, share)])
+            changed = np.flatnonzero((now != last).any(axis=1))
+            values = zip(changed.tolist(), *now[changed].T.tolist(), strict=True)
+            changes = " ".join(f"{end} {rate:.6g} {share:.4f}" for end, rate, share in values)
+            file.write(f"next {window} {{{changes}}}\n")
+            last = now
 
 
 def parse_phases(report: str, expected_switching_w: Sequence[float]) -> list[PhasePower]:

@@ -37,8 +37,8 @@ from rtl_gen.errors import InputError
 
 RECORD = "measurement.json"
 _KEY = re.compile(r"[0-9a-f]{64}")
-#: What a store has in its folder, beside the folders of two digits; and what disks have.
-_OWN = ("actions", "claims", "failed", "index.sqlite", "libraries", "work", "lost+found")
+#: What a store has in its folder, beside the folders of two digits.
+_OWN = ("actions", "claims", "failed", "index.sqlite", "libraries", "work")
 #: Work of another host, or of another container, is taken for dead after this, in seconds.
 _FORGOTTEN_S = 2 * 24 * 3600
 #: What an archive that cannot be read raises.
@@ -79,7 +79,7 @@ class Store:
     @property
     def exists(self) -> bool:
         """Whether the folder has what a store has."""
-        return any((self.root / name).exists() for name in _OWN[:-1]) or bool(self._firsts())
+        return any((self.root / name).exists() for name in _OWN) or bool(self._firsts())
 
     def _firsts(self) -> list[Path]:
         return sorted(self.root.glob("[0-9a-f][0-9a-f]"))
@@ -92,7 +92,7 @@ class Store:
         """
         make_folder(self.root)
         if not (self.root / "index.sqlite").is_file():
-            own = {*_OWN, *(path.name for path in self._firsts())}
+            own = {*_OWN, "lost+found", *(path.name for path in self._firsts())}
             if others := sorted(path.name for path in self.root.iterdir() if path.name not in own):
                 raise InputError(
                     f"{self.root}: is no store, there is {others[0]} in it; name a new folder"
@@ -138,13 +138,10 @@ class Store:
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order of their keys, each verified; then the failures."""
-        for first in self._firsts():
-            yield from (
-                _entry(path) for path in sorted(first.glob("*.zip")) if _KEY.fullmatch(path.stem)
-            )
-        for path in sorted((self.root / "failed").glob("*.zip")):
-            if _KEY.fullmatch(path.stem):
-                yield _entry(path)
+        for folder in (*self._firsts(), self.root / "failed"):
+            for path in sorted(folder.glob("*.zip")):
+                if _KEY.fullmatch(path.stem):
+                    yield _entry(path)
 
     def path(self, key: str) -> Path:
         """Where the entry of a key is."""

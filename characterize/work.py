@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
 import signal
@@ -57,6 +58,7 @@ def measure_point(identity: Identity, bench: Bench, folder: Path) -> None:
     It belongs into a process of its own: it takes the standard streams, and tools keep state.
     """
     die_with_parent()
+    gc.disable()  # it lives for a minute, and looks in vain at all that its parent had
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children itself
     log = os.open(folder / "flow.log", os.O_WRONLY | os.O_CREAT)
     os.dup2(log, 1)  # the placer prints

@@ -313,14 +313,21 @@ def processors(jobs: int | None) -> int:
     return require_int("jobs", (os.cpu_count() or 1) if jobs is None else jobs, 1, 1024)
 
 
-def executor_of(jobs: int, limits: Limits, scheduler: str | None) -> Executor:
+def executor_of(jobs: int | None, limits: Limits, scheduler: str | None) -> Executor:
     """What measures: processes of this machine, or the workers of a Dask cluster.
 
+    Args:
+        jobs: at once, on this machine; None for as many as it has processors.
+        limits: of each point.
+        scheduler: address of a Dask cluster that measures instead.
+
     Raises:
-        InputError: if Dask is not installed.
+        InputError: if both are given, or one is none, or Dask is not installed.
     """
+    if jobs is not None and scheduler is not None:
+        raise InputError("--jobs is for this machine; --scheduler has as many as its workers")
     if scheduler is None:
-        return LocalExecutor(jobs=jobs, limits=limits)
+        return LocalExecutor(jobs=processors(jobs), limits=limits)
     try:
         from characterize.dask_executor import DaskExecutor
     except ImportError:
@@ -352,9 +359,7 @@ def measure_points(
     Raises:
         InputError: if a tool or a file of the platform is missing, or a folder cannot be written.
     """
-    if jobs is not None and scheduler is not None:
-        raise InputError("--jobs is for this machine; --scheduler has as many as its workers")
-    executor = executor_of(processors(jobs), limits or Limits(), scheduler)
+    executor = executor_of(jobs, limits or Limits(), scheduler)
     if dataset is not None:
         check_target(dataset)
         make_folder(dataset.parent)

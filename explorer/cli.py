@@ -395,7 +395,7 @@ def characterize(
         raise InputError("give either --space FILE or a design (--preset NAME or --family ...)")
 
     limits = Limits(minutes=time_limit, memory_gb=memory_limit)
-    executor_of(processors(jobs), limits, scheduler)  # what a run refuses, --plan does, too
+    executor_of(jobs, limits, scheduler)  # what a run refuses, --plan does, too
     wanted = load_space(space) if space else None
     points = plan_points(
         design, wanted,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from characterize.dataset import listed_values
 from characterize.dataset_folder import Manifest, read_actions, read_manifest, read_points
 from characterize.dataset_schema import POINT_COLUMNS
 from rtl_gen.atomic import write_text
@@ -88,8 +89,7 @@ def _lines(manifest: Manifest, points: pd.DataFrame, energies: pd.DataFrame) -> 
     yield f"| activity | {_and(points['activity_model'])} |"
     for column in ("tools", "kit"):
         for listed, count in points[column].value_counts().items():
-            for entry in str(listed).split(", "):
-                name, _, value = entry.partition("=")
+            for name, value in listed_values(str(listed)).items():
                 yield f"| {column}: {name} | `{value[:40]}`, {count} points |"
     for digest, count in points["flow_code"].value_counts().items():
         yield f"| flow's code | `{str(digest)[:16]}`, {count} points |"

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import track
 
 from characterize.campaign import generator_digest, rtl_digest
-from characterize.dataset import checked
+from characterize.dataset import checked, listed_values
 from characterize.dataset_folder import (
     SCHEMA,
     read_actions,
@@ -109,28 +109,26 @@ def check(
     found.problems += list(_failure_problems(table))
     found.problems += list(_value_problems(table[table["status"] == "ok"]))
     found.problems += _action_problems(folder, table)
-    kits = _kits(table, platform)
+    sources = _sources(table, platform)
+    kits = {name: load_platform(source) for name, source in sources.items()}
     found.stale = _stale(folder, table, kits, quiet=quiet)
     if measure:
         good = table[table["status"] == "ok"]
         drawn = good.sample(min(measure, len(good)), random_state=seed)
         found.problems += _measured_again(
-            drawn, found, jobs=jobs, store=store, given=platform, quiet=quiet
+            drawn, found, sources, jobs=jobs, store=store, quiet=quiet
         )
     return found
 
 
-def _kits(table: pd.DataFrame, given: str | None) -> dict[str, Platform]:
-    """The platforms of the points.
+def _sources(table: pd.DataFrame, given: str | None) -> dict[str, str]:
+    """The name or file of each platform that points are of.
 
     Raises:
-        InputError: if one is not here.
+        InputError: if that which is given is none.
     """
-    own = load_platform(given) if given else None
-    return {
-        name: own if own and own.name == name else load_platform(name)
-        for name in table["platform"].unique()
-    }
+    own = {load_platform(given).name: given} if given else {}
+    return {name: own.get(name, name) for name in table["platform"].unique()}
 
 
 def point_of(row: Mapping[Hashable, Any]) -> Point:
@@ -255,25 +253,29 @@ def _stale(
 
 def _key(row: Mapping[Hashable, Any], kit: Platform) -> str:
     """The key that a row would have today, measured with the tools that it was measured with."""
-    versions = dict(item.split("=", 1) for item in str(row["tools"]).split(", "))
     tools = {
         name: Tool(name=name, version=identity, path="", digest="", remedy="")
-        for name, identity in versions.items()
+        for name, identity in listed_values(str(row["tools"])).items()
     }
     return content_key(point_of(row), str(row["rtl"]), kit, tools)
 
 
 def _measured_again(
-    rows: pd.DataFrame, found: Checked, *, jobs: int, store: Path, given: str | None, quiet: bool
+    rows: pd.DataFrame,
+    found: Checked,
+    sources: Mapping[str, str],
+    *,
+    jobs: int,
+    store: Path,
+    quiet: bool,
 ) -> list[str]:
     problems = []
-    own = load_platform(given).name if given else ""
     for (platform,), group in rows.groupby(["platform"]):
         records = group.to_dict("records")
         again = measure_points(
             [point_of(row) for row in records],
             store=store, dataset=None, jobs=jobs, quiet=quiet,
-            platform=given if given and platform == own else str(platform),
+            platform=sources[str(platform)],
         ).measurements  # fmt: skip
         for row, measurement in zip(records, again, strict=True):
             found.measured.append(str(row["name"]))

@@ -279,11 +279,12 @@ def test_power_of_phases_is_that_of_a_run_of_its_own(built: tuple[Point, Built])
         schedule=schedule, output_delay_ps=netlist.output_delay_ps,
     ).activities  # fmt: skip
     assert seen is not None
-    parts = [([0, 1], 0.0), ([5], 0.0), (range(schedule.phases), 0.0)]
-    windows = [(seen.window(p), float(seen.span_ps[list(p)].sum() / PERIOD_PS)) for p, _ in parts]
+    parts = [[0, 1], [5], list(range(schedule.phases))]
+    windows = [(part, float(seen.span_ps[part].sum() / PERIOD_PS)) for part in parts]
     common = (netlist.folder, netlist.netlist, netlist.platform, netlist.wires)
-    phases = power.analyse_phases(*common, windows, point.period_ps, 120)
-    for (activity, cycles), phase in zip(windows, phases, strict=True):
+    phases = power.analyse_phases(*common, seen, windows, point.period_ps, 120)
+    for (part, cycles), phase in zip(windows, phases, strict=True):
+        activity = seen.window(part)
         power.write_power_inputs(*common, activity, round(cycles))
         expected = power.switching_w(*common[1:], activity, cycles * point.period_ps * 1e-12)
         alone = power.analyse_power(*common[:3], expected, 120)

@@ -25,6 +25,7 @@ from characterize.platform import load_platform
 from characterize.store import Store
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
+from tests.programs import put_program
 
 pytestmark = pytest.mark.tool
 
@@ -185,12 +186,8 @@ def test_a_tool_without_a_version_is_refused_before_a_point_is_begun(
 
 def fake_tool(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> None:
     """The tool answers for its version as ever, and does this instead of all else."""
-    path = folder / "bin" / name
-    path.parent.mkdir(exist_ok=True)
     answer = f'case "$1" in -version | -V) exec {shutil.which(name)} "$@" ;; esac\n'
-    path.write_text("#!/bin/sh\n" + answer + script)
-    path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
+    put_program(folder / "bin", monkeypatch, name, answer + script)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -13,15 +12,7 @@ from characterize import toolchain
 from characterize.doctor import examine
 from characterize.process import StepError, run_tool
 from rtl_gen.errors import InputError
-
-
-def put_program(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, script: str) -> Path:
-    """A shell script that goes before all other programs of its name."""
-    path = folder / name
-    path.write_text(f"#!/bin/sh\n{script}")
-    path.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    return path
+from tests.programs import put_program
 
 
 @pytest.fixture
