@@ -1029,7 +1029,7 @@ def explore(
 ) -> None:
     """Predict a whole design space and find its Pareto front.
 
-    Objectives: `area_um2`, `critical_path_ps`, `leakage_uw`, `energy_per_mac_pj` (less is better),
+    Objectives: `area_um2`, `least_period_ps`, `leakage_uw`, `energy_per_mac_pj` (less is better),
     `throughput`, `throughput_per_area` (more is better).
 
     Example: `peforge explore --objectives energy_per_mac_pj,throughput_per_area -n 20000`

@@ -37,8 +37,8 @@ class Objective:
 
 OBJECTIVES = {
     "area_um2": Objective(column="area_um2", label="Area (µm²)", short="um2"),
-    "critical_path_ps": Objective(
-        column="critical_path_ps", label="Critical path (ps)", short="path ps"
+    "least_period_ps": Objective(
+        column="least_period_ps", label="Least period (ps)", short="period ps"
     ),
     "leakage_uw": Objective(column="leakage_uw", label="Leakage (µW)", short="leak uW"),
     "energy_per_mac_pj": Objective(
@@ -65,8 +65,8 @@ class ExplorationResult:
         combinations: of parameter values in the space, legal or not.
         sampled: whether ``points`` were drawn from these instead of being all legal ones.
         objectives: names, keys of ``OBJECTIVES``.
-        points: columns ``POINT_COLUMNS``, those of all objectives, and ``inside`` (is each
-            parameter within what was measured?); a row for each point.
+        points: columns ``POINT_COLUMNS``, those of all objectives, and ``outside`` (what of a
+            point was not measured, missing where all was); a row for each point.
         front: the rows of ``points`` that are not dominated, best in the first objective first.
         notes: what a reader must know to trust the numbers, a sentence each.
     """
@@ -82,7 +82,7 @@ class ExplorationResult:
     @property
     def outside(self) -> int:
         """How many points have a parameter outside what was measured."""
-        return int((~self.points["inside"]).sum())
+        return int(self.points["outside"].notna().sum())
 
 
 def explore(
@@ -125,12 +125,12 @@ def predict_points(table: pd.DataFrame, artifact: Artifact) -> pd.DataFrame:
     """Design points with everything that is predicted of them.
 
     Throughput is that of one MAC a cycle, in full precision, at the highest clock frequency that
-    the predicted critical path allows: ``1000 / critical_path_ps`` GMAC/s; with ``serial_terms``
+    the predicted least period allows: ``1000 / least_period_ps`` GMAC/s; with ``serial_terms``
     that over the terms of a weight.
     """
-    predicted = artifact.surrogate.predict(table)
+    predicted = artifact.surrogate.predict(table, intervals=False)
     cycles = np.where(table["serial_terms"].to_numpy(dtype=bool), table["terms"], 1)
-    throughput_gmacs: pd.Series = 1000 / predicted["critical_path_ps"] / cycles
+    throughput_gmacs: pd.Series = 1000 / predicted["least_period_ps"] / cycles
     derived = pd.DataFrame(
         {
             "throughput_gmacs": throughput_gmacs,
@@ -138,7 +138,7 @@ def predict_points(table: pd.DataFrame, artifact: Artifact) -> pd.DataFrame:
         }
     )
     return pd.concat(
-        [table, predicted.drop(columns="inside"), derived, predicted["inside"]], axis=1
+        [table, predicted.drop(columns="outside"), derived, predicted["outside"]], axis=1
     )
 
 
@@ -160,9 +160,9 @@ def _notes(artifact: Artifact, points: pd.DataFrame, front: pd.DataFrame) -> tup
             f"A demonstration: {artifact.points} measured points are few, measure {FEW_POINTS} or "
             "more before deciding on a design."
         )
-    if not points["inside"].all():
+    if outside := int(points["outside"].notna().sum()):
         notes.append(
-            f"{(~points['inside']).sum():,} of {len(points):,} points, {(~front['inside']).sum()} "
+            f"{outside:,} of {len(points):,} points, {front['outside'].notna().sum()} "
             f"of the {len(front)} on the front, lie outside what was measured: their error is "
             "unknown."
         )

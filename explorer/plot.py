@@ -123,7 +123,7 @@ def _draw(result: ExplorationResult) -> Figure:
 def _draw_panel(
     axes: Axes, cloud: pd.DataFrame, front: pd.DataFrame, x: Objective, y: Objective
 ) -> None:
-    inside = front["inside"]
+    inside = front["outside"].isna()
     measured, unknown = _colours(front[inside]), _colours(front[~inside])
     layers: list[tuple[pd.DataFrame, dict[str, Any]]] = [
         (cloud, {"s": 5, "c": _colours(cloud), "alpha": 0.25, "lw": 0, "rasterized": True}),
@@ -172,7 +172,7 @@ def _draw_legend(figure: Figure, result: ExplorationResult, named: pd.DataFrame)
         family: {"color": FAMILY_COLOURS[family]} for family in sorted(set(result.points["family"]))
     }
     kinds["on the front"] = {"color": "gray", "markeredgecolor": "black"}
-    if not result.front["inside"].all():
+    if result.front["outside"].notna().any():
         kinds["beyond what was measured"] = {"color": "gray", "markerfacecolor": "white"}
     marks = [
         Line2D([], [], marker="o", linestyle="", label=label, **style)

@@ -13,12 +13,12 @@ from characterize.dataset import read_dataset
 from characterize.measurement import Point
 from characterize.platform import load_platform
 from characterize.store import Store
-from explorer.explore import predict_points
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError, require_int
 from rtl_gen.space import PERIOD_PS
 from surrogate.artifact import Artifact
-from surrogate.model import TARGETS
+from surrogate.intervals import LEVEL
+from surrogate.targets import TARGETS, with_targets
 
 
 def ask(
@@ -33,15 +33,19 @@ def ask(
     load_platform(platform)
     artifact = Artifact.load(model)
     point = Point(design=design, period_ps=period_ps)
-    predicted = predict_points(
-        pd.DataFrame([{**design.to_dict(), "period_ps": period_ps}]), artifact
-    ).iloc[0]
+    row = pd.DataFrame([{**design.to_dict(), "period_ps": period_ps}])
+    predicted = artifact.surrogate.predict(row).iloc[0]
     measured = _from_dataset(point, dataset) or _from_store(point, store, platform)
     errors = artifact.mape_pct()
-    notes = [f"Errors are means of cross-validation on {artifact.points} measured points."]
-    if not predicted["inside"]:
+    notes = [
+        f"Errors are means of cross-validation on {artifact.points} measured points; "
+        f"{100 * LEVEL:.0f} % of measurements are to be within the intervals."
+    ]
+    outside = None if pd.isna(predicted["outside"]) else str(predicted["outside"])
+    if outside is not None:
         notes.append(
-            "This design lies outside what was measured: the error of its prediction is unknown."
+            f"Outside what was measured: {artifact.surrogate.region.say(outside, row.iloc[0])}. "
+            "The error of its prediction is unknown."
         )
     if measured is not None:
         notes.append(
@@ -54,11 +58,13 @@ def ask(
         "digest": design.digest,
         "name": point.name,
         "period_ps": period_ps,
-        "inside_training_ranges": bool(predicted["inside"]),
-        "predicted": {
-            **{target: float(predicted[target]) for target in TARGETS},
-            "throughput_gmacs": float(predicted["throughput_gmacs"]),
+        "outside": outside,
+        "predicted": {target: float(predicted[target]) for target in TARGETS},
+        "interval": {
+            target: [float(predicted[f"{target}_low"]), float(predicted[f"{target}_high"])]
+            for target in TARGETS
         },
+        "interval_level": LEVEL,
         "mean_error_pct": errors,
         "measured": measured,
         "notes": notes,
@@ -80,8 +86,7 @@ def _from_dataset(point: Point, dataset: Path) -> dict[str, float] | None:
     )
     if not match.any():
         return None
-    row = table[match].iloc[0]
-    return {target: float(row[target]) for target in TARGETS}
+    return _targets(table[match].head(1))
 
 
 def _from_store(point: Point, store: Path, platform: str) -> dict[str, float] | None:
@@ -93,18 +98,29 @@ def _from_store(point: Point, store: Path, platform: str) -> dict[str, float] | 
     except InputError:
         return None
     found = campaign.store.get(campaign.identity(point).key)
-    return None if found is None else {target: found.metrics[target] for target in TARGETS}
+    if found is None:
+        return None
+    return _targets(pd.DataFrame([{**found.metrics, "period_ps": point.period_ps}]))
+
+
+def _targets(row: pd.DataFrame) -> dict[str, float]:
+    """What was measured of each target, in a table of one row."""
+    values = with_targets(row).iloc[0]
+    return {target: float(values[target]) for target in TARGETS}
 
 
 def query_table(answer: dict[str, Any]) -> Table:
     """The answer as a table to print."""
-    table = Table("metric", "predicted", "mean error", "measured", "off by", title=answer["name"])
+    interval = f"{100 * answer['interval_level']:.0f} % interval"
+    columns = ("metric", "predicted", interval, "mean error", "measured", "off by")
+    table = Table(*columns, title=answer["name"])
     for name, value in answer["predicted"].items():
         error = answer["mean_error_pct"].get(name)
         measured = (answer["measured"] or {}).get(name)
         table.add_row(
             name,
             _short(value),
+            " to ".join(map(_short, answer["interval"][name])),
             f"{error:.1f} %" if error is not None else "",
             _short(measured) if measured is not None else "",
             f"{100 * (value / measured - 1):+.1f} %" if measured is not None else "",

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from explorer.explore import OBJECTIVES, ExplorationResult
 from rtl_gen.atomic import write_text
+from surrogate.assessment import json_records
 
 #: Colours that stay apart in any kind of colour vision (Okabe and Ito, 2008).
 FAMILY_COLOURS = {"int": "#0072B2", "lightpe": "#D55E00", "pow2": "#009E73", "fp": "#CC79A7"}
@@ -95,7 +96,7 @@ def as_json(result: ExplorationResult) -> dict[str, Any]:
         "combinations": result.combinations,
         "sampled": result.sampled,
         "points": len(result.points),
-        "points_outside_training_ranges": result.outside,
+        "points_outside_what_was_measured": result.outside,
         "objectives": [
             {
                 "name": name,
@@ -105,5 +106,5 @@ def as_json(result: ExplorationResult) -> dict[str, Any]:
             for name in result.objectives
         ],
         "notes": list(result.notes),
-        "front": result.front.to_dict("records"),
+        "front": json_records(result.front),
     }

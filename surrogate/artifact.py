@@ -22,13 +22,18 @@ import xgboost
 from rtl_gen.atomic import write_text
 from rtl_gen.errors import InputError
 from surrogate.baseline import PhysicalBase
+from surrogate.error_scale import ErrorScale
 from surrogate.evaluate import evaluate
 from surrogate.features import FEATURE_NAMES, SCHEMA_VERSION
-from surrogate.model import TARGETS, Surrogate, SurrogateRegressor, TrainingRanges
+from surrogate.intervals import Intervals
+from surrogate.model import Predictor, Surrogate
+from surrogate.region import Region
+from surrogate.regressor import SurrogateRegressor
+from surrogate.targets import TARGETS
 from surrogate.training_set import dataset_digest, origin, training_table
 
 FORMAT = "peforge surrogate"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 _LIBRARIES = ("numpy", "pandas", "scikit-learn")
 
@@ -94,10 +99,14 @@ class Artifact:
             "origin": self.origin,
             "versions": self.versions,
             "features": {"version": SCHEMA_VERSION, "names": list(FEATURE_NAMES)},
-            "ranges": asdict(self.surrogate.ranges),
-            "regressors": {
-                target: _regressor_to_json(regressor)
-                for target, regressor in self.surrogate.regressors.items()
+            "region": asdict(self.surrogate.region),
+            "predictors": {
+                target: {
+                    "regressor": _regressor_to_json(predictor.regressor),
+                    "scale": _trees_to_json(predictor.scale.booster),
+                    "intervals": asdict(predictor.intervals),
+                }
+                for target, predictor in self.surrogate.predictors.items()
             },
         }
         document = {
@@ -120,11 +129,11 @@ class Artifact:
             _check_features(content["features"])
             return cls(
                 surrogate=Surrogate(
-                    regressors={
-                        target: _regressor_from_json(content["regressors"][target], n_jobs=n_jobs)
+                    predictors={
+                        target: _predictor_from_json(content["predictors"][target], n_jobs=n_jobs)
                         for target in TARGETS
                     },
-                    ranges=_ranges_from_json(content["ranges"]),
+                    region=_region_from_json(content["region"]),
                 ),
                 points=content["points"],
                 failed=content["failed"],
@@ -180,8 +189,26 @@ def _regressor_to_json(regressor: SurrogateRegressor) -> dict[str, Any]:
         "parameters": regressor.get_params(),
         "coefficients": regressor.base_.coefficients_.tolist(),
         "floor": regressor.base_.floor_,
-        "trees": json.loads(regressor.booster_.save_raw("json")),
+        "trees": _trees_to_json(regressor.booster_),
     }
+
+
+def _trees_to_json(booster: xgboost.Booster) -> dict[str, Any]:
+    trees: dict[str, Any] = json.loads(booster.save_raw("json"))
+    return trees
+
+
+def _trees_from_json(values: Mapping[str, Any], *, n_jobs: int) -> xgboost.Booster:
+    trees = bytearray(json.dumps(values).encode())
+    return xgboost.Booster({"nthread": n_jobs}, model_file=trees)
+
+
+def _predictor_from_json(values: Mapping[str, Any], *, n_jobs: int) -> Predictor:
+    return Predictor(
+        regressor=_regressor_from_json(values["regressor"], n_jobs=n_jobs),
+        scale=ErrorScale.of(_trees_from_json(values["scale"], n_jobs=n_jobs)),
+        intervals=Intervals(**values["intervals"]),
+    )
 
 
 def _regressor_from_json(values: Mapping[str, Any], *, n_jobs: int) -> SurrogateRegressor:
@@ -189,13 +216,16 @@ def _regressor_from_json(values: Mapping[str, Any], *, n_jobs: int) -> Surrogate
     regressor.base_ = PhysicalBase(columns=regressor.base_columns)
     regressor.base_.coefficients_ = np.array(values["coefficients"], dtype=np.float64)
     regressor.base_.floor_ = float(values["floor"])
-    trees = bytearray(json.dumps(values["trees"]).encode())
-    regressor.booster_ = xgboost.Booster({"nthread": n_jobs}, model_file=trees)
+    regressor.booster_ = _trees_from_json(values["trees"], n_jobs=n_jobs)
     regressor.n_features_in_ = regressor.base_.n_features_in_ = len(FEATURE_NAMES)
     return regressor
 
 
-def _ranges_from_json(values: Mapping[str, Any]) -> TrainingRanges:
-    numbers = {name: (float(low), float(high)) for name, (low, high) in values["numbers"].items()}
-    choices = {name: tuple(found) for name, found in values["choices"].items()}
-    return TrainingRanges(choices=choices, numbers=numbers)
+def _region_from_json(values: Mapping[str, Any]) -> Region:
+    return Region(
+        kinds={name: tuple(found) for name, found in values["kinds"].items()},
+        pairs={name: tuple(found) for name, found in values["pairs"].items()},
+        numbers={
+            name: (float(low), float(high)) for name, (low, high) in values["numbers"].items()
+        },
+    )

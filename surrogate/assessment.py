@@ -12,9 +12,9 @@ import pandas as pd
 from rtl_gen.errors import InputError, require_choice
 from surrogate.canonical import held_out
 from surrogate.evaluate import CHEAP, MODELS, cross_validate, errors, noise_floor
-from surrogate.model import TARGETS
 from surrogate.regret import regret
 from surrogate.splits import SPLITS
+from surrogate.targets import TARGETS
 from surrogate.training_set import dataset_digest, origin, training_table
 
 #: Splits of an assessment, unless others are asked for: all but the last test.
@@ -65,7 +65,7 @@ class Assessment:
             "dataset_digest": self.dataset_digest,
             "origin": self.origin,
             "versions": self.versions,
-            **{name: _records(table) for name, table in tables.items()},
+            **{name: json_records(table) for name, table in tables.items()},
         }
 
 
@@ -129,6 +129,7 @@ def _tools(dataset: pd.DataFrame) -> dict[str, list[str]]:
     return {"tools": tools} if tools else {}
 
 
-def _records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+def json_records(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    """The rows of a table; what is missing is None."""
     plain = table.astype(object)
     return plain.where(plain.notna(), None).to_dict("records")

@@ -19,8 +19,9 @@ from surrogate import yardsticks
 from surrogate.baseline import PhysicalBase
 from surrogate.canonical import families
 from surrogate.features import feature_matrix, parameter_matrix
-from surrogate.model import TARGETS, regressor_for
+from surrogate.regressor import regressor_for
 from surrogate.splits import Fold, folds
+from surrogate.targets import TARGETS, needed_columns, with_targets
 from surrogate.training_set import OK
 
 
@@ -62,7 +63,7 @@ def cross_validate(
     *,
     splits: Sequence[str] = ("datapaths",),
     models: Sequence[str] = CHEAP,
-    targets: Sequence[str] = TARGETS,
+    targets: Sequence[str] = tuple(TARGETS),
     seed: int = 0,
 ) -> pd.DataFrame:
     """Predictions of points by models that were fitted without them.
@@ -167,7 +168,9 @@ def evaluate(
     return errors(cross_validate(table, splits=splits, seed=seed))
 
 
-def noise_floor(replicates: pd.DataFrame, *, targets: Sequence[str] = TARGETS) -> pd.DataFrame:
+def noise_floor(
+    replicates: pd.DataFrame, *, targets: Sequence[str] = tuple(TARGETS)
+) -> pd.DataFrame:
     """By how much measurements of one point differ by chance, which no model can foretell.
 
     Synthesis goes through a netlist in an order that means nothing; ``perturbation`` is another
@@ -185,9 +188,10 @@ def noise_floor(replicates: pd.DataFrame, *, targets: Sequence[str] = TARGETS) -
     Raises:
         InputError: if no point was measured twice, or a column is missing.
     """
-    for name in (*POINT_IDENTITY, "status", *targets):
+    for name in (*POINT_IDENTITY, "status", *needed_columns()):
         if name not in replicates:
             raise InputError(f"the table of replicates has no column {name}")
+    replicates = with_targets(replicates)
     same = [name for name in POINT_IDENTITY if name != "perturbation"]
     groups = replicates[replicates["status"] == OK].groupby(same)
     counts = groups["digest"].transform("size")

@@ -117,9 +117,15 @@ def _scores(measured: ArrayLike, predicted: ArrayLike, scale: ArrayLike) -> NDAr
         wrong = ~(np.isfinite(column) & (column > 0))
         if wrong.any():
             raise InputError(f"{name} must be above zero everywhere, not {column[wrong][0]:g}")
-    errors = np.abs(np.log(values["measured"] / values["predicted"]))
-    scores: NDArray[np.float64] = errors / values["scale"]
-    return scores
+    return log_errors(values["measured"], values["predicted"]) / values["scale"]
+
+
+def log_errors(
+    measured: NDArray[np.float64], predicted: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Absolute errors of the logarithm, shape ``(n,)``."""
+    errors: NDArray[np.float64] = np.abs(np.log(measured / predicted))
+    return errors
 
 
 def interval_score(

@@ -11,7 +11,7 @@ import pandas as pd
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
 from surrogate.features import checked_numbers
-from surrogate.model import TARGETS
+from surrogate.targets import TARGETS, needed_columns, with_targets
 
 #: Columns that say where the numbers come from, as far as the dataset has them.
 ORIGIN_COLUMNS = ("flow", "platform", "corner", "activity_model")
@@ -29,7 +29,8 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
     says so.
 
     Args:
-        dataset: one row for each point; columns ``POINT_COLUMNS``, ``status``, ``TARGETS``, others.
+        dataset: one row for each point; columns ``POINT_COLUMNS``, ``status``, and
+            ``surrogate.targets.needed_columns``, and others.
 
     Returns:
         Columns ``POINT_COLUMNS`` and ``TARGETS``, rows numbered from 0.
@@ -38,15 +39,15 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
         InputError: if a column is missing, no row is ``ok``, or those that are come from different
             flows, or one has an illegal parameter, or a target that is not a positive number.
     """
-    for name in (*POINT_COLUMNS, "status", *TARGETS):
+    for name in (*POINT_COLUMNS, "status", *needed_columns()):
         if name not in dataset:
             raise InputError(f"the dataset has no column {name}")
     used = dataset["status"] == OK
     for name, value in ROW.items():
         if name in dataset:
             used &= dataset[name] == value
-    table = dataset.loc[used, [*POINT_COLUMNS, *TARGETS]]
-    table = table.reset_index(drop=True)
+    table = with_targets(dataset.loc[used]).reset_index(drop=True)
+    table = table[[*POINT_COLUMNS, *TARGETS]]
     if table.empty:
         of_row = (
             ""

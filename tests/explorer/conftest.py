@@ -36,7 +36,9 @@ def artifact(space: Space) -> Artifact:
     bits = dataset["filter_depth"] * weight + dataset["psum_depth"] * dataset["psum_bits"]
     dataset["status"] = "ok"
     dataset["area_um2"] = 500 + 6.0 * bits + act * weight * 4 + 100 * stages
-    dataset["critical_path_ps"] = 300 + 200 * np.log2(act * weight) / stages
+    dataset["core_area_um2"] = 1.6 * dataset["area_um2"]
+    dataset["clock_tree_power_uw"] = (20 + 1e-2 * bits) / dataset["period_ps"] * 1000
+    dataset["least_period_ps"] = 300 + 200 * np.log2(act * weight) / stages
     dataset["leakage_uw"] = 10 + 0.1 * bits
     dataset["energy_per_mac_pj"] = 0.2 + 2e-4 * bits + 1e-3 * act * weight
     return Artifact.train(dataset)

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from rtl_gen.space import Block, Space
+from surrogate.targets import needed_columns
 
 PLAIN = {
     "act_signed": (True,),
@@ -77,16 +78,19 @@ def synthetic_dataset(points: int = 60, *, seed: int = 0, failed: int = 0) -> pd
     table["status"] = "ok"
     table["reason"] = ""
     table["area_um2"] = noisy(400 + 6 * storage + arithmetic + registers)
-    table["critical_path_ps"] = noisy(
+    table["core_area_um2"] = noisy(600 + 9 * storage + arithmetic + registers)
+    table["least_period_ps"] = noisy(
         300 + stage_ps / np.sqrt(table["pipeline_stages"]) + 40 * np.log2(table["filter_depth"])
     )
     table["leakage_uw"] = noisy(10 + 0.12 * storage + 0.1 * arithmetic)
     read_levels = weight * np.log2(table["filter_depth"]) + psum * np.log2(table["psum_depth"])
     table["energy_per_mac_pj"] = noisy(0.2 + read_levels * 1e-2 + arithmetic * 2e-3)
+    table["clock_tree_power_uw"] = noisy(50 + 0.1 * storage) / table["period_ps"] * 1000
     table["wirelength_um"] = 100.0 * storage
     table["seconds_total"] = generator.uniform(1, 9, len(table))
     if failed:
-        metrics = ["area_um2", "critical_path_ps", "leakage_uw", "energy_per_mac_pj"]
+        metrics = needed_columns()
+        metrics.remove("period_ps")
         table.loc[len(table) - failed :, metrics] = np.nan
         table.loc[len(table) - failed :, ["status", "reason"]] = ["failed", "sta exited with 1"]
     return table

@@ -41,7 +41,7 @@ def test_a_read_artifact_is_the_written_one(artifact: Artifact, saved: Path, spa
         read.surrogate.predict(points), artifact.surrogate.predict(points), check_exact=True
     )
     pd.testing.assert_frame_equal(read.errors, artifact.errors, check_exact=True)
-    assert read.surrogate.ranges == artifact.surrogate.ranges
+    assert read.surrogate.region == artifact.surrogate.region
     for name in ("points", "failed", "dataset_digest", "origin", "versions"):
         assert getattr(read, name) == getattr(artifact, name)
 
@@ -51,7 +51,7 @@ def test_records_where_it_comes_from(artifact: Artifact, dataset: pd.DataFrame) 
     assert artifact.dataset_digest == dataset_digest(dataset)
     assert artifact.origin == {"platform": ["freepdk45"], "flow": ["placed"]}
     assert set(artifact.versions) == {"numpy", "pandas", "scikit-learn", "xgboost"}
-    assert list(artifact.mape_pct()) == list(artifact.surrogate.regressors)
+    assert list(artifact.mape_pct()) == list(artifact.surrogate.predictors)
 
 
 def test_saving_twice_gives_the_same_bytes(saved: Path) -> None:
@@ -84,7 +84,7 @@ def test_any_changed_digit_is_noticed(saved: Path, part: float) -> None:
         (b'{"format": "other"}', "is not a peforge surrogate"),
         (
             b'{"format": "peforge surrogate", "format_version": 0}',
-            "format_version must be 2, not 0: train it again",
+            "format_version must be 3, not 0: train it again",
         ),
     ],
 )
@@ -113,7 +113,7 @@ def test_features_of_another_version_are_refused(saved: Path) -> None:
 
 
 def test_legal_checksum_on_illegal_content_is_refused(saved: Path) -> None:
-    rewrite(saved, regressors={})
+    rewrite(saved, predictors={})
     assert message_of_loading(saved) == (f"{saved}: is not a legal peforge surrogate: 'area_um2'")
 
 

@@ -10,7 +10,7 @@ from rtl_gen.errors import InputError
 from surrogate.assessment import DEFAULT_SPLITS, Assessment, assess
 from surrogate.canonical import held_out
 from surrogate.evaluate import errors
-from surrogate.model import TARGETS
+from surrogate.targets import TARGETS
 from surrogate.training_set import dataset_digest, of_flow, training_table
 
 Measure = Callable[..., pd.DataFrame]

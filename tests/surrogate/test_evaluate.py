@@ -12,8 +12,8 @@ from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
 from surrogate.evaluate import CHEAP, MODELS, cross_validate, errors, evaluate, noise_floor
 from surrogate.features import FEATURE_NAMES, feature_matrix, parameter_matrix
-from surrogate.model import TARGETS
 from surrogate.splits import DEALS
+from surrogate.targets import TARGETS, needed_columns
 from surrogate.training_set import training_table
 
 Measure = Callable[..., pd.DataFrame]
@@ -191,10 +191,11 @@ def replicates(measure: Measure, count: int, spread: float, points: int = 30) ->
         flow="placed", platform="freepdk45", corner="typical", utilization=0.5, seed=1,
         operands="uniform", mode=0, run_terms=0,
     )  # fmt: skip
+    measured = [name for name in needed_columns() if name != "period_ps"]
     parts = [
         dataset.assign(
             perturbation=number,
-            **{name: dataset[name] * generator.normal(1, spread, points) for name in TARGETS},
+            **{name: dataset[name] * generator.normal(1, spread, points) for name in measured},
         )
         for number in range(count)
     ]

@@ -8,8 +8,8 @@ import pytest
 
 from rtl_gen.errors import InputError
 from surrogate.evaluate import cross_validate
-from surrogate.model import TARGETS
 from surrogate.regret import MIN_CANDIDATES, QUERIES, Query, answer, queries, regret
+from surrogate.targets import TARGETS
 from surrogate.training_set import training_table
 
 Measure = Callable[..., pd.DataFrame]
@@ -77,7 +77,7 @@ def test_who_knows_all_regrets_nothing(table: pd.DataFrame) -> None:
 def test_who_is_daring_misses_and_who_is_shy_regrets(table: pd.DataFrame) -> None:
     predictions = pd.concat([known(table, "daring", 0.8), known(table, "shy", 1.2)])
     found = regret(table, predictions).set_index("model")
-    assert found["missed_pct"]["daring"] > 10 > found["missed_pct"]["shy"] == 0
+    assert found["missed_pct"]["daring"] > 5 > found["missed_pct"]["shy"] == 0
     assert found["excess_pct"]["daring"] > 0
     assert found["p95_regret_pct"]["shy"] > 0
 

@@ -9,7 +9,7 @@ import pytest
 
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
-from surrogate.model import TARGETS
+from surrogate.targets import TARGETS
 from surrogate.training_set import dataset_digest, training_table
 
 Measure = Callable[..., pd.DataFrame]
