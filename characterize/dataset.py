@@ -80,15 +80,22 @@ def read_dataset(path: Path) -> pd.DataFrame:
         InputError: if it cannot be read, a column is missing, or a row is not what was written:
             cut off, of another design than its digest says, or there twice.
     """
-    if path.is_dir():
-        return checked(read_points(path), str(path))
+    return checked(read_points(path) if path.is_dir() else read_file(path), str(path))
+
+
+def read_file(path: Path) -> pd.DataFrame:
+    """Read any table: Parquet if its name ends so, else CSV.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
     try:
-        table = pd.read_csv(path)
+        with path.open("rb") as file:
+            return pd.read_parquet(file) if path.suffix == ".parquet" else pd.read_csv(file)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(f"{path}: is not a dataset: {str(error).splitlines()[0]}") from None
-    return checked(table, str(path))
 
 
 def checked(table: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -119,17 +126,11 @@ def checked(table: pd.DataFrame, where: str) -> pd.DataFrame:
 
 def _check_rows(source: str, table: pd.DataFrame) -> None:
     """Refuse rows that ``dataset_table`` cannot have made; lines count from the heading, 1."""
-    names = [field.name for field in dataclasses.fields(PEDesign)]
+    check_designs(source, table)
     for line, row in enumerate(table.to_dict("records"), 2):
         where = f"{source}: line {line}"
         if row["status"] not in ("ok", "failed"):
             raise InputError(f"{where}: status must be ok or failed, not {row['status']}")
-        try:
-            digest = PEDesign.from_dict({name: _plain(row[name]) for name in names}).digest
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
-        if digest != row["digest"]:
-            raise InputError(f"{where}: the digest is not that of the design")
         if row["status"] == "ok":
             for name in METRICS:
                 if not math.isfinite(row[name]):
@@ -137,6 +138,27 @@ def _check_rows(source: str, table: pd.DataFrame) -> None:
     double = table.duplicated(list(POINT_IDENTITY))
     if double.any():
         raise InputError(f"{source}: line {int(double.argmax()) + 2}: this point is there before")
+
+
+def check_designs(source: str, table: pd.DataFrame) -> None:
+    """Refuse rows that are no design, or another one than their digest says, if they have one.
+
+    Args:
+        source: of the table, for messages; lines count from the heading, 1.
+        table: has the parameters of a design.
+
+    Raises:
+        InputError: if so.
+    """
+    names = [field.name for field in dataclasses.fields(PEDesign)]
+    for line, row in enumerate(table.to_dict("records"), 2):
+        where = f"{source}: line {line}"
+        try:
+            digest = PEDesign.from_dict({name: _plain(row[name]) for name in names}).digest
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        if row.get("digest", digest) != digest:
+            raise InputError(f"{where}: the digest is not that of the design")
 
 
 def _plain(value: object) -> object:

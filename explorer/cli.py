@@ -47,6 +47,9 @@ FlowName = Annotated[
     str,
     typer.Option("--flow", help="What places and routes: placed, openroad, or openroad-detailed."),
 ]
+OfFlow = Annotated[
+    str | None, typer.Option("--flow", help="Only rows of this flow, of a dataset of several.")
+]
 Utilization = Annotated[float, typer.Option("--utilization", help="Cell area over core area.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of placement and operands.")]
 PeriodPs = Annotated[int, typer.Option("--period-ps", help="Clock period to aim at.")]
@@ -880,19 +883,29 @@ def sram(
 
 @app.command()
 def train(
-    dataset: DatasetPath = DATASET,
+    dataset: Annotated[
+        Path,
+        typer.Option(
+            "--dataset", "--data", help="CSV or Parquet with a row for each point, or a folder."
+        ),
+    ] = DATASET,
     model: ModelPath = MODEL,
+    flow: OfFlow = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train the surrogates on a dataset and print their cross-validated errors.
 
-    Example: `peforge train --dataset build/dataset.csv`
+    One's own measurements need a column for each parameter of a design and for what is learnt, in
+    the units of their names; all others are optional.
+
+    Examples: `peforge train --dataset build/dataset.csv`, `peforge train --data my.parquet`,
+    `peforge train --dataset data/flows.csv --flow placed`
     """
-    from characterize.dataset import read_dataset
     from explorer.accuracy import error_section
     from surrogate.artifact import Artifact
+    from surrogate.training_set import of_flow, read_measurements
 
-    artifact = Artifact.train(read_dataset(dataset))
+    artifact = Artifact.train(of_flow(read_measurements(dataset), flow))
     artifact.save(model)
     if as_json:
         print_json(
@@ -928,9 +941,7 @@ def evaluate(
         Path | None,
         typer.Option("--replicates", help="Dataset of points with several --perturbation."),
     ] = None,
-    flow: Annotated[
-        str | None, typer.Option("--flow", help="Only rows of this flow, of a dataset of several.")
-    ] = None,
+    flow: OfFlow = None,
     report: Annotated[
         Path | None, typer.Option("--report", help="Also write everything as Markdown.")
     ] = None,
@@ -947,21 +958,20 @@ def evaluate(
     `peforge evaluate --models all --splits datapaths,families`,
     `peforge evaluate --dataset data/flows.csv --flow placed --report docs/accuracy.md`
     """
-    from characterize.dataset import read_dataset
     from explorer.accuracy import terminal_sections, write_report
     from rtl_gen.atomic import check_target
     from surrogate.assessment import DEFAULT_SPLITS, assess
     from surrogate.evaluate import CHEAP, MODELS
-    from surrogate.training_set import of_flow
+    from surrogate.training_set import of_flow, read_measurements
 
     if report is not None:
         check_target(report)
     chosen = tuple(MODELS) if models == "all" else _names(models, CHEAP)
     found = assess(
-        of_flow(read_dataset(dataset), flow),
+        of_flow(read_measurements(dataset), flow),
         splits=_names(splits, DEFAULT_SPLITS),
         models=chosen,
-        replicates=None if replicates is None else of_flow(read_dataset(replicates), flow),
+        replicates=(None if replicates is None else of_flow(read_measurements(replicates), flow)),
     )
     if report is not None:
         write_report(found, report)
@@ -1008,6 +1018,66 @@ def query(
     out.print(query_table(answer))
     for note in answer["notes"]:
         typer.echo(note)
+
+
+@app.command()
+def predict(
+    designs: Annotated[
+        Path | None, typer.Option("--designs", help="CSV or Parquet with a row for each design.")
+    ] = None,
+    space: Annotated[
+        Path | None, typer.Option("--space", help="Design space, a YAML file, instead.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", "-n", help="Designs of a space at most.")] = 1_000_000,
+    seed: Annotated[int, typer.Option("--seed", help="Of the draw from a larger space.")] = 0,
+    model: ModelPath = MODEL,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="CSV or Parquet, by its ending.")
+    ] = Path("build/predictions.parquet"),
+    intervals: Annotated[
+        bool, typer.Option("--intervals/--values", help="With intervals, or values alone.")
+    ] = True,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Threads [processors].")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Predict many designs, with intervals, and what each is outside of, into a file.
+
+    Millions need no more memory than a hundred thousand. Of a space that is larger than `-n`,
+    combinations are drawn at random.
+
+    Examples: `peforge predict --designs my.csv -o my_predictions.csv`,
+    `peforge predict --space configs/spaces/full.yaml -n 10000000 --values`
+    """
+    from rich.progress import track
+
+    from explorer import bulk
+    from explorer.campaigns import processors
+    from rtl_gen.errors import require_int
+    from rtl_gen.space import load_space
+    from surrogate.artifact import Artifact
+
+    if (designs is None) == (space is None):
+        raise InputError("give either --designs FILE or --space FILE")
+    require_int("n", n, 1, 10**9)
+    artifact = Artifact.load(model, n_jobs=processors(jobs))
+    require_int("seed", seed, 0, 2**31 - 1)
+    if designs is not None:
+        chunks = bulk.designs_of_file(designs)
+    else:
+        assert space is not None
+        chunks = bulk.designs_of_space(load_space(space), n, seed)
+    shown = track(
+        chunks, "predicting", console=Console(stderr=True), transient=True, disable=as_json
+    )
+    found = bulk.predict_to(iter(shown), artifact, output, intervals=intervals)
+    if as_json:
+        print_json({"output": str(output), **vars(found)})
+        return
+    typer.echo(
+        f"{found.designs:,} designs, {found.outside:,} of them outside what was measured: "
+        "there, intervals promise nothing"
+    )
+    typer.echo(f"wrote {output}")
 
 
 @app.command()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Generator
 from pathlib import Path
 
 from rtl_gen.errors import InputError
@@ -15,19 +17,32 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         InputError: if the folder or file cannot be written.
     """
-    temporary = ""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Generator[Path]:
+    """A temporary file beside ``path``, which takes its place if all goes well.
+
+    Raises:
+        InputError: if the folder or file cannot be written.
+    """
+    temporary: Path | None = None
     check_target(path)
     _make(path.parent, path)
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".tmp")
+        os.close(descriptor)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -35,6 +35,11 @@ from surrogate.training_set import dataset_digest, origin, training_table
 FORMAT = "peforge surrogate"
 FORMAT_VERSION = 3
 
+#: With so many points or more, what a target depends on is seen: ranks of unseen points correlate
+#: by at least this.
+_ENOUGH = 40
+_LEAST_RANK = 0.5
+
 _LIBRARIES = ("numpy", "pandas", "scikit-learn")
 
 
@@ -66,15 +71,18 @@ class Artifact:
         """Cross-validate and fit.
 
         Raises:
-            InputError: as ``training_table`` and ``evaluate``.
+            InputError: as ``training_table`` and ``evaluate``; or a target does not follow from the
+                designs.
         """
         table = training_table(dataset)
+        errors = evaluate(table)
+        _check_learnable(errors)
         return cls(
             surrogate=Surrogate.fit(table, n_jobs=n_jobs),
             points=len(table),
             failed=len(dataset) - len(table),
             dataset_digest=dataset_digest(dataset),
-            errors=evaluate(table),
+            errors=errors,
             origin=origin(dataset),
             versions={name: version(name) for name in _LIBRARIES}
             | {"xgboost": xgboost.__version__},
@@ -147,6 +155,17 @@ class Artifact:
         except (LookupError, AttributeError, TypeError, ValueError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"{path}: is not a legal {FORMAT}: {reason}") from None
+
+
+def _check_learnable(errors: pd.DataFrame) -> None:
+    """Refuse what does not follow from the designs: a column that is in another order, say."""
+    rows = errors.query("model == 'surrogate' and split == 'datapaths'")
+    for target, points, rank in zip(rows["target"], rows["points"], rows["spearman"], strict=True):
+        if points >= _ENOUGH and not rank >= _LEAST_RANK:
+            raise InputError(
+                f"{target} does not follow from the designs: of {points} unseen points, predicted "
+                f"and measured ranks correlate by {rank:.2f} only; is its column in another order?"
+            )
 
 
 def _verified_content(path: Path) -> dict[str, Any]:
@@ -226,6 +245,7 @@ def _region_from_json(values: Mapping[str, Any]) -> Region:
         kinds={name: tuple(found) for name, found in values["kinds"].items()},
         pairs={name: tuple(found) for name, found in values["pairs"].items()},
         numbers={
-            name: (float(low), float(high)) for name, (low, high) in values["numbers"].items()
+            name: {family: (float(low), float(high)) for family, (low, high) in found.items()}
+            for name, found in values["numbers"].items()
         },
     )

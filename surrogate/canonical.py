@@ -66,10 +66,11 @@ def datapath_kinds(table: pd.DataFrame) -> list[str]:
     return [_KINDS[family] for family in table["family"]]
 
 
-def families(table: pd.DataFrame) -> list[str]:
+def families(table: pd.DataFrame) -> pd.Index:
     """The family of each row by what it is, not by what it is called."""
     single = (table["family"] == "lightpe") & (table["terms"] == 1)
-    return list(table["family"].mask(single, "pow2"))
+    names: pd.Index = pd.Index(table["family"].mask(single, "pow2"))
+    return names
 
 
 def held_out(table: pd.DataFrame) -> NDArray[np.bool_]:

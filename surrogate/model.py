@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pandas as pd
+import xgboost
 from numpy.typing import NDArray
 
 from surrogate.canonical import families
 from surrogate.error_scale import ErrorScale
-from surrogate.features import feature_matrix
+from surrogate.features import FEATURE_NAMES, feature_matrix
 from surrogate.intervals import Intervals, log_errors
 from surrogate.region import Region
 from surrogate.regressor import SurrogateRegressor, regressor_for
 from surrogate.splits import Fold, folds
+from surrogate.stack import stacked
 from surrogate.targets import TARGETS
+
+Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +42,8 @@ class Predictor:
     def fit(
         cls,
         target: str,
-        features: NDArray[np.float64],
-        measured: NDArray[np.float64],
+        features: Matrix,
+        measured: Matrix,
         names: NDArray[np.str_],
         parts: list[Fold],
         *,
@@ -119,13 +124,59 @@ class Surrogate:
             InputError: if a point is not one.
         """
         features = feature_matrix(table)
-        names = families(table) if intervals else []
-        columns: dict[str, Any] = {}
-        for target, predictor in self.predictors.items():
-            columns[target] = predictor.regressor.predict(features)
-            if intervals:
-                scale = predictor.scale.predict(features)
-                columns[f"{target}_low"], columns[f"{target}_high"] = predictor.intervals.bounds(
-                    columns[target], scale, names
-                )
-        return pd.DataFrame({**columns, "outside": self.region.outside(table)}, index=table.index)
+        values = self._base(features) * np.exp(self._outputs(self._trees, features))
+        columns = list(self.predictors)
+        if intervals:
+            widths = self._widths.iloc[self._widths.index.get_indexer(families(table))]
+            scales = self._outputs(self._scales, features)
+            factors = np.exp(widths.to_numpy() * np.exp(scales))
+            columns = [name + end for name in columns for end in ("", "_low", "_high")]
+            ends = np.stack([values, values / factors, values * factors], axis=2)
+            values = ends.reshape(len(table), len(columns))
+        predicted = pd.DataFrame(values, columns=columns, index=table.index)
+        predicted["outside"] = self.region.outside(table)
+        return predicted
+
+    # All targets at once, made when they are asked for: one call each, not one for each target.
+
+    def _outputs(self, stack: xgboost.Booster, features: Matrix) -> Matrix:
+        found = np.asarray(stack.inplace_predict(features), dtype=np.float64)
+        return found.reshape(len(features), len(self.predictors))
+
+    def _base(self, features: Matrix) -> Matrix:
+        constants, coefficients, floors = self._sums
+        return np.maximum(features @ coefficients + constants, floors)
+
+    @cached_property
+    def _sums(self) -> tuple[Matrix, Matrix, Matrix]:
+        """Constants and floors of the bases, shape ``(targets,)``, and ``(features, targets)``."""
+        bases = [predictor.regressor.base_ for predictor in self.predictors.values()]
+        coefficients = np.zeros((len(FEATURE_NAMES), len(bases)))
+        for target, base in enumerate(bases):
+            assert base.columns is not None
+            coefficients[list(base.columns), target] = base.coefficients_[1:]
+        constants = np.array([base.coefficients_[0] for base in bases])
+        return constants, coefficients, np.array([base.floor_ for base in bases])
+
+    @cached_property
+    def _trees(self) -> xgboost.Booster:
+        return self._stacked([p.regressor.booster_ for p in self.predictors.values()])
+
+    @cached_property
+    def _scales(self) -> xgboost.Booster:
+        return self._stacked([p.scale.booster for p in self.predictors.values()])
+
+    def _stacked(self, boosters: list[xgboost.Booster]) -> xgboost.Booster:
+        first = next(iter(self.predictors.values()))
+        return stacked(boosters, n_jobs=first.regressor.n_jobs)
+
+    @cached_property
+    def _widths(self) -> pd.DataFrame:
+        """Width of each target's interval, for each family; the last row is of any other."""
+        intervals = {name: p.intervals for name, p in self.predictors.items()}
+        found = sorted({name for each in intervals.values() for name in each.widths})
+        columns = {
+            target: [*(each.widths.get(name, each.other) for name in found), each.other]
+            for target, each in intervals.items()
+        }
+        return pd.DataFrame(columns, index=[*found, ""])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -14,8 +15,10 @@ from surrogate.features import CHOICES, NUMBER_COLUMNS, SWITCHES, checked_number
 
 #: Parameters whose values say which hardware there is: each two of them must have been measured
 #: together, for what one does to the other is not the sum of both.
-_KINDS = (*CHOICES, *SWITCHES, "precision_modes", "pipeline_stages")
-_RANGES = tuple(name for name in NUMBER_COLUMNS if name not in _KINDS)
+KINDS = (*CHOICES, *SWITCHES, "precision_modes", "pipeline_stages")
+_PAIRS = tuple(itertools.combinations(KINDS, 2))
+_RANGES = tuple(name for name in NUMBER_COLUMNS if name not in KINDS)
+_INSIDE = -1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +28,12 @@ class Region:
     Attributes:
         kinds: measured values of each parameter that says which hardware there is.
         pairs: pairs of such parameters, and the pairs of values that were measured.
-        numbers: least and greatest value of every other parameter.
+        numbers: least and greatest value of every other parameter, in each family.
     """
 
     kinds: dict[str, tuple[str, ...]]
     pairs: dict[str, tuple[str, ...]]
-    numbers: dict[str, tuple[float, float]]
+    numbers: dict[str, dict[str, tuple[float, float]]]
 
     @classmethod
     def of(cls, table: pd.DataFrame) -> Self:
@@ -40,12 +43,22 @@ class Region:
             InputError: if one is none (``surrogate.features.checked_numbers``).
         """
         columns = checked_numbers(table)
-        kinds = _kind_columns(table)
+        rows, _ = _kinds_of(table)
+        family = table["family"].to_numpy()
         return cls(
-            kinds={name: _values(column) for name, column in kinds.items()},
-            pairs={name: _values(column) for name, column in _pair_columns(kinds).items()},
-            numbers={n: (float(columns[n].min()), float(columns[n].max())) for n in _RANGES},
-        )
+            kinds={name: _sorted(row[i] for row in rows) for i, name in enumerate(KINDS)},
+            pairs={
+                _pair_name(*pair): _sorted(_pair(row, *pair) for row in rows) for pair in _PAIRS
+            },
+            numbers={
+                name: {
+                    str(f): (float(columns[name][family == f].min()),
+                             float(columns[name][family == f].max()))
+                    for f in sorted(set(family))
+                }
+                for name in _RANGES
+            },
+        )  # fmt: skip
 
     @property
     def checks(self) -> tuple[str, ...]:
@@ -62,20 +75,38 @@ class Region:
             Categories of ``checks``, shape ``(n,)``: the first that is not as measured; missing
             where all is. The index of the table.
         """
-        codes: NDArray[np.int8] = np.full(len(table), -1, dtype=np.int8)
-        kinds = _kind_columns(table)
-        groups = ((self.kinds, kinds), (self.pairs, _pair_columns(kinds)))
-        wrong = {
-            name: ~columns[name].isin(known[name]).to_numpy()
-            for known, columns in groups
-            for name in known
-        }
-        for name, (low, high) in self.numbers.items():
-            values = table[name].to_numpy()
-            wrong[name] = (values < low) | (values > high)
-        for code, name in reversed(list(enumerate(self.checks))):
-            codes[wrong[name]] = code
-        return _series(codes, list(self.checks)).set_axis(table.index)
+        rows, place = _kinds_of(table)
+        unknown: NDArray[np.int8] = np.array([self._unknown(row) for row in rows], dtype=np.int8)
+        codes = unknown[place] if len(rows) else unknown
+        low, high = self._limits([row[0] for row in rows])
+        offset = len(self.kinds)
+        for number in reversed(range(len(self.numbers))):
+            values = table[_RANGES[number]].to_numpy()
+            wrong = (values < low[number][place]) | (values > high[number][place])
+            # Kinds are looked at first, pairs of them last.
+            codes = np.where(wrong & ~((codes >= 0) & (codes < offset)), offset + number, codes)
+        categories = pd.Index(self.checks)
+        return pd.Series(
+            pd.Categorical.from_codes(codes.astype(np.int8), categories=categories),
+            index=table.index,
+        )
+
+    def _unknown(self, row: tuple[str, ...]) -> int:
+        """The first of ``checks`` by which this hardware was not measured."""
+        for code, name in enumerate(KINDS):
+            if row[code] not in self.kinds[name]:
+                return code
+        for code, pair in enumerate(_PAIRS, len(self.kinds) + len(self.numbers)):
+            if _pair(row, *pair) not in self.pairs[_pair_name(*pair)]:
+                return code
+        return _INSIDE
+
+    def _limits(self, families: list[str]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Least and greatest value of each number, in each of these families; none if unknown."""
+        none = (-np.inf, np.inf)
+        both = [[self.numbers[name].get(f, none) for f in families] for name in _RANGES]
+        limits = np.array(both, dtype=np.float64).reshape(len(_RANGES), len(families), 2)
+        return limits[:, :, 0], limits[:, :, 1]
 
     def say(self, check: str, design: pd.Series) -> str:
         """Why a design is outside, for people.
@@ -85,40 +116,46 @@ class Region:
             design: its parameters.
         """
         if check in self.numbers:
-            low, high = self.numbers[check]
-            return f"{check} {design[check]:g} is not in the measured {low:g}..{high:g}"
+            low, high = self.numbers[check][design["family"]]
+            return (
+                f"{check} {design[check]:g} is not in the {low:g}..{high:g} that was measured of "
+                f"{design['family']}"
+            )
         names = check.split(" with ")
         value = " with ".join(f"{name} {design[name]}" for name in names)
         known = f" ({', '.join(self.kinds[check])})" if check in self.kinds else ""
         return f"{value} was not measured{known}"
 
 
-def _kind_columns(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """The parameters in ``_KINDS`` as categories of text; whole numbers read alike in any type."""
-    columns = {}
-    for name in _KINDS:
+def _kinds_of(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], NDArray[np.intp]]:
+    """The different hardware in a table: few, however many designs there are.
+
+    Returns:
+        Values of ``KINDS`` as text, of each; and which of these every row of the table has.
+    """
+    codes, texts = [], []
+    for name in KINDS:
         column = table[name] if name in CHOICES else table[name].astype(np.int64)
-        codes, values = pd.factorize(column)
-        texts = [str(value) for value in values]
-        columns[name] = _series(codes, texts)
-    return columns
+        found, values = pd.factorize(column)
+        codes.append(found)
+        texts.append([str(value) for value in values])
+    if table.empty:
+        return [], np.empty(0, dtype=np.intp)
+    combined = np.ravel_multi_index(codes, [len(values) for values in texts])
+    _, first, place = np.unique(combined, return_index=True, return_inverse=True)
+    rows = [
+        tuple(values[code[at]] for code, values in zip(codes, texts, strict=True)) for at in first
+    ]
+    return rows, place
 
 
-def _pair_columns(kinds: dict[str, pd.Series]) -> dict[str, pd.Series]:
-    """Each two of them, as categories: one for each pair of values."""
-    columns = {}
-    for first, second in itertools.combinations(kinds, 2):
-        one, other = kinds[first].cat, kinds[second].cat
-        width = len(other.categories)
-        codes = one.codes.to_numpy().astype(np.int64) * width + other.codes.to_numpy()
-        texts = [f"{a} {b}" for a in one.categories for b in other.categories]
-        columns[f"{first} with {second}"] = _series(codes, texts)
-    return columns
+def _pair_name(first: str, second: str) -> str:
+    return f"{first} with {second}"
 
 
-def _series(codes: NDArray[Any], categories: list[str]) -> pd.Series:
-    return pd.Series(pd.Categorical.from_codes(codes, categories=pd.Index(categories)))
+def _pair(row: tuple[str, ...], first: str, second: str) -> str:
+    return f"{row[KINDS.index(first)]} {row[KINDS.index(second)]}"
 
 
-def _values(column: pd.Series) -> tuple[str, ...]:
-    return tuple(sorted(column.cat.remove_unused_categories().cat.categories))
+def _sorted(values: Iterator[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(values)))

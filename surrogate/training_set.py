@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from characterize.dataset import check_designs, checked, read_dataset, read_file
+from characterize.dataset_schema import COLUMNS
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
 from surrogate.features import checked_numbers
@@ -63,6 +67,7 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
                 f"the dataset mixes measurements of different {name}: {'; '.join(found)}"
             )
     checked_numbers(table)
+    bits = _stored_bits(table)
     for target in TARGETS:
         values = pd.to_numeric(table[target], errors="coerce").to_numpy(dtype=np.float64)
         wrong = ~(np.isfinite(values) & (values > 0))
@@ -71,7 +76,65 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
                 f"{target} must be a number above 0 in every row with status {OK}, not "
                 f"{table.loc[wrong, target].iloc[0]}"
             )
+        _check_unit(target, values, bits)
     return table
+
+
+#: What no kit comes near to: targets for each stored bit, and times, in their units. Kits from 7 to
+#: 500 nm are at 0.3-600 um2, 1e-9-0.3 uW and 1e-4-1 pJ a bit.
+_PLAUSIBLE = {
+    "area_um2": (0.01, 2e4),
+    "core_area_um2": (0.01, 2e4),
+    "least_period_ps": (10.0, 1e6),
+    "leakage_uw": (1e-12, 30.0),
+    "energy_per_mac_pj": (1e-6, 30.0),
+    "clock_tree_pj": (1e-9, 30.0),
+}
+
+
+def _stored_bits(table: pd.DataFrame) -> NDArray[np.float64]:
+    """Bits of the scratchpads and of one sum: what a PE has at least."""
+    depths = {"ifmap_depth": "act_bits", "filter_depth": "weight_bits", "psum_depth": "psum_bits"}
+    words = (table[depth] * table[bits] for depth, bits in depths.items())
+    return np.asarray(sum(words, start=table["psum_bits"]), dtype=np.float64)
+
+
+def _check_unit(target: str, values: NDArray[np.float64], bits: NDArray[np.float64]) -> None:
+    """Refuse numbers that can only be in another unit."""
+    low, high = _PLAUSIBLE[target]
+    each = values if target == "least_period_ps" else values / bits
+    wrong = (each < low) | (each > high)
+    if wrong.any():
+        row = int(wrong.argmax())
+        a_bit = "" if target == "least_period_ps" else f", {each[row]:.3g} for each stored bit"
+        raise InputError(
+            f"{target} is {values[row]:.6g}{a_bit}: it must be in {TARGETS[target].unit} "
+            f"({low:g}..{high:g}{' a bit' if a_bit else ''})"
+        )
+
+
+def read_measurements(path: Path) -> pd.DataFrame:
+    """Read measurements to learn from: a dataset, or one's own table.
+
+    One's own needs the parameters of the designs and ``surrogate.targets.needed_columns``. Without
+    ``status``, every row counts as measured; a ``digest`` must be that of the design.
+
+    Args:
+        path: CSV, Parquet, or the folder of a dataset.
+
+    Raises:
+        InputError: if it cannot be read, a column is missing, or a row is no design.
+    """
+    if path.is_dir():
+        return read_dataset(path)
+    table = read_file(path)
+    if set(COLUMNS) <= set(table):
+        return checked(table, str(path))
+    for name in (*POINT_COLUMNS, *needed_columns()):
+        if name not in table:
+            raise InputError(f"{path}: column {name} is missing")
+    check_designs(str(path), table)
+    return table if "status" in table else table.assign(status=OK)
 
 
 def of_flow(dataset: pd.DataFrame, flow: str | None) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,3 +138,17 @@ def message_of_loading(path: Path) -> str:
     with pytest.raises(InputError) as caught:
         Artifact.load(path)
     return str(caught.value)
+
+
+def test_a_column_in_another_order_is_refused(dataset: pd.DataFrame) -> None:
+    shuffled = dataset.copy()
+    measured = shuffled["status"] == "ok"
+    values = shuffled.loc[measured, "leakage_uw"].sample(frac=1, random_state=1)
+    shuffled.loc[measured, "leakage_uw"] = values.to_numpy()
+    with pytest.raises(InputError) as caught:
+        Artifact.train(shuffled)
+    assert re.fullmatch(
+        r"leakage_uw does not follow from the designs: of 47 unseen points, predicted and measured "
+        r"ranks correlate by -?0\.\d\d only; is its column in another order\?",
+        str(caught.value),
+    )

@@ -20,8 +20,9 @@ def test_what_was_measured_is_inside(everything: Space) -> None:
     ("change", "check", "words"),
     [
         ({"filter_depth": 4096}, "filter_depth",
-         "filter_depth 4096 is not in the measured 32..224"),
-        ({"period_ps": 1499}, "period_ps", "period_ps 1499 is not in the measured 1500..2000"),
+         "filter_depth 4096 is not in the 32..224 that was measured of int"),
+        ({"period_ps": 1499}, "period_ps",
+         "period_ps 1499 is not in the 1500..2000 that was measured of int"),
         ({"scratchpad": "sram"}, "scratchpad", "scratchpad sram was not measured (flop)"),
         ({"pipeline_stages": 5}, "pipeline_stages",
          "pipeline_stages 5 was not measured (1, 2, 3, 4)"),
@@ -60,3 +61,12 @@ def test_limits_are_inside_and_types_do_not_matter(measure: Callable[..., pd.Dat
     assert region.outside(as_read).isna().all()
     assert region.outside(edge.assign(filter_depth=225)).tolist() == ["filter_depth"]
     assert region.outside(table.iloc[:0]).empty
+
+
+def test_numbers_are_those_of_the_family(measure: Callable[..., pd.DataFrame]) -> None:
+    """Floating point has 32 bits: that does not make integers of 20 bits known."""
+    table = measure(200)
+    floats = table.iloc[:20].assign(family="fp", act_bits=32, weight_bits=32)
+    region = Region.of(pd.concat([table, floats]))
+    integer = table[table["family"] == "int"].iloc[[0]].assign(act_bits=20)
+    assert region.outside(integer).tolist() == ["act_bits"]

@@ -9,8 +9,8 @@ import pytest
 
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
-from surrogate.targets import TARGETS
-from surrogate.training_set import dataset_digest, training_table
+from surrogate.targets import TARGETS, needed_columns
+from surrogate.training_set import dataset_digest, read_measurements, training_table
 
 Measure = Callable[..., pd.DataFrame]
 
@@ -83,3 +83,68 @@ def test_digest_sees_every_value(measure: Measure) -> None:
     changed = dataset.copy()
     changed.loc[3, "wirelength_um"] *= 1 + 1e-15
     assert dataset_digest(changed) != dataset_digest(dataset)
+
+
+def own(measure: Measure, folder: Path, **changes: object) -> Path:
+    """Someone's own measurements: no more columns than are needed."""
+    table = measure(50)[[*POINT_COLUMNS, *needed_columns()]]
+    table = table.loc[:, ~table.columns.duplicated()].assign(**changes)
+    table.to_parquet(folder / "my.parquet")
+    return folder / "my.parquet"
+
+
+def test_own_measurements_need_no_more_than_designs_and_targets(
+    measure: Measure, tmp_path: Path
+) -> None:
+    path = own(measure, tmp_path)
+    read = read_measurements(path)
+    assert set(read["status"]) == {"ok"}
+    expected = training_table(measure(50))
+    pd.testing.assert_frame_equal(training_table(read), expected, check_dtype=False)
+    read.to_csv(tmp_path / "my.csv", index=False)
+    again = training_table(read_measurements(tmp_path / "my.csv"))
+    pd.testing.assert_frame_equal(again, expected, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"act_bits": 99}, "line 2: act_bits must be an integer from 2 to 16, not 99"),
+        ({"digest": "0"}, "line 2: the digest is not that of the design"),
+    ],
+)
+def test_own_rows_that_are_no_designs_are_refused(
+    measure: Measure, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    path = own(measure, tmp_path, **changes)
+    with pytest.raises(InputError) as caught:
+        read_measurements(path)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+def test_own_tables_without_a_column_are_refused(measure: Measure, tmp_path: Path) -> None:
+    path = own(measure, tmp_path)
+    pd.read_parquet(path).drop(columns="leakage_uw").to_parquet(path)
+    with pytest.raises(InputError) as caught:
+        read_measurements(path)
+    assert str(caught.value) == f"{path}: column leakage_uw is missing"
+
+
+@pytest.mark.parametrize(
+    ("target", "factor", "message"),
+    [
+        ("area_um2", 1e6, "it must be in um2 (0.01..20000 a bit)"),  # nm2
+        ("area_um2", 1e-6, "it must be in um2 (0.01..20000 a bit)"),  # mm2
+        ("least_period_ps", 1e-3, "it must be in ps (10..1e+06)"),  # ns
+        ("leakage_uw", 1e6, "it must be in uW (1e-12..30 a bit)"),  # pW
+    ],
+)
+def test_targets_in_other_units_are_refused(
+    measure: Measure, target: str, factor: float, message: str
+) -> None:
+    dataset = measure(50)
+    dataset[target] *= factor
+    with pytest.raises(InputError) as caught:
+        training_table(dataset)
+    assert str(caught.value).startswith(f"{target} is {dataset[target].iloc[0]:.6g}")
+    assert str(caught.value).endswith(message)
