@@ -13,6 +13,8 @@ from rich.table import Table
 
 from rtl_gen.atomic import write_text
 from surrogate.assessment import Assessment
+from surrogate.coverage import CONFIDENCE, coverage
+from surrogate.intervals import LEVEL
 from surrogate.regret import QUERIES
 from surrogate.splits import DEALS, PROMISES
 
@@ -41,6 +43,20 @@ _REGRET_NOTE = (
     "and 95th percentile of the answers that hold. Missed: share of the answers, in %, whose "
     "measurement exceeds the bound, and by how many % in the median. No answer: nothing was "
     "predicted to be within it"
+)
+
+
+_COVERAGE = {
+    "covered_pct": "held",
+    "covered_low_pct": "at least",
+    "covered_high_pct": "at most",
+    "width_pct": "width",
+    "score_pct": "score",
+}
+_COVERAGE_NOTE = (
+    "Held: share of measurements within their intervals, in %; the true share lies between at "
+    f"least and at most with {100 * CONFIDENCE:.0f} % confidence (Clopper-Pearson). Width, and "
+    "Winkler's interval score, are means in % of the prediction"
 )
 
 
@@ -151,6 +167,7 @@ def terminal_sections(found: Assessment) -> Iterator[Section]:
         yield summary_section(errors)
     yield from _learning(found)
     yield from _regret(found)
+    yield from _coverage(found)
 
 
 def write_report(found: Assessment, path: Path) -> None:
@@ -176,6 +193,13 @@ def _report_sections(found: Assessment) -> Iterator[Section]:
             yield _by_part(found, split)
     yield from _learning(found)
     yield from _regret(found)
+    yield from _coverage(found)
+    if len(found.intervals):
+        yield _coverage_section(
+            coverage(found.intervals, by=("target", "family")),
+            "Intervals by family",
+            names=("target", "family"),
+        )
     if len(found.noise):
         yield Section(
             title="Noise of the measurements",
@@ -257,6 +281,34 @@ def _regret(found: Assessment) -> Iterator[Section]:
                 for row in found.regret.to_dict("records")
             ],
         )
+
+
+def _coverage(found: Assessment) -> Iterator[Section]:
+    if len(found.intervals):
+        level = f"{100 * LEVEL:.0f} %"
+        yield _coverage_section(
+            coverage(found.intervals), f"Do {level} intervals hold, of datapaths not seen?"
+        )
+        yield _coverage_section(
+            coverage(found.chosen),
+            f"Do {level} intervals hold of what {QUERIES} queries chose?",
+        )
+
+
+def _coverage_section(
+    rows: pd.DataFrame, title: str, names: tuple[str, ...] = ("target",)
+) -> Section:
+    return Section(
+        title=title,
+        note=_COVERAGE_NOTE,
+        names=names,
+        numbers=("points", *_COVERAGE.values()),
+        rows=[
+            [*(str(row[name]) for name in names), f"{row['points']:,}",
+             *(_number(row[name]) for name in _COVERAGE)]
+            for row in rows.to_dict("records")
+        ],
+    )  # fmt: skip
 
 
 def _crossed(

@@ -942,6 +942,9 @@ def evaluate(
         typer.Option("--replicates", help="Dataset of points with several --perturbation."),
     ] = None,
     flow: OfFlow = None,
+    intervals: Annotated[
+        bool, typer.Option("--intervals", help="Also test whether intervals hold (takes longer).")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option("--report", help="Also write everything as Markdown.")
     ] = None,
@@ -972,6 +975,7 @@ def evaluate(
         splits=_names(splits, DEFAULT_SPLITS),
         models=chosen,
         replicates=(None if replicates is None else of_flow(read_measurements(replicates), flow)),
+        intervals=intervals,
     )
     if report is not None:
         write_report(found, report)

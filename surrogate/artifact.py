@@ -111,7 +111,10 @@ class Artifact:
             "predictors": {
                 target: {
                     "regressor": _regressor_to_json(predictor.regressor),
-                    "scale": _trees_to_json(predictor.scale.booster),
+                    "scale": {
+                        "least": predictor.scale.least,
+                        "trees": _trees_to_json(predictor.scale.booster),
+                    },
                     "intervals": asdict(predictor.intervals),
                 }
                 for target, predictor in self.surrogate.predictors.items()
@@ -223,9 +226,10 @@ def _trees_from_json(values: Mapping[str, Any], *, n_jobs: int) -> xgboost.Boost
 
 
 def _predictor_from_json(values: Mapping[str, Any], *, n_jobs: int) -> Predictor:
+    scale = values["scale"]
     return Predictor(
         regressor=_regressor_from_json(values["regressor"], n_jobs=n_jobs),
-        scale=ErrorScale.of(_trees_from_json(values["scale"], n_jobs=n_jobs)),
+        scale=ErrorScale.of(_trees_from_json(scale["trees"], n_jobs=n_jobs), float(scale["least"])),
         intervals=Intervals(**values["intervals"]),
     )
 

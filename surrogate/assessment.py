@@ -11,6 +11,7 @@ import pandas as pd
 
 from rtl_gen.errors import InputError, require_choice
 from surrogate.canonical import held_out
+from surrogate.coverage import coverage, of_chosen, unseen_intervals
 from surrogate.evaluate import CHEAP, MODELS, cross_validate, errors, noise_floor
 from surrogate.regret import regret
 from surrogate.splits import SPLITS
@@ -35,6 +36,8 @@ class Assessment:
         predictions: as from ``cross_validate``: out of fold, of every split and model.
         regret: as from ``surrogate.regret.regret``; empty without split ``datapaths``.
         noise: as from ``noise_floor``; empty without replicates.
+        intervals: as from ``surrogate.coverage.unseen_intervals``; empty unless asked for.
+        chosen: of these, those that searches chose (``surrogate.coverage.of_chosen``).
     """
 
     points: int
@@ -45,6 +48,8 @@ class Assessment:
     predictions: pd.DataFrame
     regret: pd.DataFrame
     noise: pd.DataFrame
+    intervals: pd.DataFrame
+    chosen: pd.DataFrame
 
     def errors(self, *by: str) -> pd.DataFrame:
         """``errors`` by target, split, model, and what else is named: ``part``, ``family``."""
@@ -59,6 +64,12 @@ class Assessment:
             "regret": self.regret,
             "noise": self.noise,
         }
+        if len(self.intervals):
+            tables |= {
+                "coverage": coverage(self.intervals),
+                "coverage_by_family": coverage(self.intervals, by=("target", "family")),
+                "coverage_of_chosen": coverage(self.chosen),
+            }
         return {
             "points": self.points,
             "held_out": self.held_out,
@@ -75,6 +86,7 @@ def assess(
     splits: Sequence[str] = DEFAULT_SPLITS,
     models: Sequence[str] = CHEAP,
     replicates: pd.DataFrame | None = None,
+    intervals: bool = False,
     seed: int = 0,
 ) -> Assessment:
     """Compare models on the measured points of a dataset.
@@ -86,6 +98,7 @@ def assess(
         dataset: as for ``training_table``.
         splits, models: by name, at least one of each.
         replicates: as for ``noise_floor``.
+        intervals: whether it is tested if intervals hold: fits the surrogate some times more.
         seed: of splits and queries.
 
     Raises:
@@ -109,6 +122,7 @@ def assess(
     if not parts:
         raise InputError(f"the dataset's points cannot be split by {', '.join(splits)}")
     predictions = pd.concat(parts, ignore_index=True)
+    unseen = unseen_intervals(table[~last], seed=seed) if intervals else pd.DataFrame()
     answered = (predictions["split"] == "datapaths").any() and len(TARGETS) > 1
     return Assessment(
         points=len(table),
@@ -119,6 +133,8 @@ def assess(
         predictions=predictions,
         regret=regret(table[~last], predictions, seed=seed) if answered else pd.DataFrame(),
         noise=pd.DataFrame() if replicates is None else noise_floor(replicates),
+        intervals=unseen,
+        chosen=of_chosen(table[~last], unseen, seed=seed) if intervals else unseen,
     )
 
 

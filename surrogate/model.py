@@ -129,7 +129,7 @@ class Surrogate:
         if intervals:
             widths = self._widths.iloc[self._widths.index.get_indexer(families(table))]
             scales = self._outputs(self._scales, features)
-            factors = np.exp(widths.to_numpy() * np.exp(scales))
+            factors = np.exp(widths.to_numpy() * (np.exp(scales) + self._least))
             columns = [name + end for name in columns for end in ("", "_low", "_high")]
             ends = np.stack([values, values / factors, values * factors], axis=2)
             values = ends.reshape(len(table), len(columns))
@@ -165,6 +165,10 @@ class Surrogate:
     @cached_property
     def _scales(self) -> xgboost.Booster:
         return self._stacked([p.scale.booster for p in self.predictors.values()])
+
+    @cached_property
+    def _least(self) -> Matrix:
+        return np.array([predictor.scale.least for predictor in self.predictors.values()])
 
     def _stacked(self, boosters: list[xgboost.Booster]) -> xgboost.Booster:
         first = next(iter(self.predictors.values()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -115,6 +116,13 @@ def _answers(
     )
 
 
+def choose(predicted: pd.DataFrame, query: Query) -> Any:
+    """Label of the design that is predicted to be best within the bound, or None."""
+    guess = predicted.loc[query.candidates]
+    guess = guess[guess[query.constraint] <= query.bound]
+    return None if guess.empty else guess.index[int(guess[query.objective].argmin())]
+
+
 def answer(table: pd.DataFrame, predicted: pd.DataFrame, query: Query) -> tuple[float, float]:
     """What the design chosen by ``predicted`` really is.
 
@@ -123,11 +131,10 @@ def answer(table: pd.DataFrame, predicted: pd.DataFrame, query: Query) -> tuple[
         within the bound, both less one: above zero, the first is a miss. NaN if none is predicted
         to be within the bound.
     """
-    guess = predicted.loc[query.candidates]
-    guess = guess[guess[query.constraint] <= query.bound]
-    if guess.empty:
+    label = choose(predicted, query)
+    if label is None:
         return np.nan, np.nan
-    chosen = table.loc[guess.index[int(guess[query.objective].argmin())]]
+    chosen = table.loc[label]
     measured = table.loc[query.candidates]
     within = measured.loc[measured[query.constraint] <= query.bound, query.objective]
     return (

@@ -45,9 +45,15 @@ def found() -> Assessment:
         {"target": ["area_um2", "leakage_uw"], "points": [9, 9], "replicates": [27, 27],
          "noise_pct": [0.4, 0.7]}
     )  # fmt: skip
+    intervals = pd.DataFrame(
+        {"target": "area_um2", "deal": 0, "point": [0, 1, 2, 3], "family": ["int", "int", "fp", "fp"],
+         "measured": [10.0, 10, 10, 10], "predicted": [10.0, 10, 10, 10], "low": [9.0, 9, 9, 11],
+         "high": [11.0, 11, 11, 12]}
+    )  # fmt: skip
     return Assessment(
         points=1234, held_out=200, dataset_digest="ab" * 32, origin={"flow": ["placed"]},
         versions={"numpy": "2.0"}, predictions=predictions, regret=regret, noise=noise,
+        intervals=intervals, chosen=intervals.iloc[:1],
     )  # fmt: skip
 
 
@@ -69,6 +75,9 @@ def test_the_report_has_every_table(found: Assessment, tmp_path: Path) -> None:
         "## widths: mean error of the surrogate by what is left out",
         "## Mean error by points to learn from",
         "## Regret of 200 queries: the least of one target, another within a bound",
+        "## Do 90 % intervals hold, of datapaths not seen?",
+        "## Do 90 % intervals hold of what 200 queries chose?",
+        "## Intervals by family",
         "## Noise of the measurements",
     ]
     for line in (
@@ -89,6 +98,10 @@ def test_the_report_has_every_table(found: Assessment, tmp_path: Path) -> None:
         "| area_um2 | surrogate | 8.0 | 2.0 |",
         "| model | no answer | missed | by | median | 95th |",
         "| surrogate | 0.0 | 2.5 | 1.2 | 0.0 | - |",
+        "| target | points | held | at least | at most | width | score |",
+        "| area_um2 | 4 | 75.0 | 11.1 | 99.9 | 17.5 | 67.5 |",
+        "| area_um2 | 1 | 100.0 | 0.5 | 100.0 | 20.0 | 20.0 |",
+        "| area_um2 | fp | 2 | 50.0 | 0.3 | 99.7 | 15.0 | 115.0 |",
         "| leakage_uw | 9 | 27 | 0.70 |",
     ):
         assert line in text.splitlines()
@@ -104,7 +117,8 @@ def test_the_terminal_shows_scores_splits_curve_and_regret(found: Assessment) ->
     titles = [section.title.split(":")[0] for section in terminal_sections(found)]
     assert titles == [
         "datapaths", "Mean error by split", "Mean error by points to learn from",
-        "Regret of 200 queries",
+        "Regret of 200 queries", "Do 90 % intervals hold, of datapaths not seen?",
+        "Do 90 % intervals hold of what 200 queries chose?",
     ]  # fmt: skip
 
 
