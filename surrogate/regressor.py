@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from surrogate.baseline import PhysicalBase, check_positive
 from surrogate.features import feature_indices
-from surrogate.targets import TARGETS
+from surrogate.targets import EITHER_WITH_DEPTH, TARGETS
 
 
 class SurrogateRegressor(RegressorMixin, BaseEstimator):
@@ -27,6 +27,8 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
 
     Arguments:
         base_columns: columns of X that the base sums up; all if None.
+        rising_columns: columns of X that the prediction never falls with.
+        ignored_columns: columns of X that the trees do not look at.
         trees: how many.
         max_depth: of each tree.
         learning_rate: part of each tree that is used.
@@ -50,6 +52,8 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
         self,
         *,
         base_columns: Sequence[int] | None = None,
+        rising_columns: Sequence[int] = (),
+        ignored_columns: Sequence[int] = (),
         trees: int = 200,
         max_depth: int = 3,
         learning_rate: float = 0.05,
@@ -61,6 +65,8 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
         n_jobs: int = 1,
     ) -> None:
         self.base_columns = base_columns
+        self.rising_columns = rising_columns
+        self.ignored_columns = ignored_columns
         self.trees = trees
         self.max_depth = max_depth
         self.learning_rate = learning_rate
@@ -77,8 +83,13 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
         targets = check_positive(targets)
         self.base_ = PhysicalBase(columns=self.base_columns).fit(features, targets)
         left = np.log(targets / self.base_.predict(features))
-        matrix = xgboost.DMatrix(features, left, nthread=self.n_jobs)
-        self.booster_ = xgboost.train(self._tree_parameters(), matrix, self.trees)
+        seen = features.copy()
+        seen[:, list(self.ignored_columns)] = (
+            0  # a column that is the same everywhere parts nothing
+        )
+        matrix = xgboost.DMatrix(seen, left, nthread=self.n_jobs)
+        parameters = {**self._tree_parameters(), **self._constraints(features.shape[1])}
+        self.booster_ = xgboost.train(parameters, matrix, self.trees)
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -102,6 +113,12 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
             "nthread": self.n_jobs,
         }
 
+    def _constraints(self, columns: int) -> dict[str, Any]:
+        if not len(self.rising_columns):
+            return {}
+        rising = set(self.rising_columns)
+        return {"monotone_constraints": tuple(int(c in rising) for c in range(columns))}
+
     def __sklearn_tags__(self) -> Tags:
         tags: Tags = super().__sklearn_tags__()
         tags.target_tags.positive_only = True
@@ -110,4 +127,10 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
 
 def regressor_for(target: str, *, n_jobs: int = 1) -> SurrogateRegressor:
     """An unfitted regressor on the columns of ``feature_matrix``."""
-    return SurrogateRegressor(base_columns=feature_indices(TARGETS[target].base), n_jobs=n_jobs)
+    rising = TARGETS[target].rising
+    return SurrogateRegressor(
+        base_columns=feature_indices(TARGETS[target].base),
+        rising_columns=feature_indices(rising),
+        ignored_columns=feature_indices(EITHER_WITH_DEPTH if rising else ()),
+        n_jobs=n_jobs,
+    )

@@ -80,6 +80,34 @@ _CLOCKED = (
 )
 
 
+#: Features that never fall when a scratchpad has more words.
+_WITH_DEPTH = (
+    "ifmap_depth",
+    "filter_depth",
+    "psum_depth",
+    "ifmap_spad_bits",
+    "filter_spad_bits",
+    "psum_spad_bits",
+    "latch_bits",
+    "sram_bits",
+    "gated_words",
+    "ungated_bits",
+    "address_bits",
+    "pipeline_bits",
+    "read_levels",
+    "psum_read_levels",
+    "read_levels_in_sum",
+    "read_bits_in_sum",
+    "sram_read_in_sum",
+    "filter_bit_levels",
+    "psum_bit_levels",
+    "multiplier_cells_behind_read",
+    "active_term_bits_behind_read",
+)
+#: Features that may rise or fall then: larger scratchpads have rows with fewer idle cycles.
+EITHER_WITH_DEPTH = ("gated_words_clocked", "ungated_bits_clocked")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
     """What is predicted.
@@ -88,23 +116,28 @@ class Target:
         unit: of its values.
         what: it is.
         base: features whose sum it is, more or less.
+        rising: features that it never falls with, all else being equal. With more words in a
+            scratchpad, then, it never falls.
     """
 
     unit: str
     what: str
     base: tuple[str, ...]
+    rising: tuple[str, ...] = ()
 
 
 #: All of them, by name: columns of a dataset, or what ``with_targets`` makes of these.
 TARGETS = {
-    "area_um2": Target(unit="um2", what="area of the cells", base=_SIZES),
-    "core_area_um2": Target(unit="um2", what="area of the core they are placed in", base=_SIZES),
+    "area_um2": Target(unit="um2", what="area of the cells", base=_SIZES, rising=_WITH_DEPTH),
+    "core_area_um2": Target(
+        unit="um2", what="area of the core they are placed in", base=_SIZES, rising=_WITH_DEPTH
+    ),
     "least_period_ps": Target(
         unit="ps",
         what="smallest period that is met, of a netlist made for the period asked for",
         base=_DELAYS,
     ),
-    "leakage_uw": Target(unit="uW", what="leakage power", base=_SIZES),
+    "leakage_uw": Target(unit="uW", what="leakage power", base=_SIZES, rising=_WITH_DEPTH),
     "energy_per_mac_pj": Target(
         unit="pJ", what="dynamic energy of a multiply-accumulate", base=_SWITCHING
     ),

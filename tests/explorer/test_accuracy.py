@@ -46,7 +46,8 @@ def found() -> Assessment:
          "noise_pct": [0.4, 0.7]}
     )  # fmt: skip
     intervals = pd.DataFrame(
-        {"target": "area_um2", "deal": 0, "point": [0, 1, 2, 3], "family": ["int", "int", "fp", "fp"],
+        {"target": "area_um2", "deal": 0, "point": [0, 1, 2, 3],
+         "family": ["int", "int", "fp", "fp"],
          "measured": [10.0, 10, 10, 10], "predicted": [10.0, 10, 10, 10], "low": [9.0, 9, 9, 11],
          "high": [11.0, 11, 11, 12]}
     )  # fmt: skip
