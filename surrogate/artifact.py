@@ -22,6 +22,7 @@ import xgboost
 from rtl_gen.atomic import write_text
 from rtl_gen.errors import InputError
 from surrogate.baseline import PhysicalBase
+from surrogate.delays import Delays
 from surrogate.error_scale import ErrorScale
 from surrogate.evaluate import evaluate
 from surrogate.features import FEATURE_NAMES, SCHEMA_VERSION
@@ -107,6 +108,7 @@ class Artifact:
             "origin": self.origin,
             "versions": self.versions,
             "features": {"version": SCHEMA_VERSION, "names": list(FEATURE_NAMES)},
+            "delays": asdict(self.surrogate.delays),
             "region": asdict(self.surrogate.region),
             "predictors": {
                 target: {
@@ -144,6 +146,7 @@ class Artifact:
                         target: _predictor_from_json(content["predictors"][target], n_jobs=n_jobs)
                         for target in TARGETS
                     },
+                    delays=_delays_from_json(content["delays"]),
                     region=_region_from_json(content["region"]),
                 ),
                 points=content["points"],
@@ -242,6 +245,11 @@ def _regressor_from_json(values: Mapping[str, Any], *, n_jobs: int) -> Surrogate
     regressor.booster_ = _trees_from_json(values["trees"], n_jobs=n_jobs)
     regressor.n_features_in_ = regressor.base_.n_features_in_ = len(FEATURE_NAMES)
     return regressor
+
+
+def _delays_from_json(values: Mapping[str, Any]) -> Delays:
+    leisure, hurry = (tuple(map(float, values[name])) for name in ("leisure", "hurry"))
+    return Delays(leisure=leisure, hurry=hurry, met=float(values["met"]))
 
 
 def _region_from_json(values: Mapping[str, Any]) -> Region:

@@ -18,7 +18,7 @@ from rtl_gen.errors import InputError, require_choice
 from surrogate import yardsticks
 from surrogate.baseline import PhysicalBase
 from surrogate.canonical import families
-from surrogate.features import feature_matrix, parameter_matrix
+from surrogate.features import feature_matrix, fit_delays, parameter_matrix
 from surrogate.regressor import regressor_for
 from surrogate.splits import Fold, folds
 from surrogate.targets import TARGETS, needed_columns, with_targets
@@ -86,14 +86,19 @@ def cross_validate(
     for name in models:
         require_choice("a model", name, MODELS)
     chosen = [fold for split in splits for fold in folds(table, split, seed=seed)]
-    inputs = {True: feature_matrix(table), False: parameter_matrix(table)}
+    parameters = parameter_matrix(table)
     names = np.array(families(table))
     # Matrices are small: threads would wait for each other ten times longer than they work.
     with threadpool_limits(1):
+        # A fold's features know nothing of the points that it leaves out.
+        delays = [fit_delays(table.iloc[fold.seen]) for fold in chosen]
+        features = [feature_matrix(table, found) for found in delays]
         parts = [
-            _unseen(table, names, target, name, inputs[MODELS[name].on_features], fold)
+            _unseen(
+                table, names, target, name, known if MODELS[name].on_features else parameters, fold
+            )
             for target in targets
-            for fold in chosen
+            for fold, known in zip(chosen, features, strict=True)
             for name in models
         ]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(_COLUMNS))

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from rtl_gen.design import FAMILIES, FP_BITS, MODES_4X, MULTIPLIERS, SCRATCHPADS
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
+from surrogate.delays import Delays
 
 Column = NDArray[np.float64]
 
 #: Counts up when a feature is added, removed, reordered or computed differently.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 #: Parameters that are names, and those that they can be.
 CHOICES = {"family": FAMILIES, "multiplier": MULTIPLIERS, "scratchpad": SCRATCHPADS}
@@ -36,6 +37,21 @@ _FLAGS = {
     "is_latch": ("scratchpad", "latch"),
     "is_sram": ("scratchpad", "sram"),
 }
+
+#: What grows where a period is short.
+_HURRIED = (
+    "psum_bits",
+    "multiplier_cells",
+    "booth_cells",
+    "array_cells",
+    "shifter_cells",
+    "adder_tree_bits",
+    "fp_sum_bits",
+    "ifmap_spad_bits",
+    "filter_spad_bits",
+    "psum_spad_bits",
+    "latch_bits",
+)
 
 #: The synthesizer gives a clock gate to words of at least this many bits; shorter ones keep a
 #: multiplexer for each bit, and their flip-flops are clocked in every cycle.
@@ -84,23 +100,21 @@ FEATURE_NAMES = (
     "active_term_bits_in_sum",
     "active_term_bits_behind_read",
     "active_tree_bits_in_sum",
-    # What a short period does: paths follow it, and logic grows.
-    "short_period_ps",
-    "hurried_psum_bits",
-    "hurried_multiplier_cells",
-    "hurried_shifter_cells",
-    "hurried_tree_bits",
+    # What the period does (``surrogate.delays``): paths follow it, and logic grows.
+    "relaxed_ps",
+    "quickest_ps",
+    "expected_period_ps",
+    "hurry",
+    *(f"hurried_{name}" for name in _HURRIED),
 )
 
-#: Periods above this leave all that was measured of integers and shifts as it is, ps.
-RELAXED_PS = 2000
 
-
-def feature_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
+def feature_matrix(table: pd.DataFrame, delays: Delays | None = None) -> NDArray[np.float64]:
     """The features of each design point.
 
     Args:
         table: a row for each point, with at least the columns ``POINT_COLUMNS``.
+        delays: of the kit and flow; those of freepdk45, roughly, if None.
 
     Returns:
         Array of shape ``(len(table), len(FEATURE_NAMES))``.
@@ -108,6 +122,27 @@ def feature_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
     Raises:
         InputError: if a column is missing, a number is not finite or too small, or a family is
             unknown.
+    """
+    columns = feature_columns(table)
+    columns |= (delays or Delays()).features(columns)
+    columns |= {f"hurried_{name}": columns["hurry"] * columns[name] for name in _HURRIED}
+    return np.column_stack([columns[name] for name in FEATURE_NAMES])
+
+
+def fit_delays(table: pd.DataFrame) -> Delays:
+    """``Delays`` of measured points: a table with ``POINT_COLUMNS`` and ``least_period_ps``.
+
+    Raises:
+        InputError: as ``feature_matrix``.
+    """
+    return Delays.fit(feature_columns(table), table["least_period_ps"].to_numpy(dtype=np.float64))
+
+
+def feature_columns(table: pd.DataFrame) -> dict[str, Column]:
+    """The features that depend on no measurement, by name.
+
+    Raises:
+        InputError: as ``feature_matrix``.
     """
     columns = checked_numbers(table)
     for flag, (name, value) in _FLAGS.items():
@@ -118,20 +153,7 @@ def feature_matrix(table: pd.DataFrame) -> NDArray[np.float64]:
     columns |= _pipeline(columns)
     columns |= _cycle(columns)
     columns |= _switching(columns)
-    columns |= _hurry(columns)
-    return np.column_stack([columns[name] for name in FEATURE_NAMES])
-
-
-def _hurry(columns: Mapping[str, Column]) -> dict[str, Column]:
-    """Logic in a hurry: none from ``RELAXED_PS`` on, growing with the square of what is missing."""
-    hurry = np.maximum(0.0, RELAXED_PS / columns["period_ps"] - 1) ** 2
-    return {
-        "short_period_ps": np.minimum(columns["period_ps"], RELAXED_PS),
-        "hurried_psum_bits": hurry * columns["psum_bits"],
-        "hurried_multiplier_cells": hurry * columns["multiplier_cells"],
-        "hurried_shifter_cells": hurry * columns["shifter_cells"],
-        "hurried_tree_bits": hurry * columns["adder_tree_bits"],
-    }
+    return columns
 
 
 def parameter_matrix(table: pd.DataFrame) -> NDArray[np.float64]:

@@ -12,8 +12,9 @@ import xgboost
 from numpy.typing import NDArray
 
 from surrogate.canonical import families
+from surrogate.delays import Delays
 from surrogate.error_scale import ErrorScale
-from surrogate.features import FEATURE_NAMES, feature_matrix
+from surrogate.features import FEATURE_NAMES, feature_matrix, fit_delays
 from surrogate.intervals import Intervals, log_errors
 from surrogate.region import Region
 from surrogate.regressor import SurrogateRegressor, regressor_for
@@ -77,10 +78,12 @@ class Surrogate:
 
     Attributes:
         predictors: of each target, in the order of ``TARGETS``.
+        delays: that features are made with.
         region: of the design points that they were fitted to.
     """
 
     predictors: dict[str, Predictor]
+    delays: Delays
     region: Region
 
     @classmethod
@@ -95,7 +98,8 @@ class Surrogate:
             InputError: if a target is not positive, a point is not one, or they are too few.
         """
         parts = [fold for fold in folds(table, "datapaths") if fold.deal == 0]
-        features, names = feature_matrix(table), np.array(families(table))
+        delays = fit_delays(table)
+        features, names = feature_matrix(table, delays), np.array(families(table))
         return cls(
             predictors={
                 target: Predictor.fit(
@@ -104,6 +108,7 @@ class Surrogate:
                 )
                 for target in TARGETS
             },
+            delays=delays,
             region=Region.of(table),
         )  # fmt: skip
 
@@ -123,7 +128,7 @@ class Surrogate:
         Raises:
             InputError: if a point is not one.
         """
-        features = feature_matrix(table)
+        features = feature_matrix(table, self.delays)
         values = self._base(features) * np.exp(self._outputs(self._trees, features))
         columns = list(self.predictors)
         if intervals:
