@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -24,6 +24,11 @@ from explorer.design_options import require_design, with_design
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from surrogate.artifact import Artifact
 
 app = typer.Typer(
     name="peforge",
@@ -1022,6 +1027,94 @@ def query(
     out.print(query_table(answer))
     for note in answer["notes"]:
         typer.echo(note)
+
+
+@app.command()
+@with_design
+def explain(
+    design: PEDesign | None,
+    period_ps: PeriodPs = PERIOD_PS,
+    target: Annotated[
+        str | None, typer.Option("--target", help="Of the predicted quantities [all].")
+    ] = None,
+    formulas: Annotated[
+        bool, typer.Option("--formulas", help="Formulas of few terms instead, from the dataset.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Also plot partial dependence, a PNG.")
+    ] = None,
+    model: ModelPath = MODEL,
+    dataset: DatasetPath = DATASET,
+    flow: OfFlow = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Say why a design is predicted to be as it is, or what all designs of a dataset depend on.
+
+    A prediction is a sum of physical parts, its base, times factors that the trees have learnt,
+    one for each feature (Shapley values). Without a design, both are means over the dataset.
+
+    Examples: `peforge explain --preset INT16 --target area_um2`, `peforge explain --formulas`,
+    `peforge explain --plot build/dependence.png`
+    """
+    import pandas as pd
+
+    from explorer.explanation import explanation_table
+    from rtl_gen.errors import require_choice
+    from surrogate.artifact import Artifact
+    from surrogate.explain import explain as take_apart
+    from surrogate.targets import TARGETS
+    from surrogate.training_set import of_flow, read_measurements, training_table
+
+    if design is not None and (formulas or plot is not None):
+        raise InputError("--formulas and --plot are of a dataset, not of one design")
+    if target is not None:
+        require_choice("a target", target, TARGETS)
+    artifact = Artifact.load(model)
+    wanted = [target] if target else list(TARGETS)
+    if design is None:
+        table = training_table(of_flow(read_measurements(dataset), flow))
+        _explain_all(artifact, table, wanted, formulas=formulas, plot=plot, as_json=as_json)
+        return
+    row = pd.DataFrame([{**design.to_dict(), "period_ps": period_ps}])
+    apart = [take_apart(artifact.surrogate, row, name) for name in wanted]
+    if as_json:
+        print_json({"explanations": [vars(one) for one in apart]})
+        return
+    for one in apart:
+        out.print(explanation_table(one))
+
+
+def _explain_all(
+    artifact: Artifact,
+    table: pd.DataFrame,
+    wanted: list[str],
+    *,
+    formulas: bool,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """What the designs of a dataset depend on."""
+    from explorer import explanation
+    from surrogate.explain import importance
+    from surrogate.formulas import FORMULAS, find_formula
+
+    if plot is not None:
+        explanation.dependence_plot(artifact.surrogate, table, plot)
+    if formulas:
+        found = [find_formula(table, name) for name in wanted if name in FORMULAS]
+        content: dict[str, Any] = {"formulas": [{**vars(one), "text": str(one)} for one in found]}
+        tables = [explanation.formula_table(found, artifact.mape_pct())]
+    else:
+        counts = {name: importance(artifact.surrogate, table, name) for name in wanted}
+        content = {name: rows.to_dict("records") for name, rows in counts.items()}
+        tables = [explanation.importance_table(rows, name) for name, rows in counts.items()]
+    if as_json:
+        print_json(content)
+        return
+    for one in tables:
+        out.print(one)
+    if plot is not None:
+        typer.echo(f"wrote {plot}")
 
 
 @app.command()

@@ -124,13 +124,14 @@ class Delays:
             ``relaxed_ps`` and ``quickest_ps``, the two ends; ``expected_period_ps``, the least
             period to be expected; ``hurry``, from 0 at the upper end, or above, to 1 at the lower.
         """
-        relaxed, quickest = self._ends(_parts(columns), columns["pipeline_stages"])
+        leisure, quickest = self._ends(_parts(columns), columns["pipeline_stages"])
+        relaxed = _longest(leisure, quickest)  # who hurries is not slower than who does not
         period_ps = columns["period_ps"]
         between = np.maximum(relaxed - quickest, 1.0)
         return {
             "relaxed_ps": relaxed,
             "quickest_ps": quickest,
-            "expected_period_ps": self._expected(relaxed, quickest, period_ps),
+            "expected_period_ps": self._expected(leisure, quickest, period_ps),
             "hurry": np.clip((relaxed - period_ps) / between, 0.0, 1.0),
         }
 
@@ -142,8 +143,8 @@ class Delays:
     def _vector(self) -> Column:
         return np.array([*self.leisure, *self.hurry, self.met])
 
-    def _expected(self, relaxed: Column, quickest: Column, period_ps: Column) -> Column:
-        return _longest(quickest, _shortest(relaxed, self.met * period_ps))
+    def _expected(self, leisure: Column, quickest: Column, period_ps: Column) -> Column:
+        return _longest(quickest, _shortest(leisure, self.met * period_ps))
 
     def _ends(
         self, parts: tuple[Mapping[str, Column], ...], stages: Column
@@ -171,8 +172,7 @@ class Delays:
                 _longest(read, multiply / 2, total),
             )
             ends.append(each["always"] + cycle)
-        # Whoever hurries is not slower than who does not.
-        return _longest(*ends), ends[1]
+        return ends[0], ends[1]
 
 
 def _parts(columns: Mapping[str, Column]) -> tuple[dict[str, Column], dict[str, Column]]:
