@@ -900,6 +900,7 @@ def train(
 ) -> None:
     """Train the surrogates on a dataset and print their cross-validated errors.
 
+    Beside the model, its card is written: what it was trained on, its errors, where it holds.
     One's own measurements need a column for each parameter of a design and for what is learnt, in
     the units of their names; all others are optional.
 
@@ -907,22 +908,26 @@ def train(
     `peforge train --dataset data/flows.csv --flow placed`
     """
     from explorer.accuracy import error_section
+    from explorer.model_card import write_card
     from surrogate.artifact import Artifact
     from surrogate.training_set import of_flow, read_measurements
 
     artifact = Artifact.train(of_flow(read_measurements(dataset), flow))
     artifact.save(model)
+    card = model.with_suffix(".md")
+    write_card(artifact, model, card)
     if as_json:
         print_json(
             {
                 "model": str(model),
+                "card": str(card),
                 "points": artifact.points,
                 "errors": artifact.errors.to_dict("records"),
             }
         )
         return
     out.print(error_section(artifact.errors).rich())
-    typer.echo(f"wrote {model} (trained on {artifact.points} points)")
+    typer.echo(f"wrote {model} (trained on {artifact.points} points) and {card}")
     typer.echo("next: peforge query --preset INT16; peforge explore")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -72,3 +73,22 @@ def test_extrapolates_with_the_size_of_the_scratchpads(surrogate: Surrogate, spa
         surrogate.predict(twice)["area_um2"].iloc[0]
         > 1.3 * (surrogate.predict(points.assign(filter_depth=224))["area_um2"].iloc[0])
     )
+
+
+@pytest.mark.parametrize("depth", ["ifmap_depth", "filter_depth", "psum_depth"])
+@pytest.mark.parametrize("target", ["area_um2", "core_area_um2", "leakage_uw"])
+def test_more_words_never_take_less(
+    measure: Measure, everything: Space, depth: str, target: str
+) -> None:
+    """Base and trees together, also where the measurements say otherwise by chance."""
+    dataset = measure(120)
+    noise = np.random.default_rng(0).normal(1, 0.3, len(dataset))
+    noisy = dataset.assign(**{target: dataset[target] * np.maximum(noise, 0.1)})
+    surrogate = Surrogate.fit(training_table(noisy))
+    points = everything.table(limit=300, seed=4)
+    words = [4, 8, 11, 24, 64, 65, 200, 256]
+    predicted = np.array(
+        [surrogate.predict(points.assign(**{depth: n}), intervals=False)[target] for n in words]
+    )
+    assert (np.diff(predicted, axis=0) >= -1e-9 * predicted[:-1]).all()
+    assert (predicted[-1] > predicted[0]).all()
