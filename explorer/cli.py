@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -28,6 +29,7 @@ from rtl_gen.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from characterize.measurement import Point
     from surrogate.artifact import Artifact
 
 app = typer.Typer(
@@ -369,6 +371,12 @@ def characterize(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask before thousands of points are measured.")
     ] = False,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", help="Measure what helps most until errors are: area=2%,energy=5%."
+        ),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Only show points, cost and coverage of the space.")
     ] = False,
@@ -382,6 +390,10 @@ def characterize(
     Examples: `peforge characterize --space configs/spaces/quick.yaml`,
     `peforge characterize --space configs/spaces/explore.yaml --sampling sobol --points 200 --plan`,
     `peforge characterize --preset INT8 --pipeline-stages 3 --period-ps 1500`
+
+    With `--until`, surrogates are trained as points come in, and the next are those that they know
+    least of; a fifth is drawn at random and only judges them. Names of errors: area, core, period,
+    leakage, energy, clock. Exit code 1 if the plan ends before.
     """
     from characterize.limits import Limits
     from explorer.campaigns import (
@@ -425,6 +437,14 @@ def characterize(
         else:
             print_plan(report, out, jobs=processors(jobs), command="the same without --plan")
         return
+    if until is not None:
+        if wanted is None:
+            raise InputError("--until is for a space: --space FILE")
+        _measure_until(
+            points, until,
+            store=store, dataset=dataset, jobs=jobs, platform=platform, limits=limits,
+            with_actions=actions, scheduler=scheduler, as_json=as_json,
+        )  # fmt: skip
     if not yes:
         confirm_many(len(points), ask=typer.confirm if sys.stdin.isatty() else None)
     summary = measure_points(
@@ -1032,6 +1052,38 @@ def query(
     out.print(query_table(answer))
     for note in answer["notes"]:
         typer.echo(note)
+
+
+def _measure_until(
+    points: Sequence[Point], until: str, *, dataset: Path | None, as_json: bool, **options: Any
+) -> NoReturn:
+    """Measure as much of a plan as aims need.
+
+    Args:
+        options: of ``measure_points``.
+    """
+    from explorer.campaigns import measure_points
+    from explorer.learning import measure_until
+    from surrogate.active import parse_aims
+
+    found = measure_until(
+        points, parse_aims(until),
+        measure=lambda some: measure_points(some, dataset=None, quiet=as_json, **options),
+        dataset=dataset, seed=points[0].seed,
+        tell=lambda line: typer.echo(line, err=True),
+    )  # fmt: skip
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        ended = "reached" if found.reached else "not reached"
+        typer.echo(
+            f"{ended} with {found.measured} of {found.planned} points, {found.failed} of them "
+            "failed"
+        )
+        if dataset is not None:
+            typer.echo(f"wrote {dataset}")
+            typer.echo(f"next: peforge train --dataset {dataset}")
+    raise typer.Exit(0 if found.reached else 1)
 
 
 @app.command()
