@@ -57,7 +57,9 @@ class ErrorScale:
 
     def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
         """Sizes of errors of the logarithm, above zero, shape ``(n,)``."""
-        sizes: NDArray[np.float64] = np.exp(self.booster.inplace_predict(features))
+        sizes: NDArray[np.float64] = np.exp(
+            self.booster.inplace_predict(features).astype(np.float64)
+        )
         return sizes + self.least
 
     @classmethod

@@ -97,7 +97,7 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         features = validate_data(self, X, dtype=np.float64, reset=False)
         base: NDArray[np.float64] = self.base_.predict(features)
-        return base * np.exp(self.booster_.inplace_predict(features))
+        return base * np.exp(self.booster_.inplace_predict(features).astype(np.float64))
 
     def _tree_parameters(self) -> dict[str, Any]:
         return {
