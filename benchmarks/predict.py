@@ -1,81 +1,84 @@
-"""Time predictions for 100,000 designs, all four targets, on one core, step by step.
+"""Predictions a second: one design, and many, by one stack of trees and by a call for each target.
 
-Run: ``python -m benchmarks.predict [DATASET]`` (default ``build/dataset.csv``). The naive version
-predicts one design a call, for a few; its time for all is extrapolated.
+``python -m benchmarks.predict DATASET [DESIGNS]`` trains on a dataset and predicts designs of
+``configs/spaces/full.yaml``: all targets, whether each design is inside what was measured, with
+intervals and without, on all processors.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
+from typing import Any
 
-from characterize.dataset import read_dataset
-from rtl_gen.space import Block, Space
+import numpy as np
+import pandas as pd
+
+from explorer.bulk import CHUNK, designs_of_space
+from rtl_gen.space import load_space
 from surrogate.features import feature_matrix
 from surrogate.model import Surrogate
-from surrogate.training_set import training_table
+from surrogate.training_set import of_flow, read_measurements, training_table
 
-DESIGNS = 100_000
-NAIVE_DESIGNS = 100
-#: The best of this many is printed: what the code costs, not what else the machine did.
-REPEATS = 5
-
-SPACE = Space(
-    name="benchmark",
-    blocks=(
-        Block(
-            axes={
-                "family": ("int", "lightpe", "pow2"),
-                "act_bits": tuple(range(2, 17)),
-                "weight_bits": tuple(range(2, 17)),
-                "terms": (1, 2, 3),
-                "ifmap_depth": (4, 8, 12, 16, 24),
-                "filter_depth": (32, 64, 128, 224, 448),
-                "psum_depth": (8, 16, 24, 32),
-                "pipeline_stages": (1, 2, 3, 4),
-                "period_ps": (1000, 1500, 2000),
-            },
-            largest_layer=None,
-        ),
-    ),
-)
-
-
-def best_seconds(step: Callable[[], object], repeats: int = REPEATS) -> float:
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
-
-
-def report(what: str, seconds: float, designs: int = DESIGNS) -> None:
-    print(f"{what:48} {seconds:9.3f} s {designs / seconds:13,.0f} designs/s")
+_SINGLE = 200
 
 
 def main() -> None:
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, whatever asks for more
-    dataset = Path(sys.argv[1] if len(sys.argv) > 1 else "build/dataset.csv")
-    measured = training_table(read_dataset(dataset))
-    surrogate = Surrogate.fit(measured)
-    print(f"{DESIGNS:,} designs, one core, surrogate of {len(measured)} points from {dataset}")
+    """Time all of them."""
+    table = training_table(of_flow(read_measurements(Path(sys.argv[1])), "placed"))
+    number = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
+    surrogate = Surrogate.fit(table, n_jobs=os.cpu_count() or 1)
+    one = table.head(1)
+    surrogate.predict(one)
+    seconds = timed(lambda: [surrogate.predict(one) for _ in range(_SINGLE)])
+    print(f"one design, with intervals: {1000 * seconds / _SINGLE:.2f} ms")
+    space = load_space(Path("configs/spaces/full.yaml"))
+    ways: dict[str, Callable[[pd.DataFrame], Any]] = {
+        "values": lambda chunk: surrogate.predict(chunk, intervals=False),
+        "with intervals": surrogate.predict,
+        "values, a call for each target": lambda chunk: by_target(surrogate, chunk),
+    }
+    spent = dict.fromkeys(ways, 0.0)
+    designs = 0
+    for chunk in designs_of_space(space, number, 0):
+        designs += len(chunk)
+        for name, way in ways.items():
+            spent[name] += timed(lambda way=way, chunk=chunk: way(chunk))
+        alike(surrogate, chunk)
+    for name, seconds in spent.items():
+        print(
+            f"{designs:,} designs, {name}: {seconds:.1f} s, {1e6 * seconds / designs:.1f} us each"
+        )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(f"most memory, in chunks of {CHUNK:,}: {peak:.2f} GiB")
 
-    table = SPACE.table(limit=DESIGNS)
-    features = feature_matrix(table)
-    report("draw and resolve the table", best_seconds(lambda: SPACE.table(limit=DESIGNS)))
-    report("features", best_seconds(lambda: feature_matrix(table)))
-    for target, regressor in surrogate.regressors.items():
-        report(target, best_seconds(partial(regressor.predict, features)))
-    report("predict: features and all targets", best_seconds(lambda: surrogate.predict(table)))
 
-    rows = [table.iloc[[number]] for number in range(NAIVE_DESIGNS)]
-    few = best_seconds(lambda: [surrogate.predict(row) for row in rows], repeats=1)
-    report("naive: one design a call (extrapolated)", few / NAIVE_DESIGNS * DESIGNS)
+def by_target(surrogate: Surrogate, chunk: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What one would write first."""
+    features = feature_matrix(chunk, surrogate.delays)
+    return {
+        target: predictor.regressor.predict(features)
+        for target, predictor in surrogate.predictors.items()
+    }
+
+
+def alike(surrogate: Surrogate, chunk: pd.DataFrame) -> None:
+    """Both ways say the same."""
+    few = chunk.head(1000)
+    stack = surrogate.predict(few, intervals=False)
+    for target, values in by_target(surrogate, few).items():
+        np.testing.assert_allclose(stack[target], values, rtol=1e-9)
+
+
+def timed(what: Callable[[], Any]) -> float:
+    """Seconds that it takes."""
+    begin = time.perf_counter()
+    what()
+    return time.perf_counter() - begin
 
 
 if __name__ == "__main__":

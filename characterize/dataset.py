@@ -18,6 +18,9 @@ from rtl_gen.atomic import write_text
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 
+#: Columns that datasets did not always have.
+_LATER: dict[str, Any] = {**dict.fromkeys(DIGESTS, ""), "perturbation": 0}
+
 
 def dataset_table(points: Sequence[Point], measurements: Sequence[Measurement]) -> pd.DataFrame:
     """One row for each point, columns ``COLUMNS``; failed points have no metrics."""
@@ -98,6 +101,11 @@ def read_file(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: is not a dataset: {str(error).splitlines()[0]}") from None
 
 
+def is_dataset(table: pd.DataFrame) -> bool:
+    """Whether a table has the columns of a dataset, or those that datasets always had."""
+    return set(COLUMNS) - set(_LATER) <= set(table)
+
+
 def checked(table: pd.DataFrame, where: str) -> pd.DataFrame:
     """The same table, its numbers as numbers, if it is one that ``dataset_table`` made.
 
@@ -107,9 +115,7 @@ def checked(table: pd.DataFrame, where: str) -> pd.DataFrame:
     Raises:
         InputError: as ``read_dataset``.
     """
-    # Columns that datasets did not always have.
-    later: dict[str, Any] = {**dict.fromkeys(DIGESTS, ""), "perturbation": 0}
-    table = table.assign(**{name: value for name, value in later.items() if name not in table})
+    table = table.assign(**{name: value for name, value in _LATER.items() if name not in table})
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise InputError(f"{where}: is not a dataset: column {missing[0]} is missing")

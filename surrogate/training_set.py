@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from characterize.dataset import check_designs, checked, read_dataset, read_file
-from characterize.dataset_schema import COLUMNS
+from characterize.dataset import check_designs, checked, is_dataset, read_dataset, read_file
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
 from surrogate.features import checked_numbers
@@ -128,7 +127,7 @@ def read_measurements(path: Path) -> pd.DataFrame:
     if path.is_dir():
         return read_dataset(path)
     table = read_file(path)
-    if set(COLUMNS) <= set(table):
+    if is_dataset(table):
         return checked(table, str(path))
     for name in (*POINT_COLUMNS, *needed_columns()):
         if name not in table:

@@ -12,7 +12,8 @@ import pytest
 
 VERBS = (
     "doctor", "rtl", "layer", "verify", "characterize", "layout", "fmax", "actions", "sram",
-    "train", "evaluate", "query", "explore", "store check", "store gc", "store export",
+    "train", "evaluate", "query", "predict", "explain", "explore",
+    "store check", "store gc", "store export",
     "store unpack", "store same", "dataset build", "dataset check", "dataset diff", "dataset card",
     "platform check",
 )  # fmt: skip
@@ -182,7 +183,23 @@ LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filte
         ("characterize --space fine.yaml --utilization 1.5",
          "utilization must be a number from 0.05 to 1, not 1.5"),
         ("train --dataset none.csv", "none.csv: cannot be read: No such file or directory"),
-        ("train --dataset fine.yaml", "fine.yaml: is not a dataset: column name is missing"),
+        ("train --dataset fine.yaml", "fine.yaml: column family is missing"),
+        ("predict --space fine.yaml --designs my.csv",
+         "give either --designs FILE or --space FILE"),
+        ("predict", "give either --designs FILE or --space FILE"),
+        ("predict --space fine.yaml -n 0",
+         "n must be an integer from 1 to 1000000000, not 0"),
+        ("explain --preset INT8 --formulas",
+         "--formulas and --plot are of a dataset, not of one design"),
+        ("explain --target size",
+         "a target must be one of area_um2, core_area_um2, least_period_ps, leakage_uw, "
+         "energy_per_mac_pj, clock_tree_pj, not 'size'"),
+        ("characterize --preset INT8 --until area=1%", "--until is for a space: --space FILE"),
+        ("characterize --space fine.yaml --until size=1%",
+         "an aim must be such as area=1%, of area, core, period, leakage, energy, clock, not "
+         "'size=1%'"),
+        ("characterize --space fine.yaml --until area=1%",
+         "a plan of 50 points at least is needed, not of 1"),
         ("evaluate --dataset none.csv", "none.csv: cannot be read: No such file or directory"),
         ("evaluate --report .", ".: cannot be written: it is not a file"),
         (f"evaluate --dataset {FLOWS} --flow routed",
@@ -224,8 +241,38 @@ def test_evaluate_prints_json_and_writes_a_report(tmp_path: Path) -> None:
     assert again.stdout.endswith("wrote a.md\n")
 
 
-@pytest.mark.parametrize("verb", ["query --preset INT8", "explore"])
+def test_a_model_is_trained_asked_and_explained(tmp_path: Path) -> None:
+    trained = peforge("train", "--data", str(FLOWS), "--flow", "placed", "--json", cwd=tmp_path)
+    assert trained.returncode == 0, trained.stderr
+    report = json.loads(trained.stdout)
+    assert report["points"] == 78
+    assert (tmp_path / report["card"]).read_text().startswith("# Model card: surrogate.json\n")
+    asked = json.loads(peforge("query", "--preset", "INT8", "--json", cwd=tmp_path).stdout)
+    low, high = asked["interval"]["area_um2"]
+    assert low < asked["predicted"]["area_um2"] < high
+    assert asked["outside"] is None
+    beyond = peforge("query", "--preset", "INT8", "--filter-depth", "512", cwd=tmp_path)
+    assert "Outside what was measured: filter_depth 512 is not in the " in beyond.stdout
+    why = peforge("explain", "--preset", "INT8", "--json", cwd=tmp_path)
+    (area, *_) = json.loads(why.stdout)["explanations"]
+    assert area["predicted"] == asked["predicted"]["area_um2"]
+    data = ("--dataset", str(FLOWS), "--flow", "placed")
+    formulas = json.loads(peforge("explain", "--formulas", *data, "--json", cwd=tmp_path).stdout)
+    assert formulas["formulas"][0]["text"].startswith("area_um2 = ")
+    plotted = peforge("explain", *data, "--plot", "d.png", cwd=tmp_path)
+    assert plotted.stdout.endswith("wrote d.png\n")
+    assert (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "fine.yaml").write_text(SPACES["fine.yaml"])
+    many = peforge("predict", "--space", "fine.yaml", "-o", "p.csv", "--json", cwd=tmp_path)
+    assert json.loads(many.stdout) == {"output": "p.csv", "designs": 1, "outside": 0}
+
+
+@pytest.mark.parametrize(
+    "verb", ["query --preset INT8", "explore", "explain", "explain --preset INT8",
+             "predict --space fine.yaml"]
+)  # fmt: skip
 def test_without_a_model_the_next_step_is_named(verb: str, tmp_path: Path) -> None:
+    (tmp_path / "fine.yaml").write_text(SPACES["fine.yaml"])
     run = peforge(*verb.split(), cwd=tmp_path)
     assert run.returncode == 2
     assert run.stderr.startswith("peforge: error: build/surrogate.json: ")
