@@ -70,7 +70,7 @@ def of_chosen(table: pd.DataFrame, intervals: pd.DataFrame, *, seed: int = 0) ->
         seed: of the queries (``surrogate.regret.queries``).
 
     Returns:
-        Rows of ``intervals``, one for each answer; a design may be there more than once.
+        Rows of ``intervals``: of the objectives that each design was chosen for, once.
     """
     first = intervals[intervals["deal"] == 0].set_index(["point", "target"])
     predicted = first["predicted"].unstack()
@@ -78,8 +78,8 @@ def of_chosen(table: pd.DataFrame, intervals: pd.DataFrame, *, seed: int = 0) ->
         (choose(predicted, query), query.objective)
         for query in queries(table, list(TARGETS), seed=seed)
     ]
-    chosen = first.loc[[answer for answer in answers if answer[0] is not None]]
-    return chosen.reset_index()
+    chosen = dict.fromkeys(answer for answer in answers if answer[0] is not None)
+    return first.loc[list(chosen)].reset_index()
 
 
 def coverage(intervals: pd.DataFrame, *, by: tuple[str, ...] = ("target",)) -> pd.DataFrame:

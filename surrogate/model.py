@@ -46,7 +46,7 @@ class Predictor:
         features: Matrix,
         measured: Matrix,
         names: NDArray[np.str_],
-        parts: list[Fold],
+        parts: list[tuple[Fold, Matrix]],
         *,
         n_jobs: int = 1,
     ) -> Self:
@@ -54,17 +54,18 @@ class Predictor:
 
         Args:
             names: family of each point.
-            parts: folds that leave out each point once.
+            parts: folds that leave out each point once, and the features of all points in each,
+                which know nothing of what is left out.
         """
         foretold, scale = np.empty_like(measured), np.empty_like(measured)
-        for fold in parts:
+        for fold, known in parts:
             regressor = regressor_for(target, n_jobs=n_jobs)
-            regressor.fit(features[fold.seen], measured[fold.seen])
-            foretold[fold.unseen] = regressor.predict(features[fold.unseen])
+            regressor.fit(known[fold.seen], measured[fold.seen])
+            foretold[fold.unseen] = regressor.predict(known[fold.unseen])
         errors = log_errors(measured, foretold)
-        for fold in parts:  # nor does a point's own error say how wide its interval is
-            learnt = ErrorScale(n_jobs=n_jobs).fit(features[fold.seen], errors[fold.seen])
-            scale[fold.unseen] = learnt.predict(features[fold.unseen])
+        for fold, known in parts:  # nor does a point's own error say how wide its interval is
+            learnt = ErrorScale(n_jobs=n_jobs).fit(known[fold.seen], errors[fold.seen])
+            scale[fold.unseen] = learnt.predict(known[fold.unseen])
         return cls(
             regressor=regressor_for(target, n_jobs=n_jobs).fit(features, measured),
             scale=ErrorScale(n_jobs=n_jobs).fit(features, errors),
@@ -97,7 +98,11 @@ class Surrogate:
         Raises:
             InputError: if a target is not positive, a point is not one, or they are too few.
         """
-        parts = [fold for fold in folds(table, "datapaths") if fold.deal == 0]
+        parts = [
+            (fold, feature_matrix(table, fit_delays(table.iloc[fold.seen])))
+            for fold in folds(table, "datapaths")
+            if fold.deal == 0
+        ]
         delays = fit_delays(table)
         features, names = feature_matrix(table, delays), np.array(families(table))
         return cls(

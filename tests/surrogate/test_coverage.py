@@ -45,9 +45,10 @@ def test_nine_of_ten_intervals_hold(intervals: pd.DataFrame) -> None:
 
 def test_what_was_chosen_answers_the_queries(table: pd.DataFrame, intervals: pd.DataFrame) -> None:
     chosen = of_chosen(table, intervals)
-    assert 0.9 * QUERIES <= len(chosen) <= QUERIES
     key = ["point", "target"]
-    assert chosen[key].drop_duplicates().isin(intervals[key].to_dict("list")).all().all()
+    assert 20 < len(chosen) <= QUERIES
+    assert not chosen.duplicated(key).any()
+    assert len(chosen.merge(intervals, on=key)) == len(chosen)
     pd.testing.assert_frame_equal(chosen, of_chosen(table, intervals))
     # The least predicted of all is chosen by whoever asks for the least within a wide bound.
     least = intervals.loc[intervals.groupby("target")["predicted"].idxmin(), key]
