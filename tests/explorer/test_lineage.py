@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from dataclasses import replace
@@ -40,27 +41,36 @@ class Measured(NamedTuple):
     table: ActionTable
 
 
+@contextlib.contextmanager
+def notes_in(path: Path) -> Iterator[None]:
+    """The notes are in another file, an empty one."""
+    path.write_text("[]\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lineage, "FILE", path)
+        lineage.older.cache_clear()
+        yield
+    lineage.older.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Measured:
-    store = Store(tmp_path_factory.mktemp("today"))
-    plan = Campaign(points=[POINT], platform=load_platform(), store=store, with_actions=True)
-    (found,) = plan.run(lambda *_: None)
-    table = store.actions(found.key)
+    folder = tmp_path_factory.mktemp("today")
+    with notes_in(folder / "lineage.yaml"):
+        store = Store(folder / "store")
+        plan = Campaign(points=[POINT], platform=load_platform(), store=store, with_actions=True)
+        (found,) = plan.run(lambda *_: None)
+        table = store.actions(found.key)
     assert found.status == "ok"
     assert table is not None
     return Measured(found, table)
 
 
 @pytest.fixture
-def note(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def note(tmp_path: Path) -> Iterator[Path]:
     """The file of the notes, an empty one."""
     path = tmp_path / "lineage.yaml"
-    path.write_text("[]\n")
-    monkeypatch.setattr(lineage, "FILE", path)
-    lineage.older.cache_clear()
-    yield path
-    monkeypatch.undo()
-    lineage.older.cache_clear()
+    with notes_in(path):
+        yield path
 
 
 def old_store(root: Path, of: Measured) -> Store:
@@ -138,6 +148,7 @@ def test_any_other_number_is_told_and_nothing_noted(
     assert yaml.safe_load(note.read_text()) == []
 
 
+@pytest.mark.usefixtures("note")
 def test_another_platform_is_left_alone(tmp_path: Path, measured: Measured) -> None:
     old = old_store(tmp_path / "store", measured)
     with pytest.raises(InputError) as error:

@@ -93,7 +93,7 @@ def test_errors_of_families_are_those_of_their_points(predictions: pd.DataFrame)
 def test_the_surrogate_beats_what_remembers(predictions: pd.DataFrame, target: str) -> None:
     """The formula of this table is a sum of quantities: only linear models may come near."""
     found = errors(predictions).set_index(["target", "model"])["mape_pct"][target]
-    assert found["surrogate"] < found["nearest point"] / 2
+    assert found["surrogate"] < found["nearest point"] / 1.8
     assert found["surrogate"] < found["physical base"] * 1.1
     assert found.idxmax() == "mean"
 

@@ -17,7 +17,7 @@ Measure = Callable[..., pd.DataFrame]
 
 @pytest.fixture(scope="module")
 def table(measure: Measure) -> pd.DataFrame:
-    return training_table(measure(60))
+    return training_table(measure(120))
 
 
 def test_keeps_the_estimator_contract() -> None:
