@@ -114,14 +114,16 @@ class Section:
 
 
 def error_section(
-    errors: pd.DataFrame, split: str = "datapaths", noise: pd.DataFrame | None = None
+    errors: pd.DataFrame, split: str | None = None, noise: pd.DataFrame | None = None
 ) -> Section:
     """All scores of all models in one split.
 
     Args:
         errors: as ``surrogate.evaluate.errors`` by target, split and model.
+        split: which one; the first if None.
         noise: as from ``surrogate.evaluate.noise_floor``, shown beside; none if empty.
     """
+    split = split or str(errors["split"].iloc[0])
     rows = errors[errors["split"] == split]
     floor: dict[str, float] = {}
     if noise is not None and len(noise):

@@ -916,6 +916,10 @@ def train(
     ] = DATASET,
     model: ModelPath = MODEL,
     flow: OfFlow = None,
+    quick_flow: Annotated[
+        str | None,
+        typer.Option("--from", help="Flow of many rows, which the few of --flow correct."),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train the surrogates on a dataset and print their cross-validated errors.
@@ -925,14 +929,20 @@ def train(
     the units of their names; all others are optional.
 
     Examples: `peforge train --dataset build/dataset.csv`, `peforge train --data my.parquet`,
-    `peforge train --dataset data/flows.csv --flow placed`
+    `peforge train --dataset data/flows.csv --flow placed`,
+    `peforge train --dataset data/flows.csv --flow openroad --from placed`
     """
     from explorer.accuracy import error_section
     from explorer.model_card import write_card
     from surrogate.artifact import Artifact
     from surrogate.training_set import of_flow, read_measurements
 
-    artifact = Artifact.train(of_flow(read_measurements(dataset), flow))
+    if quick_flow is not None and flow in (None, quick_flow):
+        raise InputError("--from names the flow of many rows, --flow another one, of few")
+    table = read_measurements(dataset)
+    artifact = Artifact.train(
+        of_flow(table, flow), None if quick_flow is None else of_flow(table, quick_flow)
+    )
     artifact.save(model)
     card = model.with_suffix(".md")
     write_card(artifact, model, card)

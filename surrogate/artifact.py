@@ -24,10 +24,13 @@ from rtl_gen.errors import InputError
 from surrogate.baseline import PhysicalBase
 from surrogate.delays import Delays
 from surrogate.error_scale import ErrorScale
+from surrogate.evaluate import errors as errors_of
 from surrogate.evaluate import evaluate
 from surrogate.features import FEATURE_NAMES, SCHEMA_VERSION
+from surrogate.fidelity import corrected, unseen
 from surrogate.intervals import Intervals
 from surrogate.model import Predictor, Surrogate
+from surrogate.ratio import Ratio
 from surrogate.region import Region
 from surrogate.regressor import SurrogateRegressor
 from surrogate.targets import TARGETS
@@ -68,30 +71,45 @@ class Artifact:
     versions: dict[str, str]
 
     @classmethod
-    def train(cls, dataset: pd.DataFrame, *, n_jobs: int = 1) -> Self:
+    def train(
+        cls, dataset: pd.DataFrame, quick: pd.DataFrame | None = None, *, n_jobs: int = 1
+    ) -> Self:
         """Cross-validate and fit.
+
+        Args:
+            dataset: measurements of one flow.
+            quick: of another one, many more, which those of ``dataset`` correct
+                (``surrogate.fidelity``); errors are then of leaving out one design.
 
         Raises:
             InputError: as ``training_table`` and ``evaluate``; or a target does not follow from the
                 designs.
         """
         table = training_table(dataset)
-        errors = evaluate(table)
+        if quick is None:
+            errors, learnt_from = evaluate(table), {}
+            surrogate = Surrogate.fit(table, n_jobs=n_jobs)
+        else:
+            known = training_table(quick)
+            errors = errors_of(unseen(known, table))
+            flows = ", ".join(origin(quick).get("flow", ["another flow"]))
+            learnt_from = {"corrects": [f"{len(known):,} points of {flows}"]}
+            surrogate = corrected(Surrogate.fit(known, n_jobs=n_jobs), known, table)
         _check_learnable(errors)
         return cls(
-            surrogate=Surrogate.fit(table, n_jobs=n_jobs),
+            surrogate=surrogate,
             points=len(table),
             failed=len(dataset) - len(table),
             dataset_digest=dataset_digest(dataset),
             errors=errors,
-            origin=origin(dataset),
+            origin=learnt_from | origin(dataset),
             versions={name: version(name) for name in _LIBRARIES}
             | {"xgboost": xgboost.__version__},
         )
 
     def mape_pct(self) -> dict[str, float]:
         """Cross-validated mean absolute error of the surrogate for each target, in percent."""
-        rows = self.errors.query("model == 'surrogate' and split == 'datapaths'")
+        rows = self.errors.query("model == 'surrogate'")
         return dict(zip(rows["target"], rows["mape_pct"], strict=True))
 
     def save(self, path: Path) -> None:
@@ -108,6 +126,9 @@ class Artifact:
             "origin": self.origin,
             "versions": self.versions,
             "features": {"version": SCHEMA_VERSION, "names": list(FEATURE_NAMES)},
+            "ratios": None
+            if self.surrogate.ratios is None
+            else {target: asdict(ratio) for target, ratio in self.surrogate.ratios.items()},
             "delays": asdict(self.surrogate.delays),
             "region": asdict(self.surrogate.region),
             "predictors": {
@@ -147,6 +168,7 @@ class Artifact:
                         for target in TARGETS
                     },
                     delays=_delays_from_json(content["delays"]),
+                    ratios=_ratios_from_json(content["ratios"]),
                     region=_region_from_json(content["region"]),
                 ),
                 points=content["points"],
@@ -165,7 +187,7 @@ class Artifact:
 
 def _check_learnable(errors: pd.DataFrame) -> None:
     """Refuse what does not follow from the designs: a column that is in another order, say."""
-    rows = errors.query("model == 'surrogate' and split == 'datapaths'")
+    rows = errors.query("model == 'surrogate'")
     for target, points, rank in zip(rows["target"], rows["points"], rows["spearman"], strict=True):
         if points >= _ENOUGH and not rank >= _LEAST_RANK:
             raise InputError(
@@ -245,6 +267,15 @@ def _regressor_from_json(values: Mapping[str, Any], *, n_jobs: int) -> Surrogate
     regressor.booster_ = _trees_from_json(values["trees"], n_jobs=n_jobs)
     regressor.n_features_in_ = regressor.base_.n_features_in_ = len(FEATURE_NAMES)
     return regressor
+
+
+def _ratios_from_json(values: Mapping[str, Any] | None) -> dict[str, Ratio] | None:
+    if values is None:
+        return None
+    return {
+        target: Ratio(constant=float(ratio["constant"]), slopes=tuple(map(float, ratio["slopes"])))
+        for target, ratio in values.items()
+    }
 
 
 def _delays_from_json(values: Mapping[str, Any]) -> Delays:

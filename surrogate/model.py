@@ -16,6 +16,7 @@ from surrogate.delays import Delays
 from surrogate.error_scale import ErrorScale
 from surrogate.features import FEATURE_NAMES, feature_matrix, fit_delays
 from surrogate.intervals import Intervals, log_errors
+from surrogate.ratio import Ratio, quantities
 from surrogate.region import Region
 from surrogate.regressor import SurrogateRegressor, regressor_for
 from surrogate.splits import Fold, folds
@@ -81,11 +82,14 @@ class Surrogate:
         predictors: of each target, in the order of ``TARGETS``.
         delays: that features are made with.
         region: of the design points that they were fitted to.
+        ratios: of another flow to the one that was learnt, by target, if that is predicted
+            (``surrogate.fidelity``).
     """
 
     predictors: dict[str, Predictor]
     delays: Delays
     region: Region
+    ratios: dict[str, Ratio] | None = None
 
     @classmethod
     def fit(cls, table: pd.DataFrame, *, n_jobs: int = 1) -> Self:
@@ -135,6 +139,9 @@ class Surrogate:
         """
         features = feature_matrix(table, self.delays)
         values = self._base(features) * np.exp(self._outputs(self._trees, features))
+        if self.ratios is not None:
+            known = quantities(features)
+            values *= np.column_stack([self.ratios[name].of(known) for name in self.predictors])
         columns = list(self.predictors)
         if intervals:
             widths = self._widths.iloc[self._widths.index.get_indexer(families(table))]

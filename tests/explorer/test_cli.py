@@ -200,6 +200,8 @@ LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filte
          "'size=1%'"),
         ("characterize --space fine.yaml --until area=1%",
          "a plan of 50 points at least is needed, not of 1"),
+        (f"train --dataset {FLOWS} --flow placed --from placed",
+         "--from names the flow of many rows, --flow another one, of few"),
         ("evaluate --dataset none.csv", "none.csv: cannot be read: No such file or directory"),
         ("evaluate --report .", ".: cannot be written: it is not a file"),
         (f"evaluate --dataset {FLOWS} --flow routed",
