@@ -23,6 +23,7 @@ from surrogate.regressor import regressor_for
 from surrogate.splits import Fold, folds
 from surrogate.targets import TARGETS, needed_columns, with_targets
 from surrogate.training_set import OK
+from surrogate.tuning import TunedRegressor
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ MODELS: dict[str, Model] = {
     "surrogate": Model(regressor_for, on_features=True),
     "physical base": Model(
         lambda target: PhysicalBase(columns=regressor_for(target).base_columns), on_features=True
+    ),
+    "tuned surrogate": Model(
+        lambda target: TunedRegressor(target=target), on_features=True, cheap=False
     ),
     "Gauss process": Model(lambda _: yardsticks.GaussianProcess(), on_features=True, cheap=False),
     "random forest": Model(lambda _: yardsticks.RandomForest(), on_features=True, cheap=False),

@@ -82,15 +82,41 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
         features, targets = validate_data(self, X, y, dtype=np.float64, y_numeric=True)
         targets = check_positive(targets)
         self.base_ = PhysicalBase(columns=self.base_columns).fit(features, targets)
-        left = np.log(targets / self.base_.predict(features))
-        seen = features.copy()
-        seen[:, list(self.ignored_columns)] = (
-            0  # a column that is the same everywhere parts nothing
-        )
-        matrix = xgboost.DMatrix(seen, left, nthread=self.n_jobs)
-        parameters = {**self._tree_parameters(), **self._constraints(features.shape[1])}
-        self.booster_ = xgboost.train(parameters, matrix, self.trees)
+        matrix = self._left(features, targets)
+        self.booster_ = xgboost.train(self._tree_parameters(matrix), matrix, self.trees)
         return self
+
+    def grow(
+        self, X: ArrayLike, y: ArrayLike, X_unseen: ArrayLike, y_unseen: ArrayLike, *,
+        most: int, patience: int,
+    ) -> tuple[int, float]:  # fmt: skip
+        """How many trees are best for points that are not learnt from, and the error there.
+
+        Args:
+            X, y: to learn from, as for ``fit``.
+            X_unseen, y_unseen: points that say when to stop.
+            most: trees.
+            patience: so many trees in a row that do not help are the end.
+
+        Returns:
+            Trees, and the mean absolute error of the logarithm.
+        """
+        features, targets = (np.asarray(values, dtype=np.float64) for values in (X, y))
+        self.base_ = PhysicalBase(columns=self.base_columns).fit(features, targets)
+        unseen = self._left(*(np.asarray(v, dtype=np.float64) for v in (X_unseen, y_unseen)))
+        matrix = self._left(features, targets)
+        grown = xgboost.train(
+            {**self._tree_parameters(matrix), "eval_metric": "mae"}, matrix, most,
+            evals=[(unseen, "unseen")], early_stopping_rounds=patience, verbose_eval=False,
+        )  # fmt: skip
+        return grown.best_iteration + 1, float(grown.best_score)
+
+    def _left(self, features: NDArray[np.float64], y: NDArray[np.float64]) -> xgboost.DMatrix:
+        """What the base leaves to the trees: logarithms of ratios."""
+        seen = features.copy()
+        seen[:, list(self.ignored_columns)] = 0  # what is the same everywhere parts nothing
+        left = np.log(y / self.base_.predict(features))
+        return xgboost.DMatrix(seen, left, nthread=self.n_jobs)
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Predictions of shape ``(n,)``."""
@@ -99,8 +125,9 @@ class SurrogateRegressor(RegressorMixin, BaseEstimator):
         base: NDArray[np.float64] = self.base_.predict(features)
         return base * np.exp(self.booster_.inplace_predict(features).astype(np.float64))
 
-    def _tree_parameters(self) -> dict[str, Any]:
+    def _tree_parameters(self, matrix: xgboost.DMatrix) -> dict[str, Any]:
         return {
+            **self._constraints(matrix.num_col()),
             "objective": "reg:squarederror",
             "tree_method": "exact",
             "max_depth": self.max_depth,

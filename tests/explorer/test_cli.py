@@ -211,8 +211,8 @@ LAYER = "--channels 4 --height 6 --width 6 --filters 6 --filter-height 3 --filte
         (f"evaluate --dataset {FLOWS} --flow placed --splits random",
          "a split must be one of datapaths, widths, families, ranges, sizes, test, not 'random'"),
         (f"evaluate --dataset {FLOWS} --flow placed --models ,",
-         "at least one model is needed: surrogate, physical base, Gauss process, random "
-         "forest, quadratic, look-up table, nearest point, linear, mean"),
+         "at least one model is needed: surrogate, physical base, tuned surrogate, Gauss process, "
+         "random forest, quadratic, look-up table, nearest point, linear, mean"),
         (f"evaluate --dataset {FLOWS} --flow placed --replicates {FLOWS}",
          "the table of replicates has no point with two perturbations"),
     ],
