@@ -85,8 +85,8 @@ def test_without_datapaths_there_is_no_regret(dataset: pd.DataFrame) -> None:
         ({"splits": []},
          "at least one split is needed: datapaths, widths, families, ranges, sizes, test"),
         ({"models": []},
-         "at least one model is needed: surrogate, physical base, Gauss process, random "
-         "forest, quadratic, look-up table, nearest point, linear, mean"),
+         "at least one model is needed: surrogate, physical base, tuned surrogate, Gauss process, "
+         "random forest, quadratic, look-up table, nearest point, linear, mean"),
     ],
 )  # fmt: skip
 def test_wrong_names_are_named(

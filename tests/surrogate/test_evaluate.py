@@ -179,8 +179,8 @@ def test_an_unknown_model_is_named(table: pd.DataFrame) -> None:
     with pytest.raises(InputError) as caught:
         cross_validate(table, models=["oracle"])
     assert str(caught.value) == (
-        "a model must be one of surrogate, physical base, Gauss process, random forest, "
-        "quadratic, look-up table, nearest point, linear, mean, not 'oracle'"
+        "a model must be one of surrogate, physical base, tuned surrogate, Gauss process, "
+        "random forest, quadratic, look-up table, nearest point, linear, mean, not 'oracle'"
     )
 
 
