@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from explorer.report import short
 from rtl_gen.atomic import write_bytes
 from surrogate.explain import PARAMETERS, Explanation, partial_dependence
 from surrogate.formulas import Formula
@@ -26,12 +27,12 @@ SHOWN = 8
 def explanation_table(found: Explanation) -> Table:
     """Parts of the base, then the factors of the trees, as far as they count."""
     unit = TARGETS[found.target].unit
-    table = Table("", unit, "%", title=f"{found.target}: {_short(found.predicted)} {unit}")
+    table = Table("", unit, "%", title=f"{found.target}: {short(found.predicted)} {unit}")
     base = sum(found.parts.values())
     for name, value in _first(found.parts, sum):
-        table.add_row(name, _short(value), f"{100 * value / base:.1f}")
+        table.add_row(name, short(value), f"{100 * value / base:.1f}")
     table.add_section()
-    table.add_row("sum", _short(base), "100.0")
+    table.add_row("sum", short(base), "100.0")
     for name, value in _first(found.factors, math.prod):
         table.add_row(f"trees: {name}", "", f"{100 * (value - 1):+.2f}")
     return table
@@ -99,7 +100,3 @@ def _first(
     items = list(values.items())
     shown, rest = items[:SHOWN], items[SHOWN:]
     return shown if not rest else [*shown, ("all others", of_rest([v for _, v in rest]))]
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

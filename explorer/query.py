@@ -13,6 +13,7 @@ from characterize.dataset import read_dataset
 from characterize.measurement import Point
 from characterize.platform import load_platform
 from characterize.store import Store
+from explorer.report import short
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError, require_int
 from rtl_gen.space import PERIOD_PS
@@ -119,14 +120,10 @@ def query_table(answer: dict[str, Any]) -> Table:
         measured = (answer["measured"] or {}).get(name)
         table.add_row(
             name,
-            _short(value),
-            " to ".join(map(_short, answer["interval"][name])),
+            short(value),
+            " to ".join(map(short, answer["interval"][name])),
             f"{error:.1f} %" if error is not None else "",
-            _short(measured) if measured is not None else "",
+            short(measured) if measured is not None else "",
             f"{100 * (value / measured - 1):+.1f} %" if measured is not None else "",
         )
     return table
-
-
-def _short(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"

@@ -71,6 +71,11 @@ def option_words(row: Mapping[Any, Any]) -> str:
     return ", ".join(name for name, chosen in options.items() if chosen)
 
 
+def short(value: float) -> str:
+    """A number as people read it: four digits, or whole with thousands apart."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def write_csv(result: ExplorationResult, path: Path) -> None:
     """Write the front, with all predictions.
 

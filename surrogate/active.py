@@ -107,12 +107,12 @@ class Learner:
         self._plan = plan.reset_index(drop=True)
         self._aims = dict(aims)
         self._strategy = strategy
-        self._generator = np.random.default_rng(seed)
-        order = self._generator.permutation(len(plan))
+        generator = np.random.default_rng(seed)
+        order = generator.permutation(len(plan))
         count = round(AUDIT * len(plan))
         self._audit, self._rest = order[:count], np.sort(order[count:])
         if strategy == "random":
-            self._rest = self._generator.permutation(self._rest)
+            self._rest = generator.permutation(self._rest)
         self._asked: set[int] = set()
         self._surrogate: Surrogate | None = None
 

@@ -91,10 +91,11 @@ class Artifact:
             surrogate = Surrogate.fit(table, n_jobs=n_jobs)
         else:
             known = training_table(quick)
-            errors = errors_of(unseen(known, table))
+            foretold = unseen(known, table)
+            errors = errors_of(foretold)
             flows = ", ".join(origin(quick).get("flow", ["another flow"]))
             learnt_from = {"corrects": [f"{len(known):,} points of {flows}"]}
-            surrogate = corrected(Surrogate.fit(known, n_jobs=n_jobs), known, table)
+            surrogate = corrected(Surrogate.fit(known, n_jobs=n_jobs), known, table, foretold)
         _check_learnable(errors)
         return cls(
             surrogate=surrogate,

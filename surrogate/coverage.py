@@ -10,33 +10,30 @@ from surrogate.canonical import families
 from surrogate.intervals import LEVEL, interval_score
 from surrogate.model import Surrogate
 from surrogate.regret import choose, queries
-from surrogate.splits import folds
+from surrogate.splits import one_deal
 from surrogate.targets import TARGETS
 
 #: Confidence of the interval in which a family's true coverage lies.
 CONFIDENCE = 0.99
 
 
-def unseen_intervals(table: pd.DataFrame, *, deals: int = 1, seed: int = 0) -> pd.DataFrame:
+def unseen_intervals(table: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """Intervals of every point by surrogates that were fitted and calibrated without its datapath.
 
     Args:
         table: as from ``training_table``.
-        deals: how often the datapaths are dealt into folds, up to ``surrogate.splits.DEALS``.
         seed: of the dealing.
 
     Returns:
-        A row for each target, point and deal: ``target``, ``deal``, ``point`` (label in the index
-        of ``table``), ``family``, ``measured``, ``predicted``, ``low``, ``high``, ``outside``.
+        A row for each target and point: ``target``, ``point`` (label in the index of ``table``),
+        ``family``, ``measured``, ``predicted``, ``low``, ``high``.
 
     Raises:
         InputError: as ``Surrogate.fit``.
     """
     names = np.array(families(table))
     parts = []
-    for fold in folds(table, "datapaths", seed=seed):
-        if fold.deal >= deals:
-            continue
+    for fold in one_deal(table, seed=seed):
         unseen = table.iloc[fold.unseen]
         predicted = Surrogate.fit(table.iloc[fold.seen].reset_index(drop=True)).predict(unseen)
         for target in TARGETS:
@@ -44,14 +41,12 @@ def unseen_intervals(table: pd.DataFrame, *, deals: int = 1, seed: int = 0) -> p
                 pd.DataFrame(
                     {
                         "target": target,
-                        "deal": fold.deal,
                         "point": unseen.index,
                         "family": names[fold.unseen],
                         "measured": unseen[target].to_numpy(dtype=np.float64),
                         "predicted": predicted[target],
                         "low": predicted[f"{target}_low"],
                         "high": predicted[f"{target}_high"],
-                        "outside": predicted["outside"].notna(),
                     }
                 )
             )
@@ -66,20 +61,20 @@ def of_chosen(table: pd.DataFrame, intervals: pd.DataFrame, *, seed: int = 0) ->
 
     Args:
         table: as for ``unseen_intervals``.
-        intervals: as from there; of the first deal.
+        intervals: as from there.
         seed: of the queries (``surrogate.regret.queries``).
 
     Returns:
         Rows of ``intervals``: of the objectives that each design was chosen for, once.
     """
-    first = intervals[intervals["deal"] == 0].set_index(["point", "target"])
-    predicted = first["predicted"].unstack()
+    every = intervals.set_index(["point", "target"])
+    predicted = every["predicted"].unstack()
     answers = [
         (choose(predicted, query), query.objective)
         for query in queries(table, list(TARGETS), seed=seed)
     ]
     chosen = dict.fromkeys(answer for answer in answers if answer[0] is not None)
-    return first.loc[list(chosen)].reset_index()
+    return every.loc[list(chosen)].reset_index()
 
 
 def coverage(intervals: pd.DataFrame, *, by: tuple[str, ...] = ("target",)) -> pd.DataFrame:

@@ -18,7 +18,7 @@ from rtl_gen.errors import InputError, require_choice
 from surrogate import yardsticks
 from surrogate.baseline import PhysicalBase
 from surrogate.canonical import families
-from surrogate.features import feature_matrix, fit_delays, parameter_matrix
+from surrogate.features import learnt_matrix, parameter_matrix
 from surrogate.regressor import regressor_for
 from surrogate.splits import Fold, folds
 from surrogate.targets import TARGETS, needed_columns, with_targets
@@ -95,8 +95,7 @@ def cross_validate(
     # Matrices are small: threads would wait for each other ten times longer than they work.
     with threadpool_limits(1):
         # A fold's features know nothing of the points that it leaves out.
-        delays = [fit_delays(table.iloc[fold.seen]) for fold in chosen]
-        features = [feature_matrix(table, found) for found in delays]
+        features = [learnt_matrix(table, fold.seen) for fold in chosen]
         parts = [
             _unseen(
                 table, names, target, name, known if MODELS[name].on_features else parameters, fold

@@ -39,7 +39,7 @@ _FLAGS = {
 }
 
 #: What grows where a period is short.
-_HURRIED = (
+HURRIED = (
     "psum_bits",
     "multiplier_cells",
     "booth_cells",
@@ -105,7 +105,7 @@ FEATURE_NAMES = (
     "quickest_ps",
     "expected_period_ps",
     "hurry",
-    *(f"hurried_{name}" for name in _HURRIED),
+    *(f"hurried_{name}" for name in HURRIED),
 )
 
 
@@ -125,8 +125,21 @@ def feature_matrix(table: pd.DataFrame, delays: Delays | None = None) -> NDArray
     """
     columns = feature_columns(table)
     columns |= (delays or Delays()).features(columns)
-    columns |= {f"hurried_{name}": columns["hurry"] * columns[name] for name in _HURRIED}
+    columns |= {f"hurried_{name}": columns["hurry"] * columns[name] for name in HURRIED}
     return np.column_stack([columns[name] for name in FEATURE_NAMES])
+
+
+def learnt_matrix(table: pd.DataFrame, seen: NDArray[np.intp]) -> NDArray[np.float64]:
+    """``feature_matrix`` of all points, with ``Delays`` that know of the seen ones alone.
+
+    Args:
+        table: measured points, as for ``fit_delays``.
+        seen: rows to learn from, by position.
+
+    Raises:
+        InputError: as ``feature_matrix``.
+    """
+    return feature_matrix(table, fit_delays(table.iloc[seen]))
 
 
 def fit_delays(table: pd.DataFrame) -> Delays:

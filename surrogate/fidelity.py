@@ -18,10 +18,9 @@ from surrogate.canonical import families
 from surrogate.delays import Delays
 from surrogate.features import feature_matrix, fit_delays
 from surrogate.intervals import Intervals
-from surrogate.model import Surrogate
+from surrogate.model import Surrogate, foretell, parts_of
 from surrogate.ratio import Ratio, quantities
-from surrogate.regressor import regressor_for
-from surrogate.splits import DESIGNS, folds
+from surrogate.splits import DESIGNS
 from surrogate.targets import TARGETS
 
 #: Fewest points that both flows must have measured.
@@ -78,18 +77,20 @@ def unseen(quick: pd.DataFrame, slow: pd.DataFrame) -> pd.DataFrame:
     """
     both = pair(quick, slow)
     known = quantities(feature_matrix(both, fit_delays(quick)))
-    foretold = _foretold(quick).iloc[both["place"]].reset_index(drop=True)
+    folds = parts_of(quick)
     designs = both.groupby(list(POINT_COLUMNS[:-1]), sort=False).ngroup().to_numpy()
     parts = []
     for target in TARGETS:
         measured, quickly = both[f"{target}_slow"].to_numpy(), both[target].to_numpy()
+        every = quick[target].to_numpy(dtype=np.float64)
+        foretold = foretell(target, every, folds)[both["place"]]
         ratios = np.empty(len(both))
         for design in np.unique(designs):
             out = designs == design
             fitted = Ratio.fit(known[~out], (measured / quickly)[~out])
             ratios[out] = fitted.of(known[out])
         answers = {
-            "surrogate": foretold[target].to_numpy() * ratios,
+            "surrogate": foretold * ratios,
             "measured, times ratio": quickly * ratios,
             "measured": quickly,
         }
@@ -104,24 +105,27 @@ def unseen(quick: pd.DataFrame, slow: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def corrected(surrogate: Surrogate, quick: pd.DataFrame, slow: pd.DataFrame) -> Surrogate:
+def corrected(
+    surrogate: Surrogate, quick: pd.DataFrame, slow: pd.DataFrame, foretold: pd.DataFrame
+) -> Surrogate:
     """A surrogate of the slow flow: that of the quick one, times ratios, calibrated anew.
 
     Args:
         surrogate: fitted to ``quick``.
+        foretold: as from ``unseen`` of the same tables, to calibrate on.
 
     Raises:
         InputError: as ``unseen``.
     """
     both = pair(quick, slow)
-    foretold = unseen(quick, slow).query("model == 'surrogate'").groupby("target")
+    answers = foretold.query("model == 'surrogate'").groupby("target")
     features = feature_matrix(both, surrogate.delays)
     names = np.array(families(both))
     predictors = {
         target: replace(
             predictor,
             intervals=Intervals.calibrate(
-                foretold.get_group(target)["measured"], foretold.get_group(target)["predicted"],
+                answers.get_group(target)["measured"], answers.get_group(target)["predicted"],
                 predictor.scale.predict(features), names,
             ),
         )
@@ -129,17 +133,3 @@ def corrected(surrogate: Surrogate, quick: pd.DataFrame, slow: pd.DataFrame) -> 
     }  # fmt: skip
     ratios = fit_ratios(quick, slow, surrogate.delays)
     return replace(surrogate, predictors=predictors, ratios=ratios)
-
-
-def _foretold(table: pd.DataFrame) -> pd.DataFrame:
-    """Every target of every point, by models that had not seen its datapath."""
-    found = pd.DataFrame(np.nan, index=table.index, columns=list(TARGETS))
-    for fold in folds(table, "datapaths"):
-        if fold.deal:
-            continue
-        features = feature_matrix(table, fit_delays(table.iloc[fold.seen]))
-        for place, target in enumerate(TARGETS):
-            measured = table[target].to_numpy(dtype=np.float64)
-            fitted = regressor_for(target).fit(features[fold.seen], measured[fold.seen])
-            found.iloc[fold.unseen, place] = fitted.predict(features[fold.unseen])
-    return found

@@ -10,9 +10,8 @@ import pandas as pd
 
 from rtl_gen.errors import require_choice
 from surrogate.baseline import PhysicalBase
-from surrogate.delays import Delays
 from surrogate.features import FEATURE_NAMES, feature_matrix, fit_delays
-from surrogate.splits import folds
+from surrogate.model import Matrix, parts_of
 from surrogate.targets import TARGETS
 
 #: Most terms beside the constant.
@@ -67,14 +66,13 @@ def find_formula(table: pd.DataFrame, target: str) -> Formula:
         InputError: if the target has no formula, or there are too few points.
     """
     require_choice("a target with a formula", target, FORMULAS)
-    candidates = _candidates(table, target, fit_delays(table))
+    candidates = _candidates(feature_matrix(table, fit_delays(table)), target)
     measured = table[target].to_numpy(dtype=np.float64)
-    parts = [fold for fold in folds(table, "datapaths") if fold.deal == 0]
-    known = [_candidates(table, target, fit_delays(table.iloc[fold.seen])) for fold in parts]
+    parts = [(fold, _candidates(known, target)) for fold, known in parts_of(table)]
 
     def error_pct(names: Sequence[str]) -> float:
         predicted = np.empty(len(table))
-        for fold, every in zip(parts, known, strict=True):
+        for fold, every in parts:
             columns = every[list(names)].to_numpy()
             constant, slopes = _rounded(columns[fold.seen], measured[fold.seen])
             predicted[fold.unseen] = constant + columns[fold.unseen] @ slopes
@@ -99,8 +97,8 @@ def find_formula(table: pd.DataFrame, target: str) -> Formula:
     )
 
 
-def _candidates(table: pd.DataFrame, target: str, delays: Delays) -> pd.DataFrame:
-    every = pd.DataFrame(feature_matrix(table, delays), columns=list(FEATURE_NAMES))
+def _candidates(features: Matrix, target: str) -> pd.DataFrame:
+    every = pd.DataFrame(features, columns=list(FEATURE_NAMES))
     names = [name for name in TARGETS[target].base if every[name].any()]
     sums = {
         name: every[list(parts)].sum(axis=1)

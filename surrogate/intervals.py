@@ -87,11 +87,22 @@ class Intervals:
         self, predicted: ArrayLike, scale: ArrayLike, families: ArrayLike
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lower and upper end of the interval of each prediction, shapes ``(n,)``."""
+        values, scales = (np.asarray(v, dtype=np.float64) for v in (predicted, scale))
+        return ends(values, self.widths_of(families), scales)
+
+    def widths_of(self, families: ArrayLike) -> NDArray[np.float64]:
+        """Half the width of each prediction's interval, in scales, shape ``(n,)``."""
         names = pd.Series(np.asarray(families, dtype=str))
-        widths = names.map(dict(self.widths)).fillna(self.other).to_numpy(dtype=np.float64)
-        factor = np.exp(widths * np.asarray(scale, dtype=np.float64))
-        values = np.asarray(predicted, dtype=np.float64)
-        return values / factor, values * factor
+        widths = names.map(dict(self.widths)).fillna(self.other)
+        return np.asarray(widths, dtype=np.float64)
+
+
+def ends(
+    predicted: NDArray[np.float64], widths: NDArray[np.float64], scale: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Lower and upper ends of intervals, all of the same shape."""
+    factor = np.exp(widths * scale)
+    return predicted / factor, predicted * factor
 
 
 def conformal_quantile(scores: NDArray[np.float64], level: float) -> float:

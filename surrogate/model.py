@@ -14,16 +14,40 @@ from numpy.typing import NDArray
 from surrogate.canonical import families
 from surrogate.delays import Delays
 from surrogate.error_scale import ErrorScale
-from surrogate.features import FEATURE_NAMES, feature_matrix, fit_delays
-from surrogate.intervals import Intervals, log_errors
+from surrogate.features import FEATURE_NAMES, feature_matrix, fit_delays, learnt_matrix
+from surrogate.intervals import Intervals, ends, log_errors
 from surrogate.ratio import Ratio, quantities
 from surrogate.region import Region
 from surrogate.regressor import SurrogateRegressor, regressor_for
-from surrogate.splits import Fold, folds
+from surrogate.splits import Fold, one_deal
 from surrogate.stack import stacked
 from surrogate.targets import TARGETS
 
 Matrix = NDArray[np.float64]
+
+
+#: Folds that leave out each point once, and the features of all points in each, which know nothing
+#: of what is left out.
+Parts = list[tuple[Fold, Matrix]]
+
+
+def parts_of(table: pd.DataFrame) -> Parts:
+    """The folds of one deal of datapaths, with their features.
+
+    Raises:
+        InputError: as ``surrogate.splits.folds``.
+    """
+    return [(fold, learnt_matrix(table, fold.seen)) for fold in one_deal(table)]
+
+
+def foretell(target: str, measured: Matrix, parts: Parts, *, n_jobs: int = 1) -> Matrix:
+    """What regressors say of each point that were fitted without its datapath, ``(n,)``."""
+    foretold = np.empty_like(measured)
+    for fold, known in parts:
+        regressor = regressor_for(target, n_jobs=n_jobs)
+        regressor.fit(known[fold.seen], measured[fold.seen])
+        foretold[fold.unseen] = regressor.predict(known[fold.unseen])
+    return foretold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +71,7 @@ class Predictor:
         features: Matrix,
         measured: Matrix,
         names: NDArray[np.str_],
-        parts: list[tuple[Fold, Matrix]],
+        parts: Parts,
         *,
         n_jobs: int = 1,
     ) -> Self:
@@ -55,14 +79,9 @@ class Predictor:
 
         Args:
             names: family of each point.
-            parts: folds that leave out each point once, and the features of all points in each,
-                which know nothing of what is left out.
+            parts: as from ``parts_of``.
         """
-        foretold, scale = np.empty_like(measured), np.empty_like(measured)
-        for fold, known in parts:
-            regressor = regressor_for(target, n_jobs=n_jobs)
-            regressor.fit(known[fold.seen], measured[fold.seen])
-            foretold[fold.unseen] = regressor.predict(known[fold.unseen])
+        foretold, scale = foretell(target, measured, parts, n_jobs=n_jobs), np.empty_like(measured)
         errors = log_errors(measured, foretold)
         for fold, known in parts:  # nor does a point's own error say how wide its interval is
             learnt = ErrorScale(n_jobs=n_jobs).fit(known[fold.seen], errors[fold.seen])
@@ -102,11 +121,7 @@ class Surrogate:
         Raises:
             InputError: if a target is not positive, a point is not one, or they are too few.
         """
-        parts = [
-            (fold, feature_matrix(table, fit_delays(table.iloc[fold.seen])))
-            for fold in folds(table, "datapaths")
-            if fold.deal == 0
-        ]
+        parts = parts_of(table)
         delays = fit_delays(table)
         features, names = feature_matrix(table, delays), np.array(families(table))
         return cls(
@@ -146,10 +161,9 @@ class Surrogate:
         if intervals:
             widths = self._widths.iloc[self._widths.index.get_indexer(families(table))]
             scales = self._outputs(self._scales, features)
-            factors = np.exp(widths.to_numpy() * (np.exp(scales) + self._least))
+            low, high = ends(values, widths.to_numpy(), np.exp(scales) + self._least)
             columns = [name + end for name in columns for end in ("", "_low", "_high")]
-            ends = np.stack([values, values / factors, values * factors], axis=2)
-            values = ends.reshape(len(table), len(columns))
+            values = np.stack([values, low, high], axis=2).reshape(len(table), len(columns))
         predicted = pd.DataFrame(values, columns=columns, index=table.index)
         predicted["outside"] = self.region.outside(table)
         return predicted
@@ -196,8 +210,6 @@ class Surrogate:
         """Width of each target's interval, for each family; the last row is of any other."""
         intervals = {name: p.intervals for name, p in self.predictors.items()}
         found = sorted({name for each in intervals.values() for name in each.widths})
-        columns = {
-            target: [*(each.widths.get(name, each.other) for name in found), each.other]
-            for target, each in intervals.items()
-        }
-        return pd.DataFrame(columns, index=[*found, ""])
+        names = [*found, ""]
+        columns = {target: each.widths_of(names) for target, each in intervals.items()}
+        return pd.DataFrame(columns, index=names)

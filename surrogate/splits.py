@@ -75,6 +75,15 @@ def folds(table: pd.DataFrame, split: str, *, seed: int = 0) -> list[Fold]:
     return [fold for fold in SPLITS[split](table, seed) if len(fold.unseen)]
 
 
+def one_deal(table: pd.DataFrame, *, seed: int = 0) -> list[Fold]:
+    """The first deal of split ``datapaths``: each point is left out once.
+
+    Raises:
+        InputError: as ``folds``.
+    """
+    return [fold for fold in folds(table, "datapaths", seed=seed) if fold.deal == 0]
+
+
 def _datapaths(table: pd.DataFrame, seed: int) -> Iterator[Fold]:
     """Each datapath is left out once in each deal, with all the points that have it."""
     for deal in range(DEALS):

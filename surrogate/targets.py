@@ -6,22 +6,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-_HURRIED_WORDS = (
-    "hurried_ifmap_spad_bits",
-    "hurried_filter_spad_bits",
-    "hurried_psum_spad_bits",
-    "hurried_latch_bits",
-)
-_HURRY = (
-    "hurried_psum_bits",
-    "hurried_multiplier_cells",
-    "hurried_booth_cells",
-    "hurried_array_cells",
-    "hurried_shifter_cells",
-    "hurried_adder_tree_bits",
-    "hurried_fp_sum_bits",
-    *_HURRIED_WORDS,
-)
+from surrogate.features import HURRIED
+
+_HURRY = tuple(f"hurried_{name}" for name in HURRIED)
 _SIZES = (
     "ifmap_spad_bits",
     "filter_spad_bits",
@@ -121,33 +108,46 @@ class Target:
         base: features whose sum it is, more or less.
         rising: features that it never falls with, all else being equal. With more words in a
             scratchpad, then, it never falls.
+        plausible: least and greatest value, for each stored bit if ``a_bit``, that no kit comes
+            near to: beyond, a number is in another unit. Kits from 7 to 500 nm are at 0.3-600 um2,
+            1e-9-0.3 uW and 1e-4-1 pJ a bit.
     """
 
     unit: str
     what: str
     base: tuple[str, ...]
+    plausible: tuple[float, float]
+    a_bit: bool = True
     rising: tuple[str, ...] = ()
 
 
 #: All of them, by name: columns of a dataset, or what ``with_targets`` makes of these.
 TARGETS = {
-    "area_um2": Target(unit="um2", what="area of the cells", base=_SIZES, rising=_WITH_DEPTH),
+    "area_um2": Target(
+        unit="um2", what="area of the cells",
+        base=_SIZES, plausible=(0.01, 2e4), rising=_WITH_DEPTH,
+    ),
     "core_area_um2": Target(
-        unit="um2", what="area of the core they are placed in", base=_SIZES, rising=_WITH_DEPTH
+        unit="um2", what="area of the core they are placed in",
+        base=_SIZES, plausible=(0.01, 2e4), rising=_WITH_DEPTH,
     ),
     "least_period_ps": Target(
-        unit="ps",
-        what="smallest period that is met, of a netlist made for the period asked for",
-        base=("expected_period_ps",),
+        unit="ps", what="smallest period that is met, of a netlist made for the period asked for",
+        base=("expected_period_ps",), plausible=(10.0, 1e6), a_bit=False,
     ),
-    "leakage_uw": Target(unit="uW", what="leakage power", base=_SIZES, rising=_WITH_DEPTH),
+    "leakage_uw": Target(
+        unit="uW", what="leakage power",
+        base=_SIZES, plausible=(1e-12, 30.0), rising=_WITH_DEPTH,
+    ),
     "energy_per_mac_pj": Target(
-        unit="pJ", what="dynamic energy of a multiply-accumulate", base=_SWITCHING
+        unit="pJ", what="dynamic energy of a multiply-accumulate",
+        base=_SWITCHING, plausible=(1e-6, 30.0),
     ),
     "clock_tree_pj": Target(
-        unit="pJ", what="dynamic energy of the clock tree's buffers in a cycle", base=_CLOCKED
+        unit="pJ", what="dynamic energy of the clock tree's buffers in a cycle",
+        base=_CLOCKED, plausible=(1e-9, 30.0),
     ),
-}
+}  # fmt: skip
 #: Columns that targets are made of which are none themselves.
 _SOURCES = {"clock_tree_pj": ("clock_tree_power_uw", "period_ps")}
 

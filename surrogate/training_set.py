@@ -79,18 +79,6 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-#: What no kit comes near to: targets for each stored bit, and times, in their units. Kits from 7 to
-#: 500 nm are at 0.3-600 um2, 1e-9-0.3 uW and 1e-4-1 pJ a bit.
-_PLAUSIBLE = {
-    "area_um2": (0.01, 2e4),
-    "core_area_um2": (0.01, 2e4),
-    "least_period_ps": (10.0, 1e6),
-    "leakage_uw": (1e-12, 30.0),
-    "energy_per_mac_pj": (1e-6, 30.0),
-    "clock_tree_pj": (1e-9, 30.0),
-}
-
-
 def _stored_bits(table: pd.DataFrame) -> NDArray[np.float64]:
     """Bits of the scratchpads and of one sum: what a PE has at least."""
     depths = {"ifmap_depth": "act_bits", "filter_depth": "weight_bits", "psum_depth": "psum_bits"}
@@ -100,15 +88,16 @@ def _stored_bits(table: pd.DataFrame) -> NDArray[np.float64]:
 
 def _check_unit(target: str, values: NDArray[np.float64], bits: NDArray[np.float64]) -> None:
     """Refuse numbers that can only be in another unit."""
-    low, high = _PLAUSIBLE[target]
-    each = values if target == "least_period_ps" else values / bits
+    known = TARGETS[target]
+    low, high = known.plausible
+    each = values / bits if known.a_bit else values
     wrong = (each < low) | (each > high)
     if wrong.any():
         row = int(wrong.argmax())
-        a_bit = "" if target == "least_period_ps" else f", {each[row]:.3g} for each stored bit"
+        found = f", {each[row]:.3g} for each stored bit" if known.a_bit else ""
         raise InputError(
-            f"{target} is {values[row]:.6g}{a_bit}: it must be in {TARGETS[target].unit} "
-            f"({low:g}..{high:g}{' a bit' if a_bit else ''})"
+            f"{target} is {values[row]:.6g}{found}: it must be in {known.unit} "
+            f"({low:g}..{high:g}{' a bit' if known.a_bit else ''})"
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
-from surrogate.active import AUDIT, BATCH, FIRST, LEAST_AUDIT, Learner, parse_aims
+from surrogate.active import AUDIT, BATCH, FIRST, LEAST_AUDIT, Learner, Strategy, parse_aims
 from surrogate.training_set import training_table
 
 Measure = Callable[..., pd.DataFrame]
@@ -21,8 +21,9 @@ def table(measure: Measure) -> pd.DataFrame:
     return training_table(measure(170, seed=2))
 
 
-def learner(table: pd.DataFrame, **options: object) -> Learner:
-    return Learner(table[list(POINT_COLUMNS)], {"area_um2": 3.0}, **options)  # type: ignore[arg-type]  # named in the tests
+def learner(table: pd.DataFrame, *, seed: int = 0, strategy: Strategy = "intervals") -> Learner:
+    plan = table[list(POINT_COLUMNS)]
+    return Learner(plan, {"area_um2": 3.0}, seed=seed, strategy=strategy)
 
 
 def test_every_point_is_asked_for_once(table: pd.DataFrame) -> None:
@@ -71,7 +72,8 @@ def test_what_is_unknown_comes_first(table: pd.DataFrame) -> None:
     noise = np.random.default_rng(0).uniform(0.4, 2.5, len(plan))
     plan["area_um2"] *= np.where(odd & (plan["weight_bits"] == 3), noise, 1)
     share = {}
-    for strategy in ("intervals", "plan"):
+    strategies: tuple[Strategy, ...] = ("intervals", "plan")
+    for strategy in strategies:
         one = learner(plan, strategy=strategy)
         asked = one.ask()
         for _ in range(2):

@@ -71,7 +71,7 @@ def test_a_design_does_not_tell_its_own_ratio(quick: pd.DataFrame) -> None:
 def test_predictions_and_intervals_are_those_of_the_slow_flow(quick: pd.DataFrame) -> None:
     slow = slower(quick, 40)
     surrogate = Surrogate.fit(quick)
-    found = corrected(surrogate, quick, slow)
+    found = corrected(surrogate, quick, slow, unseen(quick, slow))
     before, after = surrogate.predict(quick), found.predict(quick)
     ratio = after["area_um2"] / before["area_um2"]
     assert ratio.to_numpy() == pytest.approx(1.2 * (quick["psum_bits"] / 24) ** 0.3, rel=0.05)
