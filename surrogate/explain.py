@@ -14,6 +14,7 @@ from rtl_gen.errors import InputError, require_choice
 from rtl_gen.space import resolve
 from surrogate.features import FEATURE_NAMES, feature_matrix
 from surrogate.model import Predictor, Surrogate
+from surrogate.ratio import quantities
 from surrogate.targets import TARGETS
 
 #: Parameters that partial dependence is shown of, unless others are asked for.
@@ -21,6 +22,8 @@ PARAMETERS = (
     "act_bits", "weight_bits", "psum_bits", "ifmap_depth", "filter_depth", "psum_depth",
     "pipeline_stages", "period_ps",
 )  # fmt: skip
+#: Factor of the ratio between two flows.
+FLOWS = "flows"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +36,8 @@ class Explanation:
         parts: of the base, in the target's unit, largest first; ``always`` is its constant.
         factors: of the trees, by feature, those farthest from one first; ``always`` is what they
             say of any design in the mean. Shapley values of the logarithm (Lundberg et al., Nature
-            Machine Intelligence 2, 2020), exact for trees.
+            Machine Intelligence 2, 2020), exact for trees. With ``FLOWS`` that from the quick flow
+            to the one that is predicted (``surrogate.fidelity``).
     """
 
     target: str
@@ -60,6 +64,8 @@ def explain(surrogate: Surrogate, design: pd.DataFrame, target: str) -> Explanat
     )
     factors = dict(zip((*FEATURE_NAMES, "always"), np.exp(_shapley(predictor, features)[0]),
                        strict=True))  # fmt: skip
+    if surrogate.ratios is not None:
+        factors[FLOWS] = surrogate.ratios[target].of(quantities(features))[0]
     return Explanation(
         target=target,
         predicted=float(surrogate.predict(design, intervals=False)[target].iloc[0]),

@@ -15,6 +15,7 @@ from surrogate.explain import explain, importance, partial_dependence
 from surrogate.features import FEATURE_NAMES, feature_matrix, fit_delays
 from surrogate.formulas import FORMULAS, MOST_TERMS, find_formula
 from surrogate.model import Surrogate
+from surrogate.ratio import Ratio
 from surrogate.targets import TARGETS
 from surrogate.training_set import training_table
 
@@ -52,6 +53,15 @@ def test_a_prediction_that_is_raised_to_its_floor_is_explained_so(
     found = explain(replace(surrogate, predictors=predictors), table.iloc[[0]], "area_um2")
     assert sum(found.parts.values()) == pytest.approx(1e6)
     assert 0.5e6 < found.predicted < 2e6
+
+
+def test_the_ratio_of_two_flows_is_a_factor(table: pd.DataFrame, surrogate: Surrogate) -> None:
+    ratio = Ratio(constant=0.1, slopes=(0.02, 0, 0, 0, 0, 0, 0, 0))
+    corrected = replace(surrogate, ratios=dict.fromkeys(TARGETS, ratio))
+    found = explain(corrected, table.iloc[[3]], "area_um2")
+    product = sum(found.parts.values()) * np.prod(list(found.factors.values()))
+    assert product == pytest.approx(found.predicted, rel=1e-5)
+    assert found.factors["flows"] > np.exp(0.1)
 
 
 def test_what_area_depends_on_is_storage(table: pd.DataFrame, surrogate: Surrogate) -> None:
