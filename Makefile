@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SPACE ?= configs/spaces/quick.yaml
 JOBS ?=
+KNOWN ?=
 VENV := .venv
 PEFORGE := $(VENV)/bin/peforge
 # Carries CACTI, for SRAM macros; nothing that it depends on is needed.
@@ -10,7 +11,8 @@ CACTI := zigzag-dse==3.9.1
 .PHONY: help characterize dataset test train explore lint doctor clean
 
 help:
-	@echo "make characterize  measure a design space (SPACE=$(SPACE)), train, show the Pareto front"
+	@echo "make characterize  measure a design space (SPACE=$(SPACE)), train, show the Pareto front;"
+	@echo "                   KNOWN=data/freepdk45: without the points of that dataset"
 	@echo "make dataset       measure what data/ has, for days, and write it: what is there is not measured again"
 	@echo "make test          run the tests"
 	@echo "make train         train the surrogates on build/dataset.csv"
@@ -20,7 +22,7 @@ help:
 	@echo "make clean         remove the environment and caches; measurements stay in build/"
 
 characterize: $(VENV)/ready
-	@$(PEFORGE) characterize --space $(SPACE) $(if $(JOBS),--jobs $(JOBS))
+	@$(PEFORGE) characterize --space $(SPACE) $(if $(JOBS),--jobs $(JOBS)) $(if $(KNOWN),--known $(KNOWN))
 	@$(PEFORGE) train
 	@$(PEFORGE) explore
 
@@ -28,14 +30,15 @@ characterize: $(VENV)/ready
 FULL := configs/spaces/full.yaml
 OSU := configs/spaces/osu018.yaml
 OPENROAD_POINTS := 64
+known = $(if $(JOBS),--jobs $(JOBS)) $(if $(wildcard $(1)/manifest.json),--known $(1))
 dataset: $(VENV)/ready
-	$(PEFORGE) characterize --space $(FULL) --dataset build/full.csv $(if $(JOBS),--jobs $(JOBS))
+	$(PEFORGE) characterize --space $(FULL) --dataset build/full.csv $(call known,data/freepdk45)
 	$(PEFORGE) dataset build data/freepdk45 --space $(FULL)
-	$(PEFORGE) characterize --space $(OSU) --platform osu018 --dataset build/osu018.csv $(if $(JOBS),--jobs $(JOBS))
+	$(PEFORGE) characterize --space $(OSU) --platform osu018 --dataset build/osu018.csv $(call known,data/osu018)
 	$(PEFORGE) dataset build data/osu018 --space $(OSU) --platform osu018
 	@command -v openroad > /dev/null || echo "openroad is not on PATH: its points are left out"
 	! command -v openroad > /dev/null || $(PEFORGE) characterize --space $(FULL) --flow openroad \
-		--points $(OPENROAD_POINTS) --dataset build/openroad.csv $(if $(JOBS),--jobs $(JOBS))
+		--points $(OPENROAD_POINTS) --dataset build/openroad.csv $(call known,data/freepdk45)
 	! command -v openroad > /dev/null || $(PEFORGE) dataset build data/freepdk45 --space $(FULL) --flow openroad \
 		--points $(OPENROAD_POINTS)
 

@@ -90,6 +90,7 @@ class Campaign:
         store: where measurements are kept.
         executor: what measures; without one, a process of this machine at a time.
         with_actions: each point's energies per action are measured, too.
+        measured: by key, points of a dataset (``characterize.known``), not measured again.
         tools: every one that the flows of the points use.
     """
 
@@ -98,6 +99,7 @@ class Campaign:
     store: Store
     executor: Executor = field(default_factory=LocalExecutor)
     with_actions: bool = False
+    measured: Mapping[str, Measurement] = field(default_factory=dict)
     tools: Mapping[str, Tool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -142,10 +144,10 @@ class Campaign:
         return [queue.measured[number] for number in range(len(self.points))]
 
     def stored(self, key: str) -> Measurement | None:
-        """What the store has of a point, if that is all that is wanted."""
+        """What the store, or a dataset, has of a point, if that is all that is wanted."""
         if self.with_actions and self.store.actions(key) is None:
-            return None
-        return self.store.get(key)
+            return self.measured.get(key)
+        return self.store.get(key) or self.measured.get(key)
 
     def identity(self, point: Point) -> Identity:
         """The content address of a point, and what it is made of."""
@@ -162,11 +164,23 @@ class Campaign:
         return None if digest is None else self._identity(point, digest)
 
     def is_stored(self, point: Point) -> bool:
-        """Whether the store has an entry of a point; makes no RTL, and does not verify it."""
-        known = self.known(point)
-        if known is None or not self.store.has(known.key):
+        """Whether the store has an entry of a point, unverified, or a dataset has it.
+
+        RTL is made only for designs that the dataset has.
+        """
+        there = point.design.digest in self._measured_designs
+        known = self.identity(point) if there else self.known(point)
+        if known is None:
+            return False
+        if known.key in self.measured:
+            return True
+        if not self.store.has(known.key):
             return False
         return not self.with_actions or self.store.actions_path(known.key).is_file()
+
+    @functools.cached_property
+    def _measured_designs(self) -> set[str]:
+        return {measurement.design["digest"] for measurement in self.measured.values()}
 
     def _identity(self, point: Point, rtl: str) -> Identity:
         key = content_key(point, rtl, self.platform, self.tools)

@@ -20,6 +20,7 @@ from characterize import campaign
 from characterize.dataset import dataset_table, write_dataset
 from characterize.executors import Executor, LocalExecutor
 from characterize.fmax import FmaxResult, search_fmax
+from characterize.known import known_measurements
 from characterize.limits import Limits
 from characterize.measurement import CHOICES, DEFAULT_OPERANDS, FLOWS, Measurement, Point
 from characterize.platform import load_platform
@@ -154,6 +155,7 @@ def preview(
     dataset: Path | None,
     platform: str,
     with_actions: bool,
+    known: Path | None = None,
 ) -> PlanReport:
     """What ``measure_points`` would do with the points of a space (``plan_points``).
 
@@ -163,7 +165,7 @@ def preview(
     plan = plan_of(space, **sampling)
     whole = campaign.Campaign(
         points=points, platform=load_platform(platform), store=Store(store),
-        with_actions=with_actions,
+        with_actions=with_actions, measured=_known(known, with_actions),
     )  # fmt: skip
     table = pd.DataFrame([{**p.design.to_dict(), "period_ps": p.period_ps} for p in points])
     stored = pd.Series([whole.is_stored(point) for point in points], dtype=bool)
@@ -348,6 +350,7 @@ def measure_points(
     limits: Limits | None = None,
     with_actions: bool = False,
     scheduler: str | None = None,
+    known: Path | None = None,
 ) -> Summary:
     """Run a campaign with a progress bar on stderr, and write the dataset.
 
@@ -355,9 +358,11 @@ def measure_points(
         jobs: at once, on this machine; None for as many as it has processors.
         with_actions: measure the energies per action of each point, too.
         scheduler: address of a Dask cluster that measures instead.
+        known: dataset whose points are not measured again.
 
     Raises:
-        InputError: if a tool or a file of the platform is missing, or a folder cannot be written.
+        InputError: if a tool or a file of the platform is missing, a folder cannot be written, or
+            the dataset not be read.
     """
     executor = executor_of(jobs, limits or Limits(), scheduler)
     if dataset is not None:
@@ -365,7 +370,7 @@ def measure_points(
         make_folder(dataset.parent)
     plan = campaign.Campaign(
         points=points, platform=load_platform(platform), store=Store(store), executor=executor,
-        with_actions=with_actions,
+        with_actions=with_actions, measured=_known(known, with_actions),
     )  # fmt: skip
     begin = time.monotonic()
     with _Bar(len(points), quiet=quiet) as bar:
@@ -380,6 +385,10 @@ def measure_points(
         store=store,
         dataset=dataset,
     )
+
+
+def _known(dataset: Path | None, with_actions: bool) -> dict[str, Measurement]:
+    return known_measurements(dataset, with_actions=with_actions) if dataset else {}
 
 
 def pace(progress: campaign.Progress) -> list[str]:

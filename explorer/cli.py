@@ -362,6 +362,10 @@ def characterize(
         str | None,
         typer.Option("--scheduler", help="Dask cluster that measures: tcp://HOST:PORT."),
     ] = None,
+    known: Annotated[
+        Path | None,
+        typer.Option("--known", help="Dataset whose points need not be measured again."),
+    ] = None,
     with_actions: Annotated[
         bool | None,
         typer.Option(
@@ -384,7 +388,8 @@ def characterize(
 ) -> None:
     """Measure a design space, or one design, through flow `placed` or `openroad`.
 
-    Points that the store has are not measured again; kill it at any time and start it again.
+    Points that the store has, or a dataset that is named with `--known`, are not measured again;
+    kill it at any time and start it again.
     Exit code 1 if no point could be measured.
 
     Examples: `peforge characterize --space configs/spaces/quick.yaml`,
@@ -430,7 +435,7 @@ def characterize(
         assert wanted is not None
         report = preview(
             points, wanted, chosen,
-            store=store, dataset=dataset, platform=platform, with_actions=actions,
+            store=store, dataset=dataset, platform=platform, with_actions=actions, known=known,
         )  # fmt: skip
         if as_json:
             print_json(report.as_dict())
@@ -443,7 +448,7 @@ def characterize(
         _measure_until(
             points, until,
             store=store, dataset=dataset, jobs=jobs, platform=platform, limits=limits,
-            with_actions=actions, scheduler=scheduler, as_json=as_json,
+            with_actions=actions, scheduler=scheduler, known=known, as_json=as_json,
         )  # fmt: skip
     if not yes:
         confirm_many(len(points), ask=typer.confirm if sys.stdin.isatty() else None)
@@ -452,6 +457,7 @@ def characterize(
         limits=limits,
         with_actions=actions,
         scheduler=scheduler,
+        known=known,
     )  # fmt: skip
     if as_json:
         print_json(summary.as_dict())

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from characterize.actions import ActionTable
+import pandas as pd
+
 from characterize.campaign import Campaign, generator_digest
 from characterize.dataset import dataset_table
 from characterize.dataset_folder import (
     MANIFEST,
     SCHEMA,
+    Kind,
     Manifest,
     Part,
     Shard,
@@ -25,7 +27,7 @@ from characterize.dataset_folder import (
     write_manifest,
     write_table,
 )
-from characterize.dataset_schema import ACTION_COLUMNS, POINT_COLUMNS
+from characterize.dataset_schema import ACTION_COLUMNS, POINT_COLUMNS, Column
 from characterize.measurement import Measurement, Point
 from explorer.dataset_card import CARD, write_card
 from rtl_gen.atomic import make_folder, write_text
@@ -37,6 +39,7 @@ from rtl_gen.space import Space
 SHARD_POINTS = 100
 _SHARD_POINTS = (1, 100_000)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+_COLUMNS: dict[Kind, tuple[Column, ...]] = {"points": POINT_COLUMNS, "actions": ACTION_COLUMNS}
 
 
 @dataclass
@@ -79,11 +82,23 @@ class Built:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What the store has of the points of a shard."""
+class _Rows:
+    """A point's rows in the files of a shard."""
 
-    measurements: list[Measurement]
-    tables: dict[str, ActionTable]
+    point: Mapping[Hashable, Any]
+    actions: pd.DataFrame
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.point["status"] == "ok")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is known of the points of a shard: rows of its two files."""
+
+    points: pd.DataFrame
+    actions: pd.DataFrame
     missing: int
 
 
@@ -99,7 +114,8 @@ def build(
     """Write every shard of a plan that the store has whole, and that is not there yet.
 
     A shard whose points would be measured otherwise today, for the generator or the flow has
-    changed, is written anew as soon as the store has it whole.
+    changed, is written anew as soon as the store has it whole. Points of a shard that are still as
+    they would be measured today need not be in the store: a dataset grows on any machine.
 
     Args:
         campaign: its points are those of the plan, in order.
@@ -128,14 +144,15 @@ def build(
     for number, points in enumerate(_chunks(campaign.points, shard_points)):
         old = next((shard for shard in before.shards if shard.number == number), None)
         # Without the store's index RTL is made to know a point, but not of those to come.
-        found = _found(campaign, points, make=not report.missing)
+        before_rows = _rows_of(folder, part, old)
+        found = _found(campaign, points, before_rows, make=not report.missing)
         if found.missing:
             report.missing = report.missing or found.missing
             if old is not None:  # stale, but nothing better is there yet
                 shards.append(old)
                 report.kept.append(number)
             continue
-        new = _write(folder, part, number, points, found)
+        new = _write(folder, part, number, found)
         shards.append(new)
         same = old is not None and old.sha256 == new.sha256
         (report.kept if same else report.written).append(number)
@@ -197,41 +214,73 @@ def _chunks(points: Sequence[Point], size: int) -> list[Sequence[Point]]:
     return [points[at : at + size] for at in range(0, len(points), size)]
 
 
-def _found(campaign: Campaign, points: Sequence[Point], *, make: bool) -> _Found:
-    """What the store has of some points, failures included.
+def _rows_of(folder: Path, part: str, shard: Shard | None) -> dict[str, _Rows]:
+    """What a shard has, by key; nothing of one that is damaged."""
+    if shard is None:
+        return {}
+    try:
+        points, actions = (
+            read_table(folder / file_name(part, shard.number, kind), columns, shard.sha256[kind])
+            for kind, columns in _COLUMNS.items()
+        )
+    except InputError:
+        return {}
+    energies = dict(list(actions.groupby("key", sort=False)))
+    return {
+        row["key"]: _Rows(row, energies.get(row["key"], actions.iloc[:0]))
+        for row in points.to_dict("records")
+    }
+
+
+def _found(
+    campaign: Campaign, points: Sequence[Point], before: Mapping[str, _Rows], *, make: bool
+) -> _Found:
+    """What the store has of some points, failures included, or else the shard as it was.
 
     Args:
+        before: rows of the shard, by key.
         make: the RTL of those that the store's index does not know.
     """
-    measurements, tables, missing = [], {}, 0
+    rows = []
     for point in points:
         known = campaign.identity(point) if make else campaign.known(point)
         if known is None:
-            missing += 1
             continue
-        measurement = campaign.store.get(known.key) or campaign.store.failed(known.key)
-        if measurement is None:
-            missing += 1
-            continue
-        if campaign.with_actions and measurement.status == "ok":
-            table = campaign.store.actions(known.key)
-            if table is None:
-                missing += 1
-                continue
-            tables[known.key] = table
-        measurements.append(measurement)
-    return _Found(measurements, tables, missing)
+        good = _stored(campaign, point, campaign.stored(known.key))
+        if good is None and known.key in before and before[known.key].ok:
+            good = before[known.key]
+        if good is None:
+            good = _stored(campaign, point, campaign.store.failed(known.key))
+        if good is None:
+            good = before.get(known.key)
+        if good is not None:
+            rows.append(good)
+    names = [column.name for column in POINT_COLUMNS]
+    energies = [row.actions for row in rows] or [action_rows({})]
+    return _Found(
+        points=pd.DataFrame([row.point for row in rows], columns=names),
+        actions=pd.concat(energies, ignore_index=True),
+        missing=len(points) - len(rows),
+    )
 
 
-def _write(folder: Path, part: str, number: int, points: Sequence[Point], found: _Found) -> Shard:
-    sums = {
-        "points": write_table(
-            folder / file_name(part, number, "points"),
-            dataset_table(points, found.measurements),
-            POINT_COLUMNS,
-        ),
-        "actions": write_table(
-            folder / file_name(part, number, "actions"), action_rows(found.tables), ACTION_COLUMNS
-        ),
+def _stored(campaign: Campaign, point: Point, found: Measurement | None) -> _Rows | None:
+    """The rows of what the store has of a point."""
+    if found is None:
+        return None
+    tables = {}
+    if campaign.with_actions and found.status == "ok":
+        table = campaign.store.actions(found.key)
+        if table is None:
+            return None
+        tables[found.key] = table
+    return _Rows(dataset_table([point], [found]).to_dict("records")[0], action_rows(tables))
+
+
+def _write(folder: Path, part: str, number: int, found: _Found) -> Shard:
+    tables: dict[Kind, pd.DataFrame] = {"points": found.points, "actions": found.actions}
+    sums: dict[str, str] = {
+        kind: write_table(folder / file_name(part, number, kind), tables[kind], columns)
+        for kind, columns in _COLUMNS.items()
     }
-    return Shard(number=number, rows=len(points), sha256=sums, generator=generator_digest())
+    return Shard(number=number, rows=len(found.points), sha256=sums, generator=generator_digest())

@@ -26,6 +26,7 @@ from characterize.dataset_folder import (
 )
 from characterize.dataset_schema import ACTION_COLUMNS, POINT_COLUMNS
 from characterize.flow import flow_code, tools_of
+from characterize.known import known_measurements
 from characterize.measurement import METRICS, STEPS, Measurement
 from characterize.platform import load_platform
 from characterize.store import Store
@@ -253,6 +254,79 @@ def test_a_store_without_its_index_gives_the_same_dataset(whole: Fake) -> None:
     (whole.root / "store" / "index.sqlite").unlink()
     assert Fake(whole.root).build("again").written == [0, 1, 2]
     assert diff(whole.root / "data", whole.root / "again").same
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, made: Path) -> Fake:
+    """Another machine: the dataset of six of seven points, one of which failed, and no store."""
+    first = tmp_path / "first"
+    shutil.copytree(made / "store", first / "store")
+    Fake(first).build(count=6)
+    second = tmp_path / "second"
+    (second / "store").mkdir(parents=True)
+    shutil.copy(made / "store" / "index.sqlite", second / "store")
+    shutil.copytree(first / "data", second / "data")
+    return Fake(second)
+
+
+def test_a_dataset_grows_where_its_points_were_not_measured(elsewhere: Fake) -> None:
+    assert elsewhere.build(count=6).kept == [0, 1]
+    before = {path.name: path.read_bytes() for path in (elsewhere.root / "data").iterdir()}
+    last = elsewhere.build()
+    assert (last.kept, last.written, last.missing) == ([0, 1], [], 1)
+    elsewhere.measure(6)
+    last = elsewhere.build()
+    assert (last.kept, last.written, last.missing, last.failed) == ([0, 1], [2], 0, 1)
+    for name in ("placed-000.points.parquet", "placed-001.actions.parquet"):
+        assert (elsewhere.root / "data" / name).read_bytes() == before[name]
+    again = elsewhere.measure(5)  # had failed
+    last = elsewhere.build()
+    assert (last.kept, last.written, last.failed) == ([0, 2], [1], 0)
+    table, energies = (read(elsewhere.root / "data") for read in (read_points, read_actions))
+    assert table["status"].eq("ok").all()
+    assert energies["key"].unique()[5] == again.key
+
+
+def test_what_a_dataset_has_is_known_as_it_was_measured(elsewhere: Fake, made: Path) -> None:
+    known = known_measurements(elsewhere.root / "data", with_actions=True)
+    assert len(known) == 5
+    store = Store(made / "store")
+    for key, measurement in known.items():
+        assert measurement == store.get(key)
+    campaign = replace(elsewhere.campaign, measured=known)
+    assert [campaign.is_stored(p) for p in campaign.points] == [True] * 5 + [False, False]
+    (elsewhere.root / "store" / "index.sqlite").unlink()
+    bare = replace(campaign, store=Store(elsewhere.root / "store"))
+    assert [bare.is_stored(p) for p in bare.points] == [True] * 5 + [False, False]
+
+
+def test_energies_that_are_wanted_must_be_known_too(elsewhere: Fake, tmp_path: Path) -> None:
+    table = read_dataset(elsewhere.root / "data")
+    path = tmp_path / "points.csv"
+    write_dataset(path, table)
+    assert len(known_measurements(path, with_actions=False)) == 5
+    with pytest.raises(InputError) as error:
+        known_measurements(path, with_actions=True)
+    assert str(error.value) == (
+        f"{path}: has no energies per action; name the folder of a dataset, or give --no-actions"
+    )
+
+
+def test_a_campaign_measures_only_what_no_dataset_has(elsewhere: Fake, tmp_path: Path) -> None:
+    """The first five points are known: nothing is left of a plan of five."""
+    out = tmp_path / "points.csv"
+    options = [
+        "characterize", "--space", str(elsewhere.root / "space.yaml"), "--dataset", str(out),
+        "--store", str(tmp_path / "new"), "--known", str(elsewhere.root / "data"), "--points",
+    ]  # fmt: skip
+    done = CliRunner().invoke(app, [*options, "5", "--json"])
+    assert json.loads(done.stdout)["cached"] == 5
+    given, written = read_dataset(elsewhere.root / "data"), read_dataset(out)
+    pd.testing.assert_frame_equal(
+        written, given.iloc[:5][list(written)], check_dtype=False, rtol=1e-8
+    )
+    plan = CliRunner().invoke(app, [*options, "7", "--plan", "--json"])
+    assert json.loads(plan.stdout)["stored"] == 5
 
 
 def test_a_build_that_was_killed_is_mended_by_the_next(whole: Fake) -> None:
