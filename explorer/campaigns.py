@@ -185,6 +185,7 @@ def build_from_space(
     flow: str,
     platform: str,
     count: int | None,
+    partial: bool = False,
 ) -> Built:
     """Write what a store has of the plan of a space into the folder of a dataset.
 
@@ -197,7 +198,10 @@ def build_from_space(
         points=points, platform=load_platform(platform), store=existing_store(store),
         with_actions=space.actions,
     )  # fmt: skip
-    return build(whole, space, plan_of(space, **sampling), folder, part=part, shard_points=shard)
+    return build(
+        whole, space, plan_of(space, **sampling), folder,
+        part=part, shard_points=shard, partial=partial,
+    )  # fmt: skip
 
 
 def _check_point(utilization: float, seed: int, flow: str) -> None:

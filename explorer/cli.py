@@ -652,11 +652,15 @@ def build_dataset(
     count: Annotated[
         int | None, typer.Option("--points", help="Of the plan [what the space's file says].")
     ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Also write shards that are not whole yet.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Write what the store has of a space's plan: every whole shard, in the plan's order.
 
-    Shards are written once: build again when more is measured.
+    Shards are written once: build again when more is measured. With `--partial` those that are not
+    whole are written, too, and filled by later builds: where the store will not last.
 
     Example: `peforge dataset build data/freepdk45 --space configs/spaces/full.yaml`
     """
@@ -666,6 +670,7 @@ def build_dataset(
     report = build_from_space(
         load_space(space), folder,
         store=store, part=part or flow, shard=shard, flow=flow, platform=platform, count=count,
+        partial=partial,
     )  # fmt: skip
     if as_json:
         print_json(report.as_dict())

@@ -90,6 +90,7 @@ class _Rows:
 
     @property
     def ok(self) -> bool:
+        """It was measured."""
         return bool(self.point["status"] == "ok")
 
 
@@ -110,6 +111,7 @@ def build(
     *,
     part: str,
     shard_points: int = SHARD_POINTS,
+    partial: bool = False,
 ) -> Built:
     """Write every shard of a plan that the store has whole, and that is not there yet.
 
@@ -120,6 +122,7 @@ def build(
     Args:
         campaign: its points are those of the plan, in order.
         part: name in the dataset.
+        partial: write what is there of other shards, too; they are filled later.
 
     Raises:
         InputError: if the folder has other things in it; if the part was begun with another space,
@@ -145,10 +148,12 @@ def build(
         old = next((shard for shard in before.shards if shard.number == number), None)
         # Without the store's index RTL is made to know a point, but not of those to come.
         before_rows = _rows_of(folder, part, old)
-        found = _found(campaign, points, before_rows, make=not report.missing)
-        if found.missing:
-            report.missing = report.missing or found.missing
-            if old is not None:  # stale, but nothing better is there yet
+        make = old is not None or not report.missing
+        found = _found(campaign, points, before_rows, make=make)
+        report.missing = report.missing or found.missing
+        grows = partial and len(found.points) > (old.rows if old else 0)
+        if found.missing and not grows:
+            if old is not None:  # perhaps stale, but nothing better is there yet
                 shards.append(old)
                 report.kept.append(number)
             continue

@@ -287,6 +287,27 @@ def test_a_dataset_grows_where_its_points_were_not_measured(elsewhere: Fake) -> 
     assert energies["key"].unique()[5] == again.key
 
 
+def test_what_there_is_of_a_shard_can_be_kept(fake: Fake) -> None:
+    """The store will not last: shards that are not whole are written, and filled by others."""
+    for number in (0, 2, 4):
+        fake.measure(number)
+    assert (fake.build().written, fake.build().points) == ([], 0)
+    first = fake.build(partial=True)
+    assert (first.written, first.points, first.missing) == ([0, 1], 3, 1)
+    assert look(fake).good
+    shutil.rmtree(fake.root / "store")
+    other = Fake(fake.root)
+    other.measure(1)
+    assert (other.build(partial=True).written, other.build(partial=True).points) == ([0], 4)
+    other.measure(3)
+    whole = other.build()
+    assert (whole.kept, whole.written, whole.missing, whole.points) == ([0, 1], [], 1, 4)
+    assert other.build(partial=True).written == [1]
+    names = [point.name for point in other.campaign.points]
+    assert list(read_points(fake.root / "data")["name"]) == names[:5]
+    assert look(other).good
+
+
 def test_what_a_dataset_has_is_known_as_it_was_measured(elsewhere: Fake, made: Path) -> None:
     known = known_measurements(elsewhere.root / "data", with_actions=True)
     assert len(known) == 5
