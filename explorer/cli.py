@@ -832,16 +832,25 @@ def actions(
     store: StorePath = STORE,
     platform: PlatformName = "freepdk45",
     flow: FlowName = "placed",
+    foretell: Annotated[
+        bool, typer.Option("--predict", help="Ask the surrogates instead of measuring.")
+    ] = False,
+    model: ModelPath = MODEL,
     as_json: JsonFlag = False,
 ) -> None:
     """Energy of each action of one design: its cycles, accesses and moving bits, in pJ.
 
     From one directed simulation of its netlist. A table that the store has is not measured again.
-    Exit code 1 if it cannot be measured.
+    Exit code 1 if it cannot be measured. With `--predict` from surrogates that were trained on the
+    folder of a dataset, in a second.
 
     Examples: `peforge actions --preset INT8`,
-    `peforge actions --preset LightPE-1 --filter-depth 64 --check 12 --out actions.json`
+    `peforge actions --preset LightPE-1 --filter-depth 64 --check 12 --out actions.json`,
+    `peforge actions --preset INT8 --predict`
     """
+    if foretell:
+        _predict_actions(require_design(design), period_ps, model, output, as_json=as_json)
+        return
     from characterize.process import StepError
     from explorer.action_tables import check_table, mac_table, run_actions, unit_table
 
@@ -862,6 +871,23 @@ def actions(
         out.print(check_table(report.checks))
     for line in report.closing_lines():
         typer.echo(line)
+
+
+def _predict_actions(
+    design: PEDesign, period_ps: int, model: Path, output: Path | None, *, as_json: bool
+) -> None:
+    from explorer.predicted_actions import convolution_table, predict, predicted_table
+
+    found = predict(design, period_ps=period_ps, model=model, output=output)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    out.print(predicted_table(found))
+    out.print(convolution_table(found))
+    for line in found.closing_lines():
+        typer.echo(line)
+    if output is not None:
+        typer.echo(f"wrote {output}")
 
 
 @app.command()
@@ -931,6 +957,12 @@ def train(
         str | None,
         typer.Option("--from", help="Flow of many rows, which the few of --flow correct."),
     ] = None,
+    with_actions: Annotated[
+        bool,
+        typer.Option(
+            "--actions/--no-actions", help="Learn energies per action, if the folder has them."
+        ),
+    ] = True,
     as_json: JsonFlag = False,
 ) -> None:
     """Train the surrogates on a dataset and print their cross-validated errors.
@@ -945,14 +977,19 @@ def train(
     """
     from explorer.accuracy import error_section
     from explorer.model_card import write_card
+    from explorer.predicted_actions import error_lines, learn
     from surrogate.artifact import Artifact
     from surrogate.training_set import of_flow, read_measurements
 
     if quick_flow is not None and flow in (None, quick_flow):
         raise InputError("--from names the flow of many rows, --flow another one, of few")
     table = read_measurements(dataset)
+    rows = of_flow(table, flow)
+    learnable = with_actions and dataset.is_dir() and quick_flow is None
     artifact = Artifact.train(
-        of_flow(table, flow), None if quick_flow is None else of_flow(table, quick_flow)
+        rows,
+        None if quick_flow is None else of_flow(table, quick_flow),
+        actions=learn(dataset, rows, quiet=as_json) if learnable else None,
     )
     artifact.save(model)
     card = model.with_suffix(".md")
@@ -964,10 +1001,13 @@ def train(
                 "card": str(card),
                 "points": artifact.points,
                 "errors": artifact.errors.to_dict("records"),
+                "actions": artifact.actions and vars(artifact.actions.errors),
             }
         )
         return
     out.print(error_section(artifact.errors).rich())
+    for line in error_lines(artifact.actions):
+        typer.echo(line)
     typer.echo(f"wrote {model} (trained on {artifact.points} points) and {card}")
     typer.echo("next: peforge query --preset INT16; peforge explore")
 

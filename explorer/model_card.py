@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from explorer.accuracy import error_section
+from explorer.predicted_actions import error_lines
 from rtl_gen.atomic import write_text
 from surrogate.artifact import FORMAT_VERSION, Artifact
 from surrogate.intervals import LEVEL
@@ -56,6 +57,9 @@ def _lines(artifact: Artifact, model: Path) -> Iterator[str]:
         "--intervals` tests that), of designs\nlike those that were measured. Of those that "
         "`outside` marks, neither error nor interval is known.\n"
     )
+    if artifact.actions is not None:
+        yield "## Energies per action\n"
+        yield "\n".join(error_lines(artifact.actions)) + "\n"
     yield "## Where it holds\n"
     yield "| parameter | measured |\n|---|---|"
     for name, kinds in region.kinds.items():

@@ -21,6 +21,7 @@ import xgboost
 
 from rtl_gen.atomic import write_text
 from rtl_gen.errors import InputError
+from surrogate.action_energies import TERMS, ActionEnergies, Errors
 from surrogate.baseline import PhysicalBase
 from surrogate.delays import Delays
 from surrogate.error_scale import ErrorScale
@@ -60,6 +61,7 @@ class Artifact:
             those who use this surrogate. Who changes one looks at ``peforge evaluate``.
         origin: flow, platform and the like, ``surrogate.training_set.origin``.
         versions: of the libraries it was trained with.
+        actions: energies per action, if the dataset had them.
     """
 
     surrogate: Surrogate
@@ -69,10 +71,16 @@ class Artifact:
     errors: pd.DataFrame
     origin: dict[str, list[str]]
     versions: dict[str, str]
+    actions: ActionEnergies | None = None
 
     @classmethod
     def train(
-        cls, dataset: pd.DataFrame, quick: pd.DataFrame | None = None, *, n_jobs: int = 1
+        cls,
+        dataset: pd.DataFrame,
+        quick: pd.DataFrame | None = None,
+        *,
+        actions: ActionEnergies | None = None,
+        n_jobs: int = 1,
     ) -> Self:
         """Cross-validate and fit.
 
@@ -80,6 +88,7 @@ class Artifact:
             dataset: measurements of one flow.
             quick: of another one, many more, which those of ``dataset`` correct
                 (``surrogate.fidelity``); errors are then of leaving out one design.
+            actions: fitted to the same points.
 
         Raises:
             InputError: as ``training_table`` and ``evaluate``; or a target does not follow from the
@@ -106,6 +115,7 @@ class Artifact:
             origin=learnt_from | origin(dataset),
             versions={name: version(name) for name in _LIBRARIES}
             | {"xgboost": xgboost.__version__},
+            actions=actions,
         )
 
     def mape_pct(self) -> dict[str, float]:
@@ -143,6 +153,7 @@ class Artifact:
                 }
                 for target, predictor in self.surrogate.predictors.items()
             },
+            "actions": None if self.actions is None else _actions_to_json(self.actions),
         }
         document = {
             "format": FORMAT,
@@ -178,6 +189,7 @@ class Artifact:
                 errors=pd.DataFrame(content["errors"]),
                 origin=content["origin"],
                 versions=content["versions"],
+                actions=_actions_from_json(content.get("actions")),
             )
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
@@ -277,6 +289,34 @@ def _ratios_from_json(values: Mapping[str, Any] | None) -> dict[str, Ratio] | No
         target: Ratio(constant=float(ratio["constant"]), slopes=tuple(map(float, ratio["slopes"])))
         for target, ratio in values.items()
     }
+
+
+def _actions_to_json(actions: ActionEnergies) -> dict[str, Any]:
+    return {
+        "terms": _terms_digest(),
+        "prices_pj": actions.prices_pj.tolist(),
+        "delays": asdict(actions.delays),
+        "intervals": asdict(actions.intervals),
+        "errors": asdict(actions.errors),
+    }
+
+
+def _actions_from_json(values: Mapping[str, Any] | None) -> ActionEnergies | None:
+    if values is None:
+        return None
+    if values["terms"] != _terms_digest():
+        raise InputError("energies per action are made of other quantities here: train it again")
+    return ActionEnergies(
+        prices_pj=np.array(values["prices_pj"], dtype=np.float64),
+        delays=_delays_from_json(values["delays"]),
+        intervals=Intervals(**values["intervals"]),
+        errors=Errors(**values["errors"]),
+    )
+
+
+def _terms_digest() -> str:
+    """Of what energies of actions are made of, in order."""
+    return hashlib.sha256(json.dumps(TERMS).encode()).hexdigest()
 
 
 def _delays_from_json(values: Mapping[str, Any]) -> Delays:

@@ -123,10 +123,19 @@ def feature_matrix(table: pd.DataFrame, delays: Delays | None = None) -> NDArray
         InputError: if a column is missing, a number is not finite or too small, or a family is
             unknown.
     """
-    columns = feature_columns(table)
-    columns |= (delays or Delays()).features(columns)
-    columns |= {f"hurried_{name}": columns["hurry"] * columns[name] for name in HURRIED}
+    columns = hurried_columns(table, delays or Delays())
     return np.column_stack([columns[name] for name in FEATURE_NAMES])
+
+
+def hurried_columns(table: pd.DataFrame, delays: Delays) -> dict[str, Column]:
+    """All features, and what they are made of, by name.
+
+    Raises:
+        InputError: as ``feature_matrix``.
+    """
+    columns = feature_columns(table)
+    columns |= delays.features(columns)
+    return columns | {f"hurried_{name}": columns["hurry"] * columns[name] for name in HURRIED}
 
 
 def learnt_matrix(table: pd.DataFrame, seen: NDArray[np.intp]) -> NDArray[np.float64]:

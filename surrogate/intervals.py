@@ -11,7 +11,7 @@ uncertainty at that point (Lei et al., JASA 113, 2018); and families are calibra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -114,6 +114,20 @@ def conformal_quantile(scores: NDArray[np.float64], level: float) -> float:
     if rank > len(scores):
         return float("inf")
     return float(np.partition(scores, rank - 1)[rank - 1])
+
+
+def grouped_quantile(scores: Sequence[NDArray[np.float64]], level: float) -> float:
+    """What a score of a new group stays within with at least this probability; inf if unknown.
+
+    Scores of one group are alike: each group counts once, whatever it has, and one more is taken
+    for the worst (Lee, Barber, Willett: Distribution-free inference with hierarchical data, JRSSB
+    2025). Exact for exchangeable groups; with one score each it is ``conformal_quantile``.
+    """
+    every = np.concatenate(scores)
+    weights = np.concatenate([np.full(len(own), 1 / len(own)) for own in scores])
+    order = np.argsort(every, kind="stable")
+    reached = np.cumsum(weights[order]) >= level * (len(scores) + 1) - 1e-9
+    return float(every[order][reached.argmax()]) if reached.any() else float("inf")
 
 
 def _ceil(value: float) -> int:

@@ -45,11 +45,7 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
     for name in (*POINT_COLUMNS, "status", *needed_columns()):
         if name not in dataset:
             raise InputError(f"the dataset has no column {name}")
-    used = dataset["status"] == OK
-    for name, value in ROW.items():
-        if name in dataset:
-            used &= dataset[name] == value
-    table = with_targets(dataset.loc[used]).reset_index(drop=True)
+    table = with_targets(learnt_rows(dataset)).reset_index(drop=True)
     table = table[[*POINT_COLUMNS, *TARGETS]]
     if table.empty:
         of_row = (
@@ -77,6 +73,15 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
             )
         _check_unit(target, values, bits)
     return table
+
+
+def learnt_rows(dataset: pd.DataFrame) -> pd.DataFrame:
+    """The rows that were measured, as ``ROW`` says where the dataset tells that."""
+    used = dataset["status"] == OK
+    for name, value in ROW.items():
+        if name in dataset:
+            used &= dataset[name] == value
+    return dataset.loc[used]
 
 
 def _stored_bits(table: pd.DataFrame) -> NDArray[np.float64]:

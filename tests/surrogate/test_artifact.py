@@ -4,15 +4,19 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from rtl_gen.errors import InputError
 from rtl_gen.space import Space
+from surrogate.action_energies import TERMS, ActionEnergies, Errors
 from surrogate.artifact import Artifact, checksum
+from surrogate.intervals import Intervals
 from surrogate.training_set import dataset_digest
 
 Measure = Callable[..., pd.DataFrame]
@@ -45,6 +49,46 @@ def test_a_read_artifact_is_the_written_one(artifact: Artifact, saved: Path, spa
     assert read.surrogate.region == artifact.surrogate.region
     for name in ("points", "failed", "dataset_digest", "origin", "versions"):
         assert getattr(read, name) == getattr(artifact, name)
+
+
+@pytest.fixture
+def with_actions(artifact: Artifact, tmp_path: Path) -> tuple[Artifact, Path]:
+    """Energies per action of made-up prices."""
+    prices = sum(map(len, TERMS.values()))
+    actions = ActionEnergies(
+        prices_pj=np.random.default_rng(1).uniform(0, 1e-3, prices),
+        delays=artifact.surrogate.delays,
+        intervals=Intervals(level=0.9, widths={"int": 0.2}, other=0.3, points=50),
+        errors=Errors(designs=50, primitives_pct=7.0, p95_pct=20.0, kinds_pct={"idle cycle": 5.0}),
+    )
+    path = tmp_path / "actions.json"
+    replace(artifact, actions=actions).save(path)
+    return replace(artifact, actions=actions), path
+
+
+def test_energies_per_action_are_kept(
+    with_actions: tuple[Artifact, Path], saved: Path, space: Space
+) -> None:
+    written, read = with_actions[0].actions, Artifact.load(with_actions[1]).actions
+    assert written is not None
+    assert read is not None
+    points = space.table()
+    pd.testing.assert_frame_equal(read.predict(points), written.predict(points), check_exact=True)
+    assert (read.errors, read.intervals, read.delays) == (
+        written.errors, written.intervals, written.delays,
+    )  # fmt: skip
+    assert Artifact.load(saved).actions is None
+
+
+def test_prices_of_other_quantities_are_refused(
+    with_actions: tuple[Artifact, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("surrogate.artifact.TERMS", {**TERMS, "mac": ("one",)})
+    with pytest.raises(InputError) as caught:
+        Artifact.load(with_actions[1])
+    assert str(caught.value) == (
+        f"{with_actions[1]}: energies per action are made of other quantities here: train it again"
+    )
 
 
 def test_records_where_it_comes_from(artifact: Artifact, dataset: pd.DataFrame) -> None:

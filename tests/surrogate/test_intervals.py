@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from rtl_gen.errors import InputError
-from surrogate.intervals import LEAST_POINTS, Intervals, conformal_quantile, interval_score
+from surrogate.intervals import (
+    LEAST_POINTS,
+    Intervals,
+    conformal_quantile,
+    grouped_quantile,
+    interval_score,
+)
 
 
 def test_the_quantile_is_a_rank_of_one_more_point() -> None:
@@ -88,3 +94,24 @@ def test_width_cannot_buy_a_score() -> None:
     """By hand: width 2; and 20 times what is outside at level 0.9."""
     scores = interval_score([5.0, 5.0, 5.0], [4.0, 5.5, 0.0], [6.0, 6.0, 100.0], 0.9)
     assert scores.tolist() == [2.0, pytest.approx(0.5 + 20 * 0.5), 100.0]
+
+
+def test_groups_of_one_are_points() -> None:
+    scores = np.random.default_rng(3).exponential(size=60)
+    assert grouped_quantile([np.array([s]) for s in scores], 0.9) == conformal_quantile(scores, 0.9)
+    assert grouped_quantile([np.ones(500)] * 8, 0.9) == float("inf")  # eight groups are too few
+    assert grouped_quantile([np.ones(500)] * 9, 0.9) == 1.0
+
+
+def test_scores_of_new_groups_are_held_as_often_as_promised() -> None:
+    """Scores of a group are alike, and groups of different size: each counts once."""
+    generator = np.random.default_rng(5)
+
+    def group() -> NDArray[np.float64]:
+        return np.abs(generator.normal(0, generator.exponential(), int(generator.integers(1, 30))))
+
+    held = []
+    for _ in range(300):
+        width = grouped_quantile([group() for _ in range(40)], 0.9)
+        held.append((group() <= width).mean())
+    assert 0.88 < np.mean(held) < 0.93
