@@ -171,7 +171,14 @@ def _check_design(where: str, row: Mapping[Hashable, Any]) -> None:
 
 
 def _plain(value: object) -> object:
-    """A cell of a table as the design takes it: numbers that are whole are integers."""
+    """A cell of a table as the design takes it: numbers that are whole are integers.
+
+    A single wrong word makes all cells of its column text; the others are to pass.
+    """
+    if isinstance(value, str):
+        if value in ("True", "False"):
+            return value == "True"
+        return int(value) if value.lstrip("-").isdecimal() else value
     if isinstance(value, np.bool_):
         return bool(value)
     if isinstance(value, float) and value.is_integer():

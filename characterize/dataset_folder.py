@@ -47,12 +47,14 @@ class Shard:
         rows: points.
         sha256: of the files, by kind.
         generator: digest of the code whose RTL the points are known to have.
+        actions: digest of the code that took the energies per action; "" for none.
     """
 
     number: int
     rows: int
     sha256: Mapping[str, str]
     generator: str
+    actions: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,13 +189,32 @@ def read_table(path: Path, columns: tuple[Column, ...], sha256: str = "") -> pd.
     return table
 
 
+def read_shard(
+    folder: Path, part: Part, shard: Shard, kind: Kind, *, energies_of: str | None = None
+) -> pd.DataFrame:
+    """One file of a shard.
+
+    Args:
+        energies_of: digest of the code that energies are wanted of; of other code there are none.
+
+    Raises:
+        InputError: as ``read_table``.
+    """
+    columns = POINT_COLUMNS if kind == "points" else ACTION_COLUMNS
+    rows = read_table(
+        folder / file_name(part.name, shard.number, kind), columns, shard.sha256[kind]
+    )
+    stale = kind == "actions" and energies_of is not None and shard.actions != energies_of
+    return rows.iloc[:0] if stale else rows
+
+
 def read_points(folder: Path) -> pd.DataFrame:
     """The points of all parts, with a column ``part``.
 
     Raises:
         InputError: if the folder has no dataset, or a file is not what its manifest says.
     """
-    return _read(folder, "points", POINT_COLUMNS)
+    return _read(folder, "points")
 
 
 def read_actions(folder: Path) -> pd.DataFrame:
@@ -202,13 +223,22 @@ def read_actions(folder: Path) -> pd.DataFrame:
     Raises:
         InputError: as ``read_points``.
     """
-    return _read(folder, "actions", ACTION_COLUMNS)
+    return _read(folder, "actions")
 
 
-def _read(folder: Path, wanted: Kind, columns: tuple[Column, ...]) -> pd.DataFrame:
+def read_todays_actions(folder: Path, code: str) -> pd.DataFrame:
+    """The same, only of those that this code took (``characterize.action_files.actions_code``).
+
+    Raises:
+        InputError: as ``read_points``.
+    """
+    return _read(folder, "actions", energies_of=code)
+
+
+def _read(folder: Path, wanted: Kind, *, energies_of: str | None = None) -> pd.DataFrame:
     tables = [
-        read_table(folder / name, columns, shard.sha256[kind]).assign(part=part.name)
-        for part, shard, kind, name in read_manifest(folder).files()
+        read_shard(folder, part, shard, kind, energies_of=energies_of).assign(part=part.name)
+        for part, shard, kind, _ in read_manifest(folder).files()
         if kind == wanted
     ]
     if not tables:

@@ -7,32 +7,31 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
+from characterize.action_files import actions_code
 from characterize.dataset import listed_values, read_dataset
-from characterize.dataset_folder import read_actions
+from characterize.dataset_folder import MANIFEST, read_todays_actions
 from characterize.measurement import CHOICES, METRICS, STEPS, Measurement
 from rtl_gen.errors import InputError
 from rtl_gen.space import design_of
 
 
-def known_measurements(path: Path, *, with_actions: bool) -> dict[str, Measurement]:
+def known_measurements(folder: Path, *, with_actions: bool) -> dict[str, Measurement]:
     """Every good point of a dataset, by its key: a point has that key only if all is as it was.
 
     Args:
-        path: of a CSV, or of a folder.
-        with_actions: only points whose energies per action are there, too; a folder has these.
+        folder: of the dataset, whose files are held against their checksums.
+        with_actions: only points whose energies per action are there, too, taken by today's code.
 
     Raises:
-        InputError: if it cannot be read, or is a CSV although energies are wanted.
+        InputError: if it has no dataset, or a file is not what its manifest says.
     """
-    table = read_dataset(path)
+    if not (folder / MANIFEST).is_file():
+        raise InputError(f"{folder}: is no folder of a dataset: it has no {MANIFEST}")
+    table = read_dataset(folder)
     table = table[table["status"] == "ok"]
     if with_actions:
-        if not path.is_dir():
-            raise InputError(
-                f"{path}: has no energies per action; name the folder of a dataset, or give "
-                "--no-actions"
-            )
-        table = table[table["key"].isin(read_actions(path)["key"])]
+        energies = read_todays_actions(folder, actions_code())
+        table = table[table["key"].isin(energies["key"])]
     return {str(row["key"]): _measurement(row) for row in table.to_dict("records")}
 
 

@@ -286,7 +286,10 @@ class Store:
 
     def remember_rtl(self, memo_key: str, digest: str) -> None:
         """Keep the digest of the RTL of a design, so that looking a point up need not make it."""
-        self._index.remember_rtl(memo_key, f"{digest} {_sha256(f'{memo_key} {digest}'.encode())}")
+        if self.exists:  # who only asks leaves no file behind
+            self._index.remember_rtl(
+                memo_key, f"{digest} {_sha256(f'{memo_key} {digest}'.encode())}"
+            )
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rtl_gen.atomic import replacing
-from rtl_gen.errors import InputError, require_choice
-from rtl_gen.space import Space
+from rtl_gen.errors import InputError, require_choice, require_int
+from rtl_gen.space import PERIOD_PS, Space, design_of, first_illegal
 from surrogate.artifact import Artifact
+from surrogate.targets import TARGETS
 
 #: Designs that are in memory at once.
 CHUNK = 100_000
@@ -90,20 +91,51 @@ def predict_to(
         intervals: whether those are wanted, too.
 
     Raises:
-        InputError: if the file cannot be written, or a row is no design.
+        InputError: if the file cannot be written, a row is no design, or a column has the name of
+            a prediction.
     """
     require_choice("the ending of a file of predictions", path.suffix, _FORMATS)
     designs = outside = 0
     with replacing(path) as part, _writer(part, path.suffix) as write:
         for chunk in chunks:
+            _require_free_names(chunk)
             predicted = artifact.surrogate.predict(chunk, intervals=intervals)
+            _require_designs(chunk, designs)
             designs += len(chunk)
             outside += int(predicted["outside"].notna().sum())
-            known = chunk.drop(columns=predicted.columns, errors="ignore")
-            write(pd.concat([known, predicted.astype({"outside": object})], axis=1))
+            write(pd.concat([chunk, predicted.astype({"outside": object})], axis=1))
         if not designs:
             raise InputError("there is no design to predict")
     return Bulk(designs=designs, outside=outside)
+
+
+def _require_designs(table: pd.DataFrame, before: int) -> None:
+    """Refuse what the generator would: numbers alone do not make a design.
+
+    Args:
+        before: rows before this table, for the message.
+    """
+    place = first_illegal(table)
+    if place is None:
+        return
+    row = table.iloc[place].to_dict()
+    where = f"row {before + place + 1} of the designs"
+    try:
+        design_of(row)
+        require_int("period_ps", int(row["period_ps"]), *PERIOD_PS)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    raise InputError(f"{where}: its parameters do not go together")
+
+
+def _require_free_names(table: pd.DataFrame) -> None:
+    """Refuse a column that a prediction would replace, or one of another run would stand beside."""
+    taken = {"outside", *(name + end for name in TARGETS for end in ("", "_low", "_high"))}
+    if clash := [str(name) for name in table if name in taken]:
+        raise InputError(
+            f"the designs have a column {clash[0]} already, where a prediction would be written: "
+            "rename it, or leave it out"
+        )
 
 
 @contextlib.contextmanager

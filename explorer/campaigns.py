@@ -50,6 +50,7 @@ class Summary:
         seconds: it took.
         store: where the measurements are.
         dataset: the CSV that was written, if any.
+        known: dataset whose points were not measured again, if any.
     """
 
     points: Sequence[Point]
@@ -58,6 +59,7 @@ class Summary:
     seconds: float
     store: Path
     dataset: Path | None
+    known: Path | None = None
 
     @property
     def failures(self) -> list[tuple[Point, Measurement]]:
@@ -186,6 +188,7 @@ def build_from_space(
     platform: str,
     count: int | None,
     partial: bool = False,
+    with_actions: bool | None = None,
 ) -> Built:
     """Write what a store has of the plan of a space into the folder of a dataset.
 
@@ -196,7 +199,7 @@ def build_from_space(
     points = plan_points(None, space, flow=flow, sampling=sampling)
     whole = campaign.Campaign(
         points=points, platform=load_platform(platform), store=existing_store(store),
-        with_actions=space.actions,
+        with_actions=space.actions if with_actions is None else with_actions,
     )  # fmt: skip
     return build(
         whole, space, plan_of(space, **sampling), folder,
@@ -388,6 +391,7 @@ def measure_points(
         seconds=time.monotonic() - begin,
         store=store,
         dataset=dataset,
+        known=known,
     )
 
 
@@ -482,8 +486,9 @@ def print_summary(summary: Summary, console: Console) -> None:
     if len(summary.points) == 1 and summary.measured:
         console.print(_metrics_table(summary))
     fresh = summary.measured - summary.cached
+    known = f"the store and {summary.known}" if summary.known else "the store"
     console.print(
-        f"{len(summary.points)} points: {fresh} measured now, {summary.cached} from the store, "
+        f"{len(summary.points)} points: {fresh} measured now, {summary.cached} from {known}, "
         f"{len(summary.failures)} failed; {summary.seconds:.0f} s",
         highlight=False,
     )
@@ -495,8 +500,9 @@ def print_summary(summary: Summary, console: Console) -> None:
         if summary.measured:
             print(f"next: peforge train --dataset {summary.dataset}")
     elif summary.measured:
-        key = summary.measurements[0].key
-        print(f"files of the flow: {Store(summary.store).path(key)}")
+        path = Store(summary.store).path(summary.measurements[0].key)
+        if path.is_file():
+            print(f"files of the flow: {path}")
 
 
 def _metrics_table(summary: Summary) -> Table:

@@ -364,7 +364,7 @@ def characterize(
     ] = None,
     known: Annotated[
         Path | None,
-        typer.Option("--known", help="Dataset whose points need not be measured again."),
+        typer.Option("--known", help="Folder of a dataset whose points are not measured again."),
     ] = None,
     with_actions: Annotated[
         bool | None,
@@ -655,6 +655,12 @@ def build_dataset(
     partial: Annotated[
         bool, typer.Option("--partial", help="Also write shards that are not whole yet.")
     ] = False,
+    with_actions: Annotated[
+        bool | None,
+        typer.Option(
+            "--actions/--no-actions", help="With energies per action [as the space says]."
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Write what the store has of a space's plan: every whole shard, in the plan's order.
@@ -670,7 +676,7 @@ def build_dataset(
     report = build_from_space(
         load_space(space), folder,
         store=store, part=part or flow, shard=shard, flow=flow, platform=platform, count=count,
-        partial=partial,
+        partial=partial, with_actions=with_actions,
     )  # fmt: skip
     if as_json:
         print_json(report.as_dict())
@@ -986,11 +992,14 @@ def train(
     table = read_measurements(dataset)
     rows = of_flow(table, flow)
     learnable = with_actions and dataset.is_dir() and quick_flow is None
-    artifact = Artifact.train(
-        rows,
-        None if quick_flow is None else of_flow(table, quick_flow),
-        actions=learn(dataset, rows, quiet=as_json) if learnable else None,
-    )
+    try:
+        artifact = Artifact.train(
+            rows,
+            None if quick_flow is None else of_flow(table, quick_flow),
+            actions=learn(dataset, rows, quiet=as_json) if learnable else None,
+        )
+    except InputError as error:
+        raise InputError(f"{dataset}: {error}") from None
     artifact.save(model)
     card = model.with_suffix(".md")
     write_card(artifact, model, card)
@@ -1009,7 +1018,8 @@ def train(
     for line in error_lines(artifact.actions):
         typer.echo(line)
     typer.echo(f"wrote {model} (trained on {artifact.points} points) and {card}")
-    typer.echo("next: peforge query --preset INT16; peforge explore")
+    asked = "" if model == MODEL else f" --model {model}"
+    typer.echo(f"next: peforge query --preset INT16{asked}; peforge explore{asked}")
 
 
 @app.command()
@@ -1177,6 +1187,7 @@ def explain(
     import pandas as pd
 
     from explorer.explanation import explanation_table
+    from rtl_gen.atomic import check_target
     from rtl_gen.errors import require_choice
     from surrogate.artifact import Artifact
     from surrogate.explain import explain as take_apart
@@ -1185,6 +1196,9 @@ def explain(
 
     if design is not None and (formulas or plot is not None):
         raise InputError("--formulas and --plot are of a dataset, not of one design")
+    if plot is not None:
+        require_choice("the ending of a plot", plot.suffix, (".png",))
+        check_target(plot)
     if target is not None:
         require_choice("a target", target, TARGETS)
     artifact = Artifact.load(model)
@@ -1195,11 +1209,14 @@ def explain(
         return
     row = pd.DataFrame([{**design.to_dict(), "period_ps": period_ps}])
     apart = [take_apart(artifact.surrogate, row, name) for name in wanted]
+    outside = artifact.surrogate.region.first_outside(row)
     if as_json:
-        print_json({"explanations": [vars(one) for one in apart]})
+        print_json({"outside": outside, "explanations": [vars(one) for one in apart]})
         return
     for one in apart:
         out.print(explanation_table(one))
+    if outside is not None:
+        typer.echo(f"Outside what was measured: {outside}. The error is unknown.")
 
 
 def _explain_all(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from characterize.action_files import actions_code
 from characterize.campaign import Campaign, generator_digest
 from characterize.dataset import dataset_table
 from characterize.dataset_folder import (
@@ -22,6 +23,7 @@ from characterize.dataset_folder import (
     action_rows,
     file_name,
     read_manifest,
+    read_shard,
     read_table,
     schema_text,
     write_manifest,
@@ -93,6 +95,10 @@ class _Rows:
         """It was measured."""
         return bool(self.point["status"] == "ok")
 
+    def measured(self, *, with_actions: bool) -> bool:
+        """It was, and so were its energies, if these are wanted."""
+        return self.ok and not (with_actions and self.actions.empty)
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -117,7 +123,8 @@ def build(
 
     A shard whose points would be measured otherwise today, for the generator or the flow has
     changed, is written anew as soon as the store has it whole. Points of a shard that are still as
-    they would be measured today need not be in the store: a dataset grows on any machine.
+    they would be measured today need not be in the store: a dataset grows on any machine. No shard
+    shrinks: a stale one stays until more of its points are known than it has.
 
     Args:
         campaign: its points are those of the plan, in order.
@@ -147,8 +154,8 @@ def build(
     for number, points in enumerate(_chunks(campaign.points, shard_points)):
         old = next((shard for shard in before.shards if shard.number == number), None)
         # Without the store's index RTL is made to know a point, but not of those to come.
-        before_rows = _rows_of(folder, part, old)
-        make = old is not None or not report.missing
+        before_rows = _rows_of(folder, before, old)
+        make = partial or old is not None or not report.missing
         found = _found(campaign, points, before_rows, make=make)
         report.missing = report.missing or found.missing
         grows = partial and len(found.points) > (old.rows if old else 0)
@@ -201,10 +208,11 @@ def _require_apart(folder: Path, part: str, points: Sequence[Point], platform: s
 
 def _require_same(folder: Path, before: Part, wanted: Part, planned: int) -> None:
     rows = sum(shard.rows for shard in before.shards)
-    if rows > planned:
+    last = max((s.number * before.shard_points + s.rows for s in before.shards), default=0)
+    if last > planned:
         raise InputError(
-            f"{folder}: part {wanted.name} has {rows:,} points, more than the {planned:,} of the "
-            "plan; what is there is not taken away"
+            f"{folder}: part {wanted.name} has {rows:,} points, up to number {last:,}, the plan "
+            f"has {planned:,}; what is there is not taken away"
         )
     size = f"size: shards of {before.shard_points} points"
     for name, what in (("space", "space"), ("plan", "plan"), ("shard_points", size)):
@@ -219,14 +227,14 @@ def _chunks(points: Sequence[Point], size: int) -> list[Sequence[Point]]:
     return [points[at : at + size] for at in range(0, len(points), size)]
 
 
-def _rows_of(folder: Path, part: str, shard: Shard | None) -> dict[str, _Rows]:
+def _rows_of(folder: Path, part: Part, shard: Shard | None) -> dict[str, _Rows]:
     """What a shard has, by key; nothing of one that is damaged."""
     if shard is None:
         return {}
+    wanted = actions_code()
     try:
         points, actions = (
-            read_table(folder / file_name(part, shard.number, kind), columns, shard.sha256[kind])
-            for kind, columns in _COLUMNS.items()
+            read_shard(folder, part, shard, kind, energies_of=wanted) for kind in _COLUMNS
         )
     except InputError:
         return {}
@@ -251,13 +259,13 @@ def _found(
         known = campaign.identity(point) if make else campaign.known(point)
         if known is None:
             continue
-        good = _stored(campaign, point, campaign.stored(known.key))
-        if good is None and known.key in before and before[known.key].ok:
-            good = before[known.key]
+        good = before.get(known.key)
+        if good is None or not good.measured(with_actions=campaign.with_actions):
+            good = _stored(campaign, point, campaign.stored(known.key))
         if good is None:
             good = _stored(campaign, point, campaign.store.failed(known.key))
-        if good is None:
-            good = before.get(known.key)
+        if good is None and known.key in before and not before[known.key].ok:
+            good = before[known.key]
         if good is not None:
             rows.append(good)
     names = [column.name for column in POINT_COLUMNS]
@@ -288,4 +296,10 @@ def _write(folder: Path, part: str, number: int, found: _Found) -> Shard:
         kind: write_table(folder / file_name(part, number, kind), tables[kind], columns)
         for kind, columns in _COLUMNS.items()
     }
-    return Shard(number=number, rows=len(found.points), sha256=sums, generator=generator_digest())
+    return Shard(
+        number=number,
+        rows=len(found.points),
+        sha256=sums,
+        generator=generator_digest(),
+        actions=actions_code() if len(found.actions) else "",
+    )

@@ -13,6 +13,7 @@ import pandas as pd
 from rich.console import Console
 from rich.progress import track
 
+from characterize.action_files import actions_code
 from characterize.campaign import generator_digest, rtl_digest
 from characterize.dataset import checked, listed_values
 from characterize.dataset_folder import (
@@ -20,6 +21,7 @@ from characterize.dataset_folder import (
     read_actions,
     read_manifest,
     read_points,
+    read_todays_actions,
     schema_text,
 )
 from characterize.flow import content_key, flow_code
@@ -27,6 +29,7 @@ from characterize.measurement import METRICS, Measurement, Point
 from characterize.platform import Platform, load_platform
 from characterize.toolchain import Tool
 from explorer.campaigns import measure_points
+from explorer.dataset_card import CARD
 from rtl_gen.errors import InputError, require_int
 from rtl_gen.space import design_of
 
@@ -105,6 +108,8 @@ def check(
     found = Checked(points=len(table))
     if (folder / SCHEMA).read_text(encoding="utf-8") != schema_text():
         found.problems.append(f"{SCHEMA} is not that of this version")
+    if not (folder / CARD).is_file():
+        found.problems.append(f"{CARD} is missing: peforge dataset card {folder}")
     found.problems += _rows_problems(folder, table)
     found.problems += list(_failure_problems(table))
     found.problems += list(_value_problems(table[table["status"] == "ok"]))
@@ -241,6 +246,8 @@ def _stale(
         counts["the flow's code has changed (see peforge store same)"] = len(rows) - len(same)
     if other := sum(row["key"] != _key(row, kits[row["platform"]]) for row in same):
         counts["the kit or its constants are others, or key, rtl or tools were edited"] = other
+    if other := _stale_energies(folder):
+        counts["the code of energies per action has changed (see peforge store same)"] = other
     if set(made_by.values()) != {generator_digest()}:
         other = sum(
             rtl_digest(point_of(row)) != row["rtl"]
@@ -249,6 +256,13 @@ def _stale(
         if other:
             counts["the generator makes other RTL"] = other
     return counts
+
+
+def _stale_energies(folder: Path) -> int:
+    """Points whose energies per action other code took."""
+    return read_actions(folder)["key"].nunique() - (
+        read_todays_actions(folder, actions_code())["key"].nunique()
+    )
 
 
 def _key(row: Mapping[Hashable, Any], kit: Platform) -> str:

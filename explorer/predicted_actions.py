@@ -15,7 +15,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from characterize.action_counts import DESCRIPTIONS, WAITING, action_counts
-from characterize.dataset_folder import read_actions
+from characterize.action_files import actions_code
+from characterize.dataset_folder import read_todays_actions
 from characterize.directed import directed_steps, fill_count
 from characterize.movement import measure_statistics
 from explorer.campaigns import processors
@@ -48,13 +49,13 @@ def learn(folder: Path, dataset: pd.DataFrame, *, quiet: bool) -> ActionEnergies
         dataset: the rows to learn from.
 
     Returns:
-        None if the folder has too few points with energies.
+        None if the folder has too few points with energies that today's code would take.
 
     Raises:
         InputError: if the folder cannot be read, an energy is none, or as ``training_table``.
     """
     training_table(dataset)  # refuses what cannot be learnt from, before it takes time
-    energies = read_actions(folder)
+    energies = read_todays_actions(folder, actions_code())
     rows = learnt_rows(dataset)
     rows = rows[rows["key"].isin(energies["key"])]
     if len(rows) < MIN_POINTS or len(set(datapath_keys(rows))) < 2:
@@ -170,9 +171,7 @@ def predict(
             counts,
             {step.name: step.work.size.macs for step in steps},
         ),
-        outside=None
-        if pd.isna(said["outside"])
-        else artifact.surrogate.region.say(str(said["outside"]), row.iloc[0]),
+        outside=artifact.surrogate.region.first_outside(row),
         designs=artifact.actions.errors.designs,
         error_pct=artifact.actions.errors.primitives_pct,
         p95_pct=artifact.actions.errors.p95_pct,

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from characterize.campaign import Campaign
 from characterize.dataset import read_dataset
-from characterize.measurement import Point
+from characterize.measurement import FLOWS, Point
 from characterize.platform import load_platform
 from characterize.store import Store
 from explorer.report import short
@@ -31,23 +31,26 @@ def ask(
         InputError: if there is no model, or a file is not what it should be.
     """
     require_int("period_ps", period_ps, *PERIOD_PS)
-    load_platform(platform)
+    kit = load_platform(platform).name
     artifact = Artifact.load(model)
-    point = Point(design=design, period_ps=period_ps)
+    learnt = artifact.origin.get("platform", [kit])
+    if kit not in learnt:
+        raise InputError(f"{model}: was trained on platform {', '.join(learnt)}, not on {kit}")
+    (flow,) = artifact.origin.get("flow", [FLOWS[0]])
+    if flow not in FLOWS:  # of one's own table
+        flow = FLOWS[0]
+    point = Point(design=design, period_ps=period_ps, flow=flow)
     row = pd.DataFrame([{**design.to_dict(), "period_ps": period_ps}])
     predicted = artifact.surrogate.predict(row).iloc[0]
-    measured = _from_dataset(point, dataset) or _from_store(point, store, platform)
+    measured = _from_dataset(point, dataset, kit) or _from_store(point, store, platform)
     errors = artifact.mape_pct()
     notes = [
         f"Errors are means of cross-validation on {artifact.points} measured points; "
         f"{100 * LEVEL:.0f} % of measurements are to be within the intervals."
     ]
     outside = None if pd.isna(predicted["outside"]) else str(predicted["outside"])
-    if outside is not None:
-        notes.append(
-            f"Outside what was measured: {artifact.surrogate.region.say(outside, row.iloc[0])}. "
-            "The error of its prediction is unknown."
-        )
+    if said := artifact.surrogate.region.first_outside(row):
+        notes.append(f"Outside what was measured: {said}. The error of its prediction is unknown.")
     if measured is not None:
         notes.append(
             "If the model was trained on this measurement, `off by` says nothing about error."
@@ -72,7 +75,7 @@ def ask(
     }
 
 
-def _from_dataset(point: Point, dataset: Path) -> dict[str, float] | None:
+def _from_dataset(point: Point, dataset: Path, platform: str) -> dict[str, float] | None:
     if not dataset.exists():
         return None
     table = read_dataset(dataset)
@@ -84,6 +87,8 @@ def _from_dataset(point: Point, dataset: Path) -> dict[str, float] | None:
         & (table["mode"] == point.mode)
         & (table["run_terms"] == point.run_terms)
         & (table["perturbation"] == point.perturbation)
+        & (table["flow"] == point.flow)
+        & (table["platform"] == platform)
     )
     if not match.any():
         return None
@@ -92,7 +97,7 @@ def _from_dataset(point: Point, dataset: Path) -> dict[str, float] | None:
 
 def _from_store(point: Point, store: Path, platform: str) -> dict[str, float] | None:
     """The store is addressed by what the tools read: without the tools it cannot be asked."""
-    if not store.is_dir():
+    if not Store(store).exists:
         return None
     try:
         campaign = Campaign(points=[point], platform=load_platform(platform), store=Store(store))

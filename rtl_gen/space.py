@@ -288,6 +288,23 @@ def resolve(table: pd.DataFrame, largest_layer: tuple[int, int, int] | None) -> 
     return table.loc[legal, list(POINT_COLUMNS)]
 
 
+def first_illegal(table: pd.DataFrame) -> int | None:
+    """Position of the first row that is no design, or of no such period; None if all are.
+
+    Args:
+        table: columns ``POINT_COLUMNS``, all of numbers but the names.
+    """
+    legal = table.reset_index(drop=True).index.isin(
+        resolve(table.reset_index(drop=True), None).index
+    )
+    for name in ("ifmap_depth", "filter_depth", "psum_depth", "psum_bits", "pipeline_stages",
+                 "period_ps"):  # fmt: skip
+        legal &= table[name].between(*_RANGES[name]).to_numpy()
+    for name in ("act_bits", "weight_bits"):  # how many at most depends on the family
+        legal &= (table[name] >= _RANGES[name][0]).to_numpy()
+    return None if legal.all() else int(legal.argmin())
+
+
 def _options_fit(
     table: pd.DataFrame, terms: NDArray[np.int64], term_bits: NDArray[np.int64]
 ) -> NDArray[np.bool_]:

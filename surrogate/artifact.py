@@ -87,7 +87,7 @@ class Artifact:
         Args:
             dataset: measurements of one flow.
             quick: of another one, many more, which those of ``dataset`` correct
-                (``surrogate.fidelity``); errors are then of leaving out one design.
+                (``surrogate.fidelity``); errors are then of leaving out one datapath.
             actions: fitted to the same points.
 
         Raises:
@@ -214,7 +214,7 @@ def _verified_content(path: Path) -> dict[str, Any]:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{path}: is not a {FORMAT}: not JSON text") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise InputError(f"{path}: is not a {FORMAT}")

@@ -14,13 +14,13 @@ import pandas as pd
 
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
-from surrogate.canonical import families
+from surrogate.canonical import datapath_keys, families
 from surrogate.delays import Delays
-from surrogate.features import feature_matrix, fit_delays
-from surrogate.intervals import Intervals
-from surrogate.model import Surrogate, foretell, parts_of
+from surrogate.features import feature_matrix
+from surrogate.intervals import Intervals, log_errors
+from surrogate.model import Matrix, Parts, Surrogate, foretell, parts_of, unseen_scales
 from surrogate.ratio import Ratio, quantities
-from surrogate.splits import DESIGNS
+from surrogate.splits import FLOWS
 from surrogate.targets import TARGETS
 
 #: Fewest points that both flows must have measured.
@@ -60,49 +60,60 @@ def pair(quick: pd.DataFrame, slow: pd.DataFrame) -> pd.DataFrame:
         raise InputError(
             f"at least {LEAST_POINTS} points that both flows measured are needed, not {len(both)}"
         )
+    if len(set(datapath_keys(both))) < 2:
+        raise InputError("points of at least 2 datapaths that both flows measured are needed")
     return both
 
 
 def unseen(quick: pd.DataFrame, slow: pd.DataFrame) -> pd.DataFrame:
-    """What is said of the slow flow without the design in question.
+    """What is said of the slow flow without the datapath in question.
 
     Returns:
         Predictions as ``surrogate.evaluate.cross_validate`` gives them, of three models:
         ``surrogate``, a prediction of the quick flow by models that had not seen the datapath,
-        times a ratio that was fitted without the design; ``measured, times ratio``, the same of
-        a measurement of the quick flow; ``measured``, that taken for the slow one's.
+        times a ratio that was fitted without it; ``measured, times ratio``, the same of a
+        measurement of the quick flow; ``measured``, that taken for the slow one's. And ``scale``,
+        of the quick flow's error at that point.
 
     Raises:
         InputError: as ``fit_ratios`` and ``surrogate.splits.folds``.
     """
     both = pair(quick, slow)
-    known = quantities(feature_matrix(both, fit_delays(quick)))
     folds = parts_of(quick)
-    designs = both.groupby(list(POINT_COLUMNS[:-1]), sort=False).ngroup().to_numpy()
     parts = []
     for target in TARGETS:
         measured, quickly = both[f"{target}_slow"].to_numpy(), both[target].to_numpy()
         every = quick[target].to_numpy(dtype=np.float64)
-        foretold = foretell(target, every, folds)[both["place"]]
-        ratios = np.empty(len(both))
-        for design in np.unique(designs):
-            out = designs == design
-            fitted = Ratio.fit(known[~out], (measured / quickly)[~out])
-            ratios[out] = fitted.of(known[out])
+        foretold = foretell(target, every, folds)
+        scale = unseen_scales(log_errors(every, foretold), folds)[both["place"]]
+        ratios = _unseen_ratios(both, measured / quickly, folds)
         answers = {
-            "surrogate": foretold * ratios,
+            "surrogate": foretold[both["place"]] * ratios,
             "measured, times ratio": quickly * ratios,
             "measured": quickly,
         }
         parts += [
             pd.DataFrame(
-                {"target": target, "split": DESIGNS, "part": "", "deal": 0, "model": model,
+                {"target": target, "split": FLOWS, "part": "", "deal": 0, "model": model,
                  "point": both.index, "family": families(both), "measured": measured,
-                 "predicted": values}
+                 "predicted": values, "scale": scale}
             )
             for model, values in answers.items()
         ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
+
+
+def _unseen_ratios(both: pd.DataFrame, ratios: Matrix, folds: Parts) -> Matrix:
+    """The ratio of each point by those of other datapaths."""
+    datapaths = np.array(datapath_keys(both))
+    place = both["place"].to_numpy()
+    said = np.empty(len(both))
+    for fold, features in folds:
+        known = quantities(features[place])
+        for datapath in np.unique(datapaths[np.isin(place, fold.unseen)]):
+            out = datapaths == datapath
+            said[out] = Ratio.fit(known[~out], ratios[~out]).of(known[out])
+    return said
 
 
 def corrected(
@@ -119,14 +130,13 @@ def corrected(
     """
     both = pair(quick, slow)
     answers = foretold.query("model == 'surrogate'").groupby("target")
-    features = feature_matrix(both, surrogate.delays)
     names = np.array(families(both))
     predictors = {
         target: replace(
             predictor,
             intervals=Intervals.calibrate(
                 answers.get_group(target)["measured"], answers.get_group(target)["predicted"],
-                predictor.scale.predict(features), names,
+                answers.get_group(target)["scale"], names,
             ),
         )
         for target, predictor in surrogate.predictors.items()

@@ -50,6 +50,19 @@ def foretell(target: str, measured: Matrix, parts: Parts, *, n_jobs: int = 1) ->
     return foretold
 
 
+def unseen_scales(errors: Matrix, parts: Parts, *, n_jobs: int = 1) -> Matrix:
+    """Scale of each point's error by those of other datapaths: its own says nothing, ``(n,)``.
+
+    Args:
+        errors: of ``foretell``, as ``log_errors``.
+    """
+    scale = np.empty_like(errors)
+    for fold, known in parts:
+        learnt = ErrorScale(n_jobs=n_jobs).fit(known[fold.seen], errors[fold.seen])
+        scale[fold.unseen] = learnt.predict(known[fold.unseen])
+    return scale
+
+
 @dataclass(frozen=True, kw_only=True)
 class Predictor:
     """One target.
@@ -81,11 +94,9 @@ class Predictor:
             names: family of each point.
             parts: as from ``parts_of``.
         """
-        foretold, scale = foretell(target, measured, parts, n_jobs=n_jobs), np.empty_like(measured)
+        foretold = foretell(target, measured, parts, n_jobs=n_jobs)
         errors = log_errors(measured, foretold)
-        for fold, known in parts:  # nor does a point's own error say how wide its interval is
-            learnt = ErrorScale(n_jobs=n_jobs).fit(known[fold.seen], errors[fold.seen])
-            scale[fold.unseen] = learnt.predict(known[fold.unseen])
+        scale = unseen_scales(errors, parts, n_jobs=n_jobs)
         return cls(
             regressor=regressor_for(target, n_jobs=n_jobs).fit(features, measured),
             scale=ErrorScale(n_jobs=n_jobs).fit(features, errors),

@@ -108,6 +108,11 @@ class Region:
         limits = np.array(both, dtype=np.float64).reshape(len(_RANGES), len(families), 2)
         return limits[:, :, 0], limits[:, :, 1]
 
+    def first_outside(self, row: pd.DataFrame) -> str | None:
+        """What one design is outside of, for people; None if it is within."""
+        check = self.outside(row).iloc[0]
+        return None if pd.isna(check) else self.say(str(check), row.iloc[0])
+
     def say(self, check: str, design: pd.Series) -> str:
         """Why a design is outside, for people.
 

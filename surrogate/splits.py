@@ -152,7 +152,7 @@ SPLITS: dict[str, Callable[[pd.DataFrame, int], Iterable[Fold]]] = {
     "test": _test,
 }
 #: Name of what ``surrogate.fidelity`` leaves out.
-DESIGNS = "designs"
+FLOWS = "flows"
 #: What a split asks of a model, in words.
 PROMISES = {
     "datapaths": "interpolation: arithmetic that was not measured, among others that were",
@@ -161,8 +161,7 @@ PROMISES = {
     "ranges": "extrapolation: beyond the range that was measured",
     "sizes": "learning curve: datapaths that were not measured, from fewer points",
     "test": "interpolation: the datapaths held out for the last test",
-    DESIGNS: "few points of one flow correct many of another: one design is left out of the few, "
-    "its datapath of the many",
+    FLOWS: "few points of one flow correct many of another: a datapath is left out of both",
 }
 
 

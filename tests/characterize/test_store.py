@@ -153,6 +153,9 @@ def test_a_folder_with_other_things_is_not_made_a_store(tmp_path: Path) -> None:
 def test_a_remembered_digest_is_the_one_that_was_kept_for_this_design(tmp_path: Path) -> None:
     """Not one of another row, nor with another digit: it would file a point under a wrong key."""
     store = Store(tmp_path)
+    store.remember_rtl("first", "0" * 64)
+    assert not list(tmp_path.iterdir()), "who only asks leaves nothing in a folder that is no store"
+    store.require_writable()
     for memo, digit in (("first", "0"), ("second", "1")):
         store.remember_rtl(memo, digit * 64)
     assert store.remembered_rtl("first") == "0" * 64

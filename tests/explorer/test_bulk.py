@@ -26,7 +26,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_is_predicted_as_a_table_is(
     space: Space, artifact: Artifact, tmp_path: Path, ending: str, intervals: bool
 ) -> None:
-    designs = space.table(limit=40, seed=2).assign(note="mine", area_um2=-1.0)
+    designs = space.table(limit=40, seed=2).assign(note="mine")
     source, target = tmp_path / f"designs.{ending}", tmp_path / "new" / f"predicted.{ending}"
     designs.to_csv(source, index=False) if ending == "csv" else designs.to_parquet(source)
     found = predict_to(designs_of_file(source), artifact, target, intervals=intervals)
@@ -104,3 +104,41 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
         str(caught.value)
         == f"{tmp_path / 'none.parquet'}: cannot be read: No such file or directory"
     )
+
+
+@pytest.mark.parametrize("name", ["area_um2", "leakage_uw_high", "outside"])
+def test_nothing_is_replaced_by_a_prediction(
+    space: Space, artifact: Artifact, tmp_path: Path, name: str
+) -> None:
+    """It may have been measured; and intervals of another model must not stand beside values."""
+    source, target = tmp_path / "designs.csv", tmp_path / "predicted.csv"
+    space.table(limit=5).assign(**{name: 1.0}).to_csv(source, index=False)
+    with pytest.raises(InputError) as caught:
+        predict_to(designs_of_file(source), artifact, target, intervals=False)
+    assert str(caught.value) == (
+        f"the designs have a column {name} already, where a prediction would be written: rename "
+        "it, or leave it out"
+    )
+    assert not target.exists()
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("filter_depth", 100_000, "filter_depth must be an integer from 1 to 512, not 100000"),
+        ("period_ps", 10, "period_ps must be an integer from 100 to 100000, not 10"),
+        ("psum_depth", 128, "psum_depth must be an integer from 1 to 64, not 128"),
+    ],
+)
+def test_what_is_no_design_is_not_predicted(
+    space: Space, artifact: Artifact, tmp_path: Path, name: str, value: int, message: str
+) -> None:
+    designs = space.table(limit=20, seed=4)
+    designs.loc[designs.index[11], name] = value
+    designs.to_csv(tmp_path / "designs.csv", index=False)
+    with pytest.raises(InputError) as caught:
+        predict_to(
+            designs_of_file(tmp_path / "designs.csv"), artifact, tmp_path / "p.csv", intervals=True
+        )
+    assert str(caught.value) == f"row 12 of the designs: {message}"

@@ -213,7 +213,7 @@ def test_what_is_there_is_not_taken_away_or_doubled(whole: Fake) -> None:
     with pytest.raises(InputError) as error:
         whole.build(count=5)
     assert str(error.value) == (
-        f"{whole.root / 'data'}: part placed has 7 points, more than the 5 of the plan; what is "
+        f"{whole.root / 'data'}: part placed has 7 points, up to number 7, the plan has 5; what is "
         "there is not taken away"
     )
     with pytest.raises(InputError) as error:
@@ -308,6 +308,46 @@ def test_what_there_is_of_a_shard_can_be_kept(fake: Fake) -> None:
     assert look(other).good
 
 
+def test_points_are_kept_without_the_index_and_beyond_a_smaller_plan(fake: Fake) -> None:
+    """The index may be deleted at any time; shards need not follow each other."""
+    for number in (0, 6):
+        fake.measure(number)
+    (fake.root / "store" / "index.sqlite").unlink()
+    assert Fake(fake.root).build(partial=True).written == [0, 2]
+    with pytest.raises(InputError) as error:
+        fake.build(count=3, partial=True)
+    assert str(error.value) == (
+        f"{fake.root / 'data'}: part placed has 2 points, up to number 7, the plan has 3; what is "
+        "there is not taken away"
+    )
+    assert list(read_points(fake.root / "data")["name"]) == [
+        fake.campaign.points[number].name for number in (0, 6)
+    ]
+
+
+def test_energies_of_other_code_are_stale(elsewhere: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the measurements has changed, but what was taken from their netlists has."""
+    folder = elsewhere.root / "data"
+    assert len(known_measurements(folder, with_actions=True)) == 5
+    for module in ("characterize.known", "explorer.dataset_build", "explorer.dataset_check",
+                   "characterize.action_files"):  # fmt: skip
+        monkeypatch.setattr(f"{module}.actions_code", lambda: "a" * 64)
+    assert known_measurements(folder, with_actions=True) == {}
+    assert len(known_measurements(folder, with_actions=False)) == 5
+    assert elsewhere.build().missing == 3
+    assert look(elsewhere).stale == {
+        "the code of energies per action has changed (see peforge store same)": 5
+    }
+
+
+def test_only_a_dataset_with_checksums_is_believed(tmp_path: Path) -> None:
+    """A CSV may have been edited, and nothing would tell."""
+    for path in (tmp_path, Path(__file__).parents[2] / "data" / "flows.csv"):
+        with pytest.raises(InputError) as error:
+            known_measurements(path, with_actions=False)
+        assert str(error.value) == f"{path}: is no folder of a dataset: it has no manifest.json"
+
+
 def test_what_a_dataset_has_is_known_as_it_was_measured(elsewhere: Fake, made: Path) -> None:
     known = known_measurements(elsewhere.root / "data", with_actions=True)
     assert len(known) == 5
@@ -319,18 +359,6 @@ def test_what_a_dataset_has_is_known_as_it_was_measured(elsewhere: Fake, made: P
     (elsewhere.root / "store" / "index.sqlite").unlink()
     bare = replace(campaign, store=Store(elsewhere.root / "store"))
     assert [bare.is_stored(p) for p in bare.points] == [True] * 5 + [False, False]
-
-
-def test_energies_that_are_wanted_must_be_known_too(elsewhere: Fake, tmp_path: Path) -> None:
-    table = read_dataset(elsewhere.root / "data")
-    path = tmp_path / "points.csv"
-    write_dataset(path, table)
-    assert len(known_measurements(path, with_actions=False)) == 5
-    with pytest.raises(InputError) as error:
-        known_measurements(path, with_actions=True)
-    assert str(error.value) == (
-        f"{path}: has no energies per action; name the folder of a dataset, or give --no-actions"
-    )
 
 
 def test_a_campaign_measures_only_what_no_dataset_has(elsewhere: Fake, tmp_path: Path) -> None:

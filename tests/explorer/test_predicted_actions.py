@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from characterize.action_files import actions_code
 from characterize.dataset_folder import (
     Manifest,
     Part,
@@ -47,7 +48,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "actions": write_table(root / "data" / file_name("placed", 0, "actions"),
                                tables["actions"].drop(columns="part"), ACTION_COLUMNS),
     }  # fmt: skip
-    shard = Shard(number=0, rows=POINTS, sha256=sums, generator="")
+    shard = Shard(number=0, rows=POINTS, sha256=sums, generator="", actions=actions_code())
     parts = {"placed": Part(name="placed", space=part.space, plan=part.plan, shard_points=POINTS,
                             shards=(shard,))}  # fmt: skip
     write_manifest(root / "data", Manifest(parts=parts))

@@ -13,7 +13,7 @@ from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.space import Space
 from surrogate.canonical import datapath_keys, held_out
-from surrogate.splits import DEALS, DESIGNS, FOLDS, MIN_POINTS, PROMISES, SPLITS, folds
+from surrogate.splits import DEALS, FLOWS, FOLDS, MIN_POINTS, PROMISES, SPLITS, folds
 
 Measure = Callable[..., pd.DataFrame]
 
@@ -140,4 +140,4 @@ def test_an_unknown_split_is_named(table: pd.DataFrame) -> None:
 
 
 def test_each_split_says_what_it_promises() -> None:
-    assert list(PROMISES) == [*SPLITS, DESIGNS]
+    assert list(PROMISES) == [*SPLITS, FLOWS]
