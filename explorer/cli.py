@@ -1209,14 +1209,14 @@ def explain(
         return
     row = pd.DataFrame([{**design.to_dict(), "period_ps": period_ps}])
     apart = [take_apart(artifact.surrogate, row, name) for name in wanted]
-    outside = artifact.surrogate.region.first_outside(row)
+    outside = artifact.surrogate.region.reasons(row)
     if as_json:
         print_json({"outside": outside, "explanations": [vars(one) for one in apart]})
         return
     for one in apart:
         out.print(explanation_table(one))
-    if outside is not None:
-        typer.echo(f"Outside what was measured: {outside}. The error is unknown.")
+    if outside:
+        typer.echo(f"Outside what was measured: {'; '.join(outside)}. The error is unknown.")
 
 
 def _explain_all(

@@ -49,7 +49,7 @@ class PlanReport:
     Attributes:
         plan: how points were chosen.
         points: how many there are.
-        stored: how many of them the store has.
+        stored: how many of them the store, or a dataset that was named, has.
         combinations: of the space, legal or not.
         cost: of the others, without energies per action; None if nothing was measured that tells.
         with_actions: these come on top.
@@ -182,7 +182,7 @@ def print_plan(report: PlanReport, console: Console, *, jobs: int, command: str)
     )  # fmt: skip
     lines = [
         f"{report.points:,} points ({kind}) of {report.combinations:,} combinations, "
-        f"{report.stored:,} of them in the store",
+        f"{report.stored:,} of them measured before",
     ]
     if report.pairs:
         lines.append(
@@ -198,7 +198,7 @@ def print_plan(report: PlanReport, console: Console, *, jobs: int, command: str)
             f"{duration(cost.seconds / jobs)} with {jobs} jobs "
             f"(from the times of {cost.measured} points in {cost.source})"
         )
-        if report.with_actions:
+        if report.with_actions and report.stored < report.points:
             lines.append("energies per action come on top, and take about as long again")
     for line in [*lines, f"next: {command}"]:
         console.print(line, highlight=False, markup=False, soft_wrap=True)

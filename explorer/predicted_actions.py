@@ -96,7 +96,7 @@ class PredictedActions:
         energies_pj: of the actions that the design takes.
         leakage_uw: leakage power.
         macs_pj: energy of whole convolutions for each multiply-accumulate, with its interval.
-        outside: what of the design was not measured, if anything.
+        outside: what of the design was not measured.
         designs, error_pct, p95_pct: how far convolutions of so many datapaths were off that were
             not learnt from.
     """
@@ -107,7 +107,7 @@ class PredictedActions:
     energies_pj: dict[str, float]
     leakage_uw: float
     macs_pj: dict[str, tuple[float, float, float]]
-    outside: str | None
+    outside: list[str]
     designs: int
     error_pct: float
     p95_pct: float
@@ -127,8 +127,10 @@ class PredictedActions:
             f"{self.error_pct:.1f} % in the mean, 95 % of them by less than {self.p95_pct:.0f} %, "
             "when all of the same datapath were left out"
         ]
-        if self.outside is not None:
-            lines.append(f"outside what was measured: {self.outside}; the error is unknown")
+        if self.outside:
+            lines.append(
+                f"outside what was measured: {'; '.join(self.outside)}; the error is unknown"
+            )
         return lines
 
 
@@ -171,7 +173,7 @@ def predict(
             counts,
             {step.name: step.work.size.macs for step in steps},
         ),
-        outside=artifact.surrogate.region.first_outside(row),
+        outside=artifact.surrogate.region.reasons(row),
         designs=artifact.actions.errors.designs,
         error_pct=artifact.actions.errors.primitives_pct,
         p95_pct=artifact.actions.errors.p95_pct,

@@ -49,8 +49,11 @@ def ask(
         f"{100 * LEVEL:.0f} % of measurements are to be within the intervals."
     ]
     outside = None if pd.isna(predicted["outside"]) else str(predicted["outside"])
-    if said := artifact.surrogate.region.first_outside(row):
-        notes.append(f"Outside what was measured: {said}. The error of its prediction is unknown.")
+    if reasons := artifact.surrogate.region.reasons(row):
+        notes.append(
+            f"Outside what was measured: {'; '.join(reasons)}. The error of its prediction is "
+            "unknown."
+        )
     if measured is not None:
         notes.append(
             "If the model was trained on this measurement, `off by` says nothing about error."

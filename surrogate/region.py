@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from surrogate.canonical import families
 from surrogate.features import CHOICES, NUMBER_COLUMNS, SWITCHES, checked_numbers
 
 #: Parameters whose values say which hardware there is: each two of them must have been measured
@@ -44,7 +45,7 @@ class Region:
         """
         columns = checked_numbers(table)
         rows, _ = _kinds_of(table)
-        family = table["family"].to_numpy()
+        family = families(table).to_numpy()
         return cls(
             kinds={name: _sorted(row[i] for row in rows) for i, name in enumerate(KINDS)},
             pairs={
@@ -108,10 +109,28 @@ class Region:
         limits = np.array(both, dtype=np.float64).reshape(len(_RANGES), len(families), 2)
         return limits[:, :, 0], limits[:, :, 1]
 
-    def first_outside(self, row: pd.DataFrame) -> str | None:
-        """What one design is outside of, for people; None if it is within."""
-        check = self.outside(row).iloc[0]
-        return None if pd.isna(check) else self.say(str(check), row.iloc[0])
+    def reasons(self, row: pd.DataFrame) -> list[str]:
+        """Everything that one design is outside of, for people: names, numbers, then pairs.
+
+        Args:
+            row: of a table, the only one.
+        """
+        (kinds,), _ = _kinds_of(row)
+        low, high = (limits[:, 0] for limits in self._limits([kinds[0]]))
+        unknown = [
+            name for name, kind in zip(KINDS, kinds, strict=True) if kind not in self.kinds[name]
+        ]
+        far = [
+            name
+            for name, least, most in zip(_RANGES, low, high, strict=True)
+            if not least <= row[name].iloc[0] <= most
+        ]
+        pairs = [
+            _pair_name(*pair)
+            for pair in _PAIRS
+            if _pair(kinds, *pair) not in self.pairs[_pair_name(*pair)] and not {*pair} & {*unknown}
+        ]
+        return [self.say(check, row.iloc[0]) for check in (*unknown, *far, *pairs)]
 
     def say(self, check: str, design: pd.Series) -> str:
         """Why a design is outside, for people.
@@ -121,10 +140,11 @@ class Region:
             design: its parameters.
         """
         if check in self.numbers:
-            low, high = self.numbers[check][design["family"]]
+            (family,) = families(design.to_frame().T)
+            low, high = self.numbers[check][family]
             return (
                 f"{check} {design[check]:g} is not in the {low:g}..{high:g} that was measured of "
-                f"{design['family']}"
+                f"{family}"
             )
         names = check.split(" with ")
         value = " with ".join(f"{name} {design[name]}" for name in names)
@@ -140,8 +160,8 @@ def _kinds_of(table: pd.DataFrame) -> tuple[list[tuple[str, ...]], NDArray[np.in
     """
     codes, texts = [], []
     for name in KINDS:
-        column = table[name] if name in CHOICES else table[name].astype(np.int64)
-        found, values = pd.factorize(column)
+        column = families(table) if name == "family" else table[name]
+        found, values = pd.factorize(column if name in CHOICES else column.astype(np.int64))
         codes.append(found)
         texts.append([str(value) for value in values])
     if table.empty:

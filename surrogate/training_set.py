@@ -72,6 +72,14 @@ def training_table(dataset: pd.DataFrame) -> pd.DataFrame:
                 f"{table.loc[wrong, target].iloc[0]}"
             )
         _check_unit(target, values, bits)
+    beyond = table["area_um2"] > table["core_area_um2"]
+    if beyond.any():
+        row = table[beyond].iloc[0]
+        raise InputError(
+            f"area_um2 {row['area_um2']:.6g} is more than core_area_um2 "
+            f"{row['core_area_um2']:.6g}, where its cells are placed: are the columns exchanged, "
+            "or in another order?"
+        )
     return table
 
 

@@ -100,7 +100,7 @@ def test_nothing_measured_by_the_flow_is_an_unknown_cost(
     lines = capsys.readouterr().out.splitlines()
     assert (
         lines[-4]
-        == f"5 points (lhs, seed 1) of {space.size:,} combinations, 0 of them in the store"
+        == f"5 points (lhs, seed 1) of {space.size:,} combinations, 0 of them measured before"
     )
     assert lines[-2:] == ["cost: unknown, as nothing was measured by this flow yet", "next: go"]
 

@@ -68,7 +68,7 @@ def test_an_explanation_says_what_is_outside(model: Path) -> None:
     shown = CliRunner().invoke(app, command)
     assert "Outside what was measured: " in shown.stdout
     assert "The error is unknown." in shown.stdout
-    assert json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["outside"] is not None
+    assert json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["outside"] != []
 
 
 def test_a_plot_is_a_png(tmp_path: Path, model: Path) -> None:

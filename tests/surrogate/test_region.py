@@ -41,6 +41,33 @@ def test_what_is_out_is_named(
     assert region.say(check, design.iloc[0]) == words
 
 
+def test_all_that_is_out_of_one_design_is_told(measure: Callable[..., pd.DataFrame]) -> None:
+    table = measure(200)
+    region = Region.of(table)
+    row = table[table["family"] == "int"].iloc[[0]]
+    assert region.reasons(row) == []
+    out = row.assign(filter_depth=4096, scratchpad="sram", period_ps=1499)
+    assert region.reasons(out) == [
+        "scratchpad sram was not measured (flop)",
+        "filter_depth 4096 is not in the 32..224 that was measured of int",
+        "period_ps 1499 is not in the 1500..2000 that was measured of int",
+    ]
+
+
+def test_a_single_shift_is_a_power_of_two_by_any_name(
+    measure: Callable[..., pd.DataFrame],
+) -> None:
+    table = measure(200)
+    region = Region.of(table)
+    named = table[table["family"] == "pow2"].assign(family="lightpe")
+    assert len(named)
+    assert region.outside(named).isna().all()
+    far = named.iloc[[0]].assign(filter_depth=4096)
+    assert region.reasons(far) == [
+        "filter_depth 4096 is not in the 32..224 that was measured of pow2"
+    ]
+
+
 def test_two_kinds_that_never_met_are_outside(measure: Callable[..., pd.DataFrame]) -> None:
     table = measure(200)
     latch = table[table["family"] == "int"].assign(scratchpad="latch")

@@ -71,6 +71,18 @@ def test_a_measured_row_without_a_value_is_an_error(
     )
 
 
+def test_cells_do_not_exceed_their_core(measure: Measure) -> None:
+    dataset = measure(10)
+    dataset[["area_um2", "core_area_um2"]] = dataset[["core_area_um2", "area_um2"]].to_numpy()
+    area, core = dataset["area_um2"][0], dataset["core_area_um2"][0]
+    with pytest.raises(InputError) as caught:
+        training_table(dataset)
+    assert str(caught.value) == (
+        f"area_um2 {area:.6g} is more than core_area_um2 {core:.6g}, where its cells are placed: "
+        "are the columns exchanged, or in another order?"
+    )
+
+
 def test_digest_ignores_order_and_run_times(measure: Measure) -> None:
     dataset = measure(20, failed=2)
     changed = dataset.assign(seconds_total=1.0, seconds_new=2.0).sample(frac=1, random_state=0)
