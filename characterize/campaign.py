@@ -19,6 +19,7 @@ from characterize.action_files import load_table
 from characterize.activity import prepare_counting
 from characterize.executors import Executor, LocalExecutor, Result
 from characterize.flow import Identity, content_key, record
+from characterize.known import Known
 from characterize.measurement import Measurement, Point
 from characterize.openroad_tool import probe
 from characterize.platform import Platform
@@ -28,7 +29,7 @@ from characterize.toolchain import Tool, require_tools
 from characterize.work import ACTIONS, ARCHIVE, Bench
 from rtl_gen.errors import InputError
 from rtl_gen.export import rtlil_choices
-from rtl_gen.source import code_digest
+from rtl_gen.source import code_digest, with_imports
 
 Outcome = Literal["done", "failed", "cached"]
 
@@ -90,7 +91,7 @@ class Campaign:
         store: where measurements are kept.
         executor: what measures; without one, a process of this machine at a time.
         with_actions: each point's energies per action are measured, too.
-        measured: by key, points of a dataset (``characterize.known``), not measured again.
+        measured: points of a dataset, not measured again.
         tools: every one that the flows of the points use.
     """
 
@@ -99,7 +100,7 @@ class Campaign:
     store: Store
     executor: Executor = field(default_factory=LocalExecutor)
     with_actions: bool = False
-    measured: Mapping[str, Measurement] = field(default_factory=dict)
+    measured: Known = field(default_factory=Known)
     tools: Mapping[str, Tool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -146,8 +147,8 @@ class Campaign:
     def stored(self, key: str) -> Measurement | None:
         """What the store, or a dataset, has of a point, if that is all that is wanted."""
         if self.with_actions and self.store.actions(key) is None:
-            return self.measured.get(key)
-        return self.store.get(key) or self.measured.get(key)
+            return self.measured.measurements.get(key)
+        return self.store.get(key) or self.measured.measurements.get(key)
 
     def identity(self, point: Point) -> Identity:
         """The content address of a point, and what it is made of."""
@@ -160,19 +161,21 @@ class Campaign:
 
     def known(self, point: Point) -> Identity | None:
         """The same, if it can be told without making the RTL."""
-        digest = self.store.remembered_rtl(self._memo(point))
+        digest = self.store.remembered_rtl(self._memo(point)) or self.measured.rtl_of(
+            point.design.digest, generator_digest(), self.tools["amaranth"].identity
+        )
         return None if digest is None else self._identity(point, digest)
 
     def is_stored(self, point: Point) -> bool:
         """Whether the store has an entry of a point, unverified, or a dataset has it.
 
-        RTL is made only for designs that the dataset has.
+        RTL is made only for designs that the dataset has from another generator.
         """
         there = point.design.digest in self._measured_designs
         known = self.identity(point) if there else self.known(point)
         if known is None:
             return False
-        if known.key in self.measured:
+        if known.key in self.measured.measurements:
             return True
         if not self.store.has(known.key):
             return False
@@ -180,7 +183,7 @@ class Campaign:
 
     @functools.cached_property
     def _measured_designs(self) -> set[str]:
-        return {measurement.design["digest"] for measurement in self.measured.values()}
+        return {found.design["digest"] for found in self.measured.measurements.values()}
 
     def _identity(self, point: Point, rtl: str) -> Identity:
         key = content_key(point, rtl, self.platform, self.tools)
@@ -318,9 +321,9 @@ def rtl_digest(point: Point) -> str:
 
 @functools.cache
 def generator_digest() -> str:
-    """Digest of the code that makes RTL."""
+    """Digest of the code that makes RTL: the PE's module with all that it imports, and export's."""
     here = Path(rtl_gen.__file__ or "").parent
-    return code_digest(*sorted(here.glob("*.py")))
+    return code_digest(*with_imports(here / "pe.py"), here / "export.py")
 
 
 def tools_for(points: Collection[Point]) -> dict[str, Tool]:

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from characterize.action_files import actions_code
 from characterize.dataset import listed_values, read_dataset
-from characterize.dataset_folder import MANIFEST, read_todays_actions
+from characterize.dataset_folder import (
+    MANIFEST,
+    read_manifest,
+    read_shard,
+    read_todays_actions,
+)
 from characterize.measurement import CHOICES, METRICS, STEPS, Measurement
 from rtl_gen.errors import InputError
 from rtl_gen.space import design_of
 
 
-def known_measurements(folder: Path, *, with_actions: bool) -> dict[str, Measurement]:
-    """Every good point of a dataset, by its key: a point has that key only if all is as it was.
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a dataset knows.
+
+    Attributes:
+        measurements: good points by key: a point has that key only if all is as it was.
+        rtl: digests of RTL by those of the design, the generator and amaranth.
+    """
+
+    measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    rtl: Mapping[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def rtl_of(self, design: str, generator: str, amaranth: str) -> str | None:
+        """Digest of the RTL of a design, if it was made by this code."""
+        return self.rtl.get((design, generator, amaranth))
+
+
+def known_measurements(folder: Path, *, with_actions: bool) -> Known:
+    """What a dataset has.
 
     Args:
         folder: of the dataset, whose files are held against their checksums.
@@ -27,12 +51,33 @@ def known_measurements(folder: Path, *, with_actions: bool) -> dict[str, Measure
     """
     if not (folder / MANIFEST).is_file():
         raise InputError(f"{folder}: is no folder of a dataset: it has no {MANIFEST}")
+    if not read_manifest(folder).files():
+        return Known()
     table = read_dataset(folder)
-    table = table[table["status"] == "ok"]
+    good = table[table["status"] == "ok"]
     if with_actions:
         energies = read_todays_actions(folder, actions_code())
-        table = table[table["key"].isin(energies["key"])]
-    return {str(row["key"]): _measurement(row) for row in table.to_dict("records")}
+        good = good[good["key"].isin(energies["key"])]
+    return Known(
+        measurements={str(row["key"]): _measurement(row) for row in good.to_dict("records")},
+        rtl=known_rtl(folder),
+    )
+
+
+def known_rtl(folder: Path) -> dict[tuple[str, str, str], str]:
+    """``Known.rtl`` of a dataset; nothing of a damaged file.
+
+    Raises:
+        InputError: if it has no manifest.
+    """
+    found = {}
+    for part, shard, kind, _ in read_manifest(folder).files():
+        if kind == "points":
+            with contextlib.suppress(InputError):
+                for row in read_shard(folder, part, shard, kind).to_dict("records"):
+                    amaranth = listed_values(row["tools"])["amaranth"]
+                    found[row["digest"], shard.generator, amaranth] = row["rtl"]
+    return found
 
 
 def _measurement(row: Mapping[Hashable, Any]) -> Measurement:

@@ -18,9 +18,10 @@ from rich.table import Table
 
 from characterize import campaign
 from characterize.dataset import dataset_table, write_dataset
+from characterize.dataset_folder import MANIFEST
 from characterize.executors import Executor, LocalExecutor
 from characterize.fmax import FmaxResult, search_fmax
-from characterize.known import known_measurements
+from characterize.known import Known, known_measurements, known_rtl
 from characterize.limits import Limits
 from characterize.measurement import CHOICES, DEFAULT_OPERANDS, FLOWS, Measurement, Point
 from characterize.platform import load_platform
@@ -196,10 +197,12 @@ def build_from_space(
         InputError: as ``plan_points`` and ``explorer.dataset_build.build``.
     """
     sampling: dict[str, Any] = {"points": count} if count is not None else {}
+    with_actions = space.actions if with_actions is None else with_actions
     points = plan_points(None, space, flow=flow, sampling=sampling)
     whole = campaign.Campaign(
         points=points, platform=load_platform(platform), store=existing_store(store),
-        with_actions=space.actions if with_actions is None else with_actions,
+        with_actions=with_actions,
+        measured=Known(rtl=known_rtl(folder) if (folder / MANIFEST).is_file() else {}),
     )  # fmt: skip
     return build(
         whole, space, plan_of(space, **sampling), folder,
@@ -395,8 +398,8 @@ def measure_points(
     )
 
 
-def _known(dataset: Path | None, with_actions: bool) -> dict[str, Measurement]:
-    return known_measurements(dataset, with_actions=with_actions) if dataset else {}
+def _known(dataset: Path | None, with_actions: bool) -> Known:
+    return known_measurements(dataset, with_actions=with_actions) if dataset else Known()
 
 
 def pace(progress: campaign.Progress) -> list[str]:

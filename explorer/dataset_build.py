@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -150,13 +150,16 @@ def build(
     _require_same(folder, before, wanted, len(campaign.points))
     _require_apart(folder, part, campaign.points, campaign.platform.name)
     report = Built(folder=folder, part=part, planned=len(campaign.points))
+    # Without the store's index RTL is made to know a point: of those that something is known of.
+    there = {
+        entry.measurement.design["digest"]
+        for entry in campaign.store.entries()
+        if entry.measurement is not None
+    } | {design for design, _, _ in campaign.measured.rtl}
     shards: list[Shard] = []
     for number, points in enumerate(_chunks(campaign.points, shard_points)):
         old = next((shard for shard in before.shards if shard.number == number), None)
-        # Without the store's index RTL is made to know a point, but not of those to come.
-        before_rows = _rows_of(folder, before, old)
-        make = partial or old is not None or not report.missing
-        found = _found(campaign, points, before_rows, make=make)
+        found = _found(campaign, points, _rows_of(folder, before, old), there)
         report.missing = report.missing or found.missing
         grows = partial and len(found.points) > (old.rows if old else 0)
         if found.missing and not grows:
@@ -246,16 +249,20 @@ def _rows_of(folder: Path, part: Part, shard: Shard | None) -> dict[str, _Rows]:
 
 
 def _found(
-    campaign: Campaign, points: Sequence[Point], before: Mapping[str, _Rows], *, make: bool
+    campaign: Campaign,
+    points: Sequence[Point],
+    before: Mapping[str, _Rows],
+    there: Collection[str],
 ) -> _Found:
     """What the store has of some points, failures included, or else the shard as it was.
 
     Args:
         before: rows of the shard, by key.
-        make: the RTL of those that the store's index does not know.
+        there: digests of the designs whose RTL is worth making, if it is not remembered.
     """
     rows = []
     for point in points:
+        make = point.design.digest in there
         known = campaign.identity(point) if make else campaign.known(point)
         if known is None:
             continue

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from characterize.actions import ActionTable
-from characterize.campaign import Campaign
+from characterize.campaign import Campaign, rtl_digest
 from characterize.dataset import read_dataset, write_dataset
 from characterize.dataset_folder import (
     read_actions,
@@ -27,7 +27,7 @@ from characterize.dataset_folder import (
 from characterize.dataset_schema import ACTION_COLUMNS, POINT_COLUMNS
 from characterize.flow import flow_code, tools_of
 from characterize.known import known_measurements
-from characterize.measurement import METRICS, STEPS, Measurement
+from characterize.measurement import METRICS, STEPS, Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Store
 from explorer.campaigns import build_from_space, plan_points
@@ -328,16 +328,40 @@ def test_points_are_kept_without_the_index_and_beyond_a_smaller_plan(fake: Fake)
 def test_energies_of_other_code_are_stale(elsewhere: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the measurements has changed, but what was taken from their netlists has."""
     folder = elsewhere.root / "data"
-    assert len(known_measurements(folder, with_actions=True)) == 5
+    assert len(known_measurements(folder, with_actions=True).measurements) == 5
     for module in ("characterize.known", "explorer.dataset_build", "explorer.dataset_check",
                    "characterize.action_files"):  # fmt: skip
         monkeypatch.setattr(f"{module}.actions_code", lambda: "a" * 64)
-    assert known_measurements(folder, with_actions=True) == {}
-    assert len(known_measurements(folder, with_actions=False)) == 5
+    assert known_measurements(folder, with_actions=True).measurements == {}
+    assert len(known_measurements(folder, with_actions=False).measurements) == 5
     assert elsewhere.build().missing == 3
     assert look(elsewhere).stale == {
         "the code of energies per action has changed (see peforge store same)": 5
     }
+
+
+def test_rtl_that_the_same_code_made_is_not_made_again(
+    elsewhere: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes seconds a design: thousands that are known must not take an hour."""
+    (elsewhere.root / "store" / "index.sqlite").unlink()
+    (elsewhere.root / "store" / "work").mkdir()
+    made: list[str] = []
+
+    def make(point: Point) -> str:
+        made.append(point.name)
+        return rtl_digest(point)
+
+    monkeypatch.setattr("characterize.campaign.rtl_digest", make)
+    assert Fake(elsewhere.root).build().kept == [0, 1]
+    assert made == []
+    known = known_measurements(elsewhere.root / "data", with_actions=True)
+    campaign = replace(elsewhere.campaign, measured=known)
+    assert [campaign.is_stored(point) for point in campaign.points] == [True] * 5 + [False] * 2
+    assert made == []
+    monkeypatch.setattr("characterize.campaign.generator_digest", lambda: "other")
+    assert campaign.is_stored(campaign.points[0])
+    assert made == [campaign.points[0].name]
 
 
 def test_only_a_dataset_with_checksums_is_believed(tmp_path: Path) -> None:
@@ -350,9 +374,9 @@ def test_only_a_dataset_with_checksums_is_believed(tmp_path: Path) -> None:
 
 def test_what_a_dataset_has_is_known_as_it_was_measured(elsewhere: Fake, made: Path) -> None:
     known = known_measurements(elsewhere.root / "data", with_actions=True)
-    assert len(known) == 5
+    assert len(known.measurements) == 5
     store = Store(made / "store")
-    for key, measurement in known.items():
+    for key, measurement in known.measurements.items():
         assert measurement == store.get(key)
     campaign = replace(elsewhere.campaign, measured=known)
     assert [campaign.is_stored(p) for p in campaign.points] == [True] * 5 + [False, False]
