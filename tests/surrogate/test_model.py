@@ -83,8 +83,9 @@ def test_more_words_never_take_less(
     """Base and trees together, also where the measurements say otherwise by chance."""
     dataset = measure(120)
     noise = np.random.default_rng(0).normal(1, 0.3, len(dataset))
-    noisy = dataset.assign(**{target: dataset[target] * np.maximum(noise, 0.1)})
-    surrogate = Surrogate.fit(training_table(noisy))
+    table = training_table(dataset)
+    noisy = table.assign(**{target: table[target] * np.maximum(noise, 0.1)})
+    surrogate = Surrogate.fit(noisy)
     points = everything.table(limit=300, seed=4)
     words = [4, 8, 11, 24, 64, 65, 200, 256]
     predicted = np.array(
