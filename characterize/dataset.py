@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from characterize.measurement import METRICS, Measurement, Point
 from rtl_gen.atomic import write_text
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
+from rtl_gen.space import DESIGN_COLUMNS
 
 #: Columns that datasets did not always have.
 _LATER: dict[str, Any] = {**dict.fromkeys(DIGESTS, ""), "perturbation": 0}
@@ -161,9 +161,8 @@ def check_designs(source: str, table: pd.DataFrame) -> None:
 
 
 def _check_design(where: str, row: Mapping[Hashable, Any]) -> None:
-    names = [field.name for field in dataclasses.fields(PEDesign)]
     try:
-        digest = PEDesign.from_dict({name: _plain(row[name]) for name in names}).digest
+        digest = PEDesign.from_dict({name: _plain(row[name]) for name in DESIGN_COLUMNS}).digest
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     if row.get("digest", digest) != digest:

@@ -10,11 +10,10 @@ import contextlib
 import hashlib
 import multiprocessing
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,26 +61,15 @@ def directed_counts(
         told: called behind each design.
     """
     found = []
-    # Threads of the libraries that trained before must not be copied into processes.
-    with multiprocessing.get_context("spawn").Pool(jobs) if jobs > 1 else _Alone() as pool:
-        for one in pool.imap(_counts_of, measured):
+    with contextlib.ExitStack() as stack:
+        run: Callable[..., Iterable[DirectedCounts]] = map
+        if jobs > 1:
+            # Threads of the libraries that trained before must not be copied into processes.
+            run = stack.enter_context(multiprocessing.get_context("spawn").Pool(jobs)).imap
+        for one in run(_counts_of, measured):
             found.append(one)
             told()
     return found
-
-
-class _Alone:
-    """A pool of no processes."""
-
-    def __enter__(self) -> _Alone:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is left."""
-
-    def imap(self, function: Callable[[Any], Any], values: Sequence[Any]) -> Any:
-        """One after the other."""
-        return map(function, values)
 
 
 def _counts_of(one: tuple[PEDesign, int, int]) -> DirectedCounts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -163,13 +163,13 @@ def _output_into(log: Path) -> Iterator[None]:
         os.close(file)
 
 
-def unit_table(table: ActionTable, name: str) -> Table:
+def unit_table(energies_pj: Mapping[str, float], leakage_uw: float, title: str) -> Table:
     """The energies that add up."""
-    shown = Table("action", "pJ", "what", title=f"{name}: energy per action")
-    for action, energy in table.energies_pj.items():
+    shown = Table("action", "pJ", "what", title=title)
+    for action, energy in energies_pj.items():
         shown.add_row(action, f"{energy:.4f}", DESCRIPTIONS[action])
     shown.add_section()
-    shown.add_row("leakage", f"{table.leakage_uw:.1f} uW", "at all times")
+    shown.add_row("leakage", f"{leakage_uw:.1f} uW", "at all times")
     return shown
 
 

@@ -871,7 +871,9 @@ def actions(
     if as_json:
         print_json(report.to_dict())
         return
-    out.print(unit_table(report.table, report.name))
+    table = report.table
+    title = f"{report.name}: energy per action"
+    out.print(unit_table(table.energies_pj, table.leakage_uw, title))
     out.print(mac_table(report.table))
     if report.checks:
         out.print(check_table(report.checks))
@@ -882,13 +884,15 @@ def actions(
 def _predict_actions(
     design: PEDesign, period_ps: int, model: Path, output: Path | None, *, as_json: bool
 ) -> None:
-    from explorer.predicted_actions import convolution_table, predict, predicted_table
+    from explorer.action_tables import unit_table
+    from explorer.predicted_actions import convolution_table, predict
 
     found = predict(design, period_ps=period_ps, model=model, output=output)
     if as_json:
         print_json(found.to_dict())
         return
-    out.print(predicted_table(found))
+    title = f"{found.name}: energy per action, predicted"
+    out.print(unit_table(found.energies_pj, found.leakage_uw, title))
     out.print(convolution_table(found))
     for line in found.closing_lines():
         typer.echo(line)

@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from characterize.action_counts import DESCRIPTIONS, WAITING, action_counts
+from characterize.action_counts import WAITING, action_counts
 from characterize.action_files import actions_code
 from characterize.dataset_folder import read_todays_actions
 from characterize.directed import directed_steps, fill_count
+from characterize.measurement import Point
 from characterize.movement import measure_statistics
 from explorer.campaigns import processors
 from rtl_gen.atomic import write_text
@@ -58,7 +59,7 @@ def learn(folder: Path, dataset: pd.DataFrame, *, quiet: bool) -> ActionEnergies
     energies = read_todays_actions(folder, actions_code())
     rows = learnt_rows(dataset)
     rows = rows[rows["key"].isin(energies["key"])]
-    if len(rows) < MIN_POINTS or len(set(datapath_keys(rows))) < 2:
+    if _too_few(rows):
         return None
     with Progress(console=Console(stderr=True), transient=True, disable=quiet) as bar:
         task = bar.add_task("counting actions", total=len(rows))
@@ -66,9 +67,12 @@ def learn(folder: Path, dataset: pd.DataFrame, *, quiet: bool) -> ActionEnergies
             rows, energies, jobs=processors(None),
             told=lambda done: bar.update(task, completed=done),
         )  # fmt: skip
-    if len(known) < MIN_POINTS or len(set(datapath_keys(known))) < 2:
-        return None
-    return ActionEnergies.fit(known, measured)
+    return None if _too_few(known) else ActionEnergies.fit(known, measured)
+
+
+def _too_few(rows: pd.DataFrame) -> bool:
+    """To learn from some datapaths, and to test on others."""
+    return len(rows) < MIN_POINTS or len(set(datapath_keys(rows))) < 2
 
 
 def error_lines(actions: ActionEnergies | None) -> list[str]:
@@ -161,7 +165,7 @@ def predict(
     )  # fmt: skip
     taken = [name for name in energies.index if name in WAITING or counts[name].any()]
     found = PredictedActions(
-        name=f"{design.name}_t{period_ps}",
+        name=Point(design=design, period_ps=period_ps).name,
         design=design.to_dict(),
         period_ps=period_ps,
         energies_pj={name: float(energies[name]) for name in taken},
@@ -196,17 +200,6 @@ def _macs(
         low, high = actions.bounds(row, energy)
         found[shown] = float(energy[0]), float(low[0]), float(high[0])
     return found
-
-
-def predicted_table(found: PredictedActions) -> Table:
-    """The energies that add up."""
-    title = f"{found.name}: energy per action, predicted"
-    shown = Table("action", "pJ", "what", title=title)
-    for action, energy in found.energies_pj.items():
-        shown.add_row(action, f"{energy:.4f}", DESCRIPTIONS[action])
-    shown.add_section()
-    shown.add_row("leakage", f"{found.leakage_uw:.1f} uW", "at all times")
-    return shown
 
 
 def convolution_table(found: PredictedActions) -> Table:

@@ -294,9 +294,8 @@ def first_illegal(table: pd.DataFrame) -> int | None:
     Args:
         table: columns ``POINT_COLUMNS``, all of numbers but the names.
     """
-    legal = table.reset_index(drop=True).index.isin(
-        resolve(table.reset_index(drop=True), None).index
-    )
+    table = table.reset_index(drop=True)
+    legal = table.index.isin(resolve(table, None).index)
     for name in ("ifmap_depth", "filter_depth", "psum_depth", "psum_bits", "pipeline_stages",
                  "period_ps"):  # fmt: skip
         legal &= table[name].between(*_RANGES[name]).to_numpy()

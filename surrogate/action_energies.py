@@ -173,7 +173,7 @@ class Errors:
         designs: that were left out, each once.
         primitives_pct: mean over designs of the mean over their primitives.
         p95_pct: 95th percentile of all primitives.
-        kinds_pct: mean of those primitives whose name begins so, by kind.
+        kinds_pct: mean of the primitives of each of ``KINDS``.
     """
 
     designs: int

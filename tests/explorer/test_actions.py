@@ -57,7 +57,7 @@ def test_a_table_in_the_store_is_not_measured_again(tmp_path: Path) -> None:
 
 
 def test_tables_show_every_action_and_the_errors_of_the_check() -> None:
-    text = shown(unit_table(TABLE, "some PE"))
+    text = shown(unit_table(TABLE.energies_pj, TABLE.leakage_uw, "some PE: energy per action"))
     assert all(name in text for name in DESCRIPTIONS)
     assert "51.2 uW" in text
     assert "multiply-accumulate, 2 x 2" in shown(mac_table(TABLE))
