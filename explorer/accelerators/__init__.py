@@ -1,0 +1,1 @@
+"""Accelerators: a hierarchy of memories over an array of processing elements."""

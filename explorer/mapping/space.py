@@ -1,0 +1,204 @@
+"""The map space of a layer on an accelerator, and what a search needs to know of it, as arrays.
+
+The space: every way to split each dimension into factors over all slots, times the orders of
+``ORDERS`` for the temporal loops of each level. A network has no temporal loops of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explorer.accelerators.hierarchy import TENSORS, Hierarchy
+from explorer.mapping import fast, ranks
+from explorer.mapping.compiled import Floats, Integers
+from explorer.mapping.counts import window_axis
+from explorer.mapping.fast import Problem
+from explorer.mapping.mapping import LevelLoops, Loop, Mapping
+from explorer.mapping.search import Choices, Found
+from explorer.mapping.splits import Slot, neighbours, slots_of, splits
+from explorer.mapping.windows import largest_windows, window_rows
+from explorer.networks.layer import DIMENSIONS, LayerShape
+
+Keeps = tuple[tuple[str, ...], ...]
+
+#: Orders of the temporal loops of a level that are tried, outermost first. What counts is which
+#: tensor the innermost loops do not have (filter, ifmap, psum), and which window slides next.
+ORDERS = ("GMCRSNQP", "GMCRSNPQ", "GCRSNQPM", "GCRSNPQM", "GNQPMRSC", "GNQPMCSR", "GNQPMCRS")
+#: Pairs of levels between which a tensor moves: tensor, outer level, inner level (or their number).
+Pair = tuple[int, int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """What words and time cost.
+
+    Attributes:
+        read_pj, write_pj: ``[levels, 3]``, for a value (not a memory word); columns ``TENSORS``.
+        mac_pj: what a product costs whatever the mapping.
+        moment_pj: what each moment costs in which MAC units work.
+        cycle_pj: what each cycle costs, stalls included: leakage and clocks.
+        packing: ``[levels, 3]``: values in a memory word.
+    """
+
+    read_pj: Floats
+    write_pj: Floats
+    mac_pj: float
+    moment_pj: float
+    cycle_pj: float
+    packing: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """A layer on a hierarchy.
+
+    Attributes:
+        hierarchy, shape: accelerator and layer.
+        keeps: tensors that each level keeps.
+        slots: places for loops.
+        pairs: between which words move.
+        choices: for the search.
+    """
+
+    hierarchy: Hierarchy
+    shape: LayerShape
+    keeps: Keeps
+    slots: tuple[Slot, ...]
+    pairs: tuple[Pair, ...]
+    choices: Choices
+
+    @property
+    def size(self) -> int:
+        """Mappings in the space, those that do not fit included."""
+        ways = np.diff(self.choices.first)
+        return int(len(ORDERS) ** len(self.choices.ordered) * math.prod(int(w) for w in ways))
+
+    @classmethod
+    def of(cls, hierarchy: Hierarchy, shape: LayerShape, keeps: Keeps | None = None) -> Space:
+        """The space of a layer; ``keeps`` if optional tensors pass by."""
+        keeps = keeps or tuple(level.keeps for level in hierarchy.levels)
+        slots = slots_of(hierarchy)
+        pairs = _pairs(keeps)
+        ways, moves = zip(*(_splits(size, slots) for size in shape.sizes.values()), strict=True)
+        rows, row_tiles = _windows(hierarchy, shape, slots, pairs, ("P", "R"))
+        columns, column_tiles = _windows(hierarchy, shape, slots, pairs, ("Q", "S"))
+        ordered = [i for i, level in enumerate(hierarchy.levels) if level.kind != "network"]
+        choices = Choices(
+            first=np.cumsum([0, *(len(w) for w in ways)]),
+            splits=np.concatenate(ways),
+            moves=np.concatenate(moves),
+            rows=rows,
+            columns=columns,
+            row_tiles=row_tiles,
+            column_tiles=column_tiles,
+            orders=np.array([[DIMENSIONS.index(d) for d in order] for order in ORDERS]),
+            ordered=np.array(ordered),
+        )
+        return cls(
+            hierarchy=hierarchy, shape=shape, keeps=keeps, slots=slots, pairs=pairs, choices=choices
+        )
+
+    def mapping(self, found: Found) -> Mapping:
+        """The mapping that a search found."""
+        factors = self.choices.splits[self.choices.first[:-1] + found.ways]
+        levels = []
+        for index, kept in enumerate(self.keeps):
+            parts: dict[str, tuple[Loop, ...]] = {"": (), "x": (), "y": ()}
+            for number, slot in enumerate(self.slots):
+                if slot.level == index:
+                    parts[slot.axis] = tuple(
+                        (d, int(factors[DIMENSIONS.index(d), number]))
+                        for d in ORDERS[found.orders[index]]
+                        if factors[DIMENSIONS.index(d), number] > 1
+                    )
+            levels.append(LevelLoops(temporal=parts[""], x=parts["x"], y=parts["y"], keeps=kept))
+        return Mapping(tuple(levels))
+
+    def problem(self, costs: Costs) -> Problem:
+        """What ``fast.evaluate`` needs to know."""
+        levels = self.hierarchy.levels
+        level_of = np.array([slot.level for slot in self.slots])
+        prices = np.zeros((len(self.pairs), 2))
+        for k, (tensor, outer, inner) in enumerate(self.pairs):
+            prices[k, 0] = costs.read_pj[outer, tensor]
+            if tensor == fast.PSUM:
+                prices[k, 0] += costs.write_pj[outer, tensor]
+            elif inner < len(levels):
+                prices[k, 1] = costs.write_pj[inner, tensor]
+        whole = costs.mac_pj * self.shape.macs
+        whole -= costs.read_pj[0, fast.PSUM] * self.shape.ofmap_words
+        rates = [(v.read_words_per_cycle or 0, v.write_words_per_cycle or 0) for v in levels]
+        kept = np.array([[t in names for t in TENSORS] for names in self.keeps])
+        return Problem(
+            sizes=np.array([self.shape.sizes[d] for d in DIMENSIONS]),
+            slot_level=level_of,
+            slot_most=np.array([slot.most for slot in self.slots]),
+            temporal=np.array([slot.axis == "" for slot in self.slots]),
+            multicast=np.array([levels[v].multicast for v in level_of]),
+            pairs=np.array(self.pairs),
+            prices=prices,
+            fixed=np.array([whole, costs.moment_pj, costs.cycle_pj]),
+            room=np.array([v.usable_words or 0 for v in levels]),
+            packing=np.where(kept, costs.packing, 0.0),
+            rates=np.array(rates, float),
+        )
+
+
+def _pairs(keeps: Keeps) -> tuple[Pair, ...]:
+    found: list[Pair] = []
+    for number, tensor in enumerate(TENSORS):
+        levels = [i for i, kept in enumerate(keeps) if tensor in kept]
+        found += zip([number] * len(levels), levels, [*levels[1:], len(keeps)], strict=True)
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=256)
+def _splits(size: int, slots: tuple[Slot, ...]) -> tuple[Integers, Integers]:
+    ways = splits(size, slots)
+    return ways, neighbours(ways, size)
+
+
+def _windows(
+    hierarchy: Hierarchy,
+    shape: LayerShape,
+    slots: tuple[Slot, ...],
+    pairs: tuple[Pair, ...],
+    names: tuple[str, str],
+) -> tuple[Integers, Integers]:
+    """Words that move for each two splits of a window, and words of the tile at each level."""
+    first, second = (_splits(shape.sizes[name], slots)[0] for name in names)
+    both = np.stack(
+        [np.repeat(first, len(second), axis=0), np.tile(second, (len(first), 1))], axis=1
+    )
+    axis = window_axis(shape, names)
+    level_of = np.array([slot.level for slot in slots])
+    temporal = np.array([slot.axis == "" for slot in slots])
+    one_read = ~temporal & np.array([hierarchy.levels[v].multicast for v in level_of])
+    rows = np.zeros((len(both), len(pairs), 6), np.int64)
+    for k, (tensor, outer, inner) in enumerate(pairs):
+        if tensor == fast.IFMAP:
+            above = level_of < inner
+            part = both[:, :, above]
+            unique, where = np.unique(part.reshape(len(part), -1), axis=0, return_inverse=True)
+            together = (one_read & (level_of >= outer))[above]
+            factors = np.ascontiguousarray(unique.reshape(-1, *part.shape[1:]))
+            rows[:, k] = window_rows(axis, factors, temporal[above], together)[where.ravel()]
+    grid = len(first), len(second)
+    return rows.reshape(*grid, len(pairs), 6), _tiles(both, level_of, axis, hierarchy).reshape(
+        *grid, -1
+    )
+
+
+def _tiles(
+    both: Integers, level_of: NDArray[np.int64], axis: ranks.Axis, hierarchy: Hierarchy
+) -> Integers:
+    tiles = np.stack(
+        [both[:, :, level_of >= v].prod(axis=2) for v in range(len(hierarchy.levels))], axis=1
+    )
+    unique, where = np.unique(tiles.reshape(-1, 2), axis=0, return_inverse=True)
+    return largest_windows(axis, unique)[where.ravel()]

@@ -1,0 +1,189 @@
+"""The compiled cost against exact counts, and the search against all mappings of small spaces."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
+from explorer.mapping import fast, search
+from explorer.mapping.counts import Counts, count
+from explorer.mapping.mapping import Mapping
+from explorer.mapping.search import Found
+from explorer.mapping.space import ORDERS, Costs, Space
+from explorer.mapping.splits import Slot, neighbours, slots_of, splits
+from explorer.networks.layer import LayerShape
+from tests.explorer.mapping.drawn import shapes
+
+EYERISS = Hierarchy(
+    (
+        Level(name="DRAM", kind="dram", read_words_per_cycle=4, write_words_per_cycle=4),
+        Level(name="buffer", kind="sram", words=300, keeps=("ifmap", "psum"), fanout_x=4),
+        Level(name="columns", kind="network", keeps=(), fanout_y=3, multicast=False),
+        Level(name="ifmaps", kind="scratchpad", words=12, keeps=("ifmap",)),
+        Level(name="filters", kind="scratchpad", words=24, keeps=("filter",)),
+        Level(name="psums", kind="scratchpad", words=8, keeps=("psum",)),
+    )
+)
+PLAIN = Hierarchy(
+    (
+        Level(name="DRAM", kind="dram"),
+        Level(name="buffer", kind="sram", words=24, fanout_x=2, read_words_per_cycle=1),
+    )
+)
+
+
+def prices(hierarchy: Hierarchy) -> Costs:
+    levels = len(hierarchy.levels)
+    read = np.array([[100.0 / 4**v + t for t in range(3)] for v in range(levels)])
+    return Costs(
+        read_pj=read, write_pj=1.5 * read, mac_pj=0.7, moment_pj=0.2, cycle_pj=0.1,
+        packing=np.ones((levels, 3)),
+    )  # fmt: skip
+
+
+def energy_pj(costs: Costs, counts: Counts, cycles: float) -> float:
+    """Words times prices, as written down."""
+    total = costs.mac_pj * counts.macs + costs.moment_pj * counts.steps + costs.cycle_pj * cycles
+    for c in counts.levels:
+        tensor = TENSORS.index(c.tensor)
+        total += costs.read_pj[c.level, tensor] * c.read_words
+        total += costs.write_pj[c.level, tensor] * c.written_words
+    return float(total)
+
+
+def stalled(hierarchy: Hierarchy, counts: Counts) -> float:
+    """Cycles of the slowest level."""
+    cycles = float(counts.steps)
+    for index, level in enumerate(hierarchy.levels):
+        here = [c for c in counts.levels if c.level == index]
+        for rate, words in (
+            (level.read_words_per_cycle, sum(c.read_words for c in here)),
+            (level.write_words_per_cycle, sum(c.written_words for c in here)),
+        ):
+            if rate:
+                cycles = max(cycles, words / (rate * here[0].instances))
+    return cycles
+
+
+def rate(space: Space, costs: Costs, found: Found) -> tuple[bool, np.ndarray]:
+    """What the compiled model says of a mapping."""
+    choices = space.choices
+    p, q, r, s = (found.ways[d] for d in (fast.P, fast.Q, fast.R, fast.S))
+    nest = fast.Nest(
+        choices.splits[choices.first[:-1] + found.ways], choices.orders[found.orders],
+        choices.rows[p, r], choices.columns[q, s], choices.row_tiles[p, r],
+        choices.column_tiles[q, s],
+    )  # fmt: skip
+    result = np.zeros(2)
+    return fast.evaluate(space.problem(costs), nest, result), result
+
+
+@given(shapes(most=4000), st.data())
+@settings(max_examples=100, deadline=None)
+def test_the_compiled_cost_is_the_exact_one_or_a_little_more(
+    shape: LayerShape, data: st.DataObject
+) -> None:
+    space = Space.of(EYERISS, shape)
+    costs = prices(EYERISS)
+    ways = [data.draw(st.integers(0, int(n) - 1)) for n in np.diff(space.choices.first)]
+    orders = [data.draw(st.integers(0, len(ORDERS) - 1)) for _ in EYERISS.levels]
+    found = Found(0.0, np.array(ways), np.array(orders), 0, 0)
+    fits, result = rate(space, costs, found)
+    mapping = space.mapping(found)
+    room = all(
+        math.prod(n for _, n in getattr(loops, axis)) <= getattr(level, f"fanout_{axis}")
+        for loops, level in zip(mapping.levels, EYERISS.levels, strict=True)
+        for axis in "xy"
+    )
+    if not room:
+        assert not fits
+        return
+    counts = count(EYERISS, shape, mapping)
+    tiles = {(c.level, c.tensor): c.tile for c in counts.levels}
+    for index, level in enumerate(EYERISS.levels):
+        used = sum(words for (at, _), words in tiles.items() if at == index)
+        room &= level.words is None or used <= level.words
+    assert fits == room
+    if fits:
+        cycles = stalled(EYERISS, counts)
+        exact = energy_pj(costs, counts, cycles)
+        assert result[fast.CYCLES] >= cycles * (1 - 1e-12)
+        assert exact * (1 - 1e-12) <= result[fast.ENERGY]
+        if shape.sizes["R"] == shape.sizes["S"] == 1:
+            assert result[fast.ENERGY] == pytest.approx(exact, rel=1e-12)
+            assert result[fast.CYCLES] == pytest.approx(cycles, rel=1e-12)
+
+
+@pytest.mark.parametrize("objective", range(3))
+def test_the_search_finds_the_best_of_all_mappings(objective: int) -> None:
+    """Against every mapping of a small layer, one after the other."""
+    shape = LayerShape(filters=4, channels=6, height=2, width=1)
+    space = Space.of(PLAIN, shape)
+    costs = prices(PLAIN)
+    best = math.inf
+    orders = list(itertools.product(range(len(ORDERS)), repeat=2))
+    for ways in itertools.product(*(range(int(n)) for n in np.diff(space.choices.first))):
+        for order in orders:
+            found = Found(0.0, np.array(ways), np.array(order), 0, 0)
+            fits, result = rate(space, costs, found)
+            if fits:
+                cost = (result[0], result[1], result[0] * result[1])[objective]
+                best = min(best, cost)
+    found = search.anneal(space.problem(costs), space.choices, objective, 1, 4, 2000, 0.1, 0.001)
+    assert math.exp(found.score) == pytest.approx(best, rel=1e-6)
+
+
+def test_a_seed_gives_one_result() -> None:
+    shape = LayerShape(filters=16, channels=8, height=8, width=8, filter_height=3, filter_width=3)
+    space = Space.of(EYERISS, shape)
+    problem = space.problem(prices(EYERISS))
+    one, two = (search.anneal(problem, space.choices, 0, 7, 2, 500, 0.1, 0.001) for _ in range(2))
+    assert one.score == two.score
+    assert space.mapping(one) == space.mapping(two)
+    mapping: Mapping = space.mapping(one)
+    mapping.check(EYERISS, shape)
+
+
+def test_a_layer_that_fits_nowhere_is_told_by_its_score() -> None:
+    small = Hierarchy((Level(name="DRAM", kind="dram"), Level(name="buffer", kind="sram", words=2)))
+    space = Space.of(small, LayerShape(filters=2, channels=2, height=2, width=2))
+    found = search.anneal(space.problem(prices(small)), space.choices, 0, 1, 1, 200, 0.1, 0.001)
+    assert found.score == math.inf
+    assert found.evaluated == 0
+
+
+def test_splits_are_all_of_them() -> None:
+    slots = (Slot(0, "", 1 << 62), Slot(0, "x", 3), Slot(1, "", 1 << 62))
+    ways = {tuple(row) for row in splits(12, slots).tolist()}
+    assert ways == {
+        (a, b, c)
+        for a, b, c in itertools.product(range(1, 13), repeat=3)
+        if a * b * c == 12 and b <= 3
+    }
+
+
+def test_of_a_size_with_many_factors_the_smallest_stay_together() -> None:
+    slots = tuple(Slot(level, "", 1 << 62) for level in range(4))
+    assert len(splits(2**16, slots)) == math.comb(19, 3)
+    ways = splits(2**16, slots, most=200)
+    assert len(ways) == math.comb(11, 3)
+    assert (ways.prod(axis=1) == 2**16).all()
+
+
+@pytest.mark.parametrize("size", [12, 30, 64])
+def test_neighbours_differ_by_one_factor(size: int) -> None:
+    slots = slots_of(EYERISS)
+    rows = splits(size, slots)
+    near = neighbours(rows, size)
+    assert (near >= 0).any()
+    for i, s, t in np.argwhere(near >= 0):
+        ratio = rows[near[i, s, t]] / rows[i]
+        assert ratio[s] * ratio[t] == 1
+        assert ratio[t] > 1
+        assert np.delete(ratio, [s, t]).tolist() == [1] * (len(slots) - 2)
