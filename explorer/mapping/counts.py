@@ -8,7 +8,8 @@ Two counting modes, named in every result:
   instances that take the same word at that moment, where the network below that level multicasts.
   Words that are not needed next are dropped; those of ``psum`` go outwards, are added up with the
   same sums of other instances on their way, and then to what is stored there; no sum comes back.
-  MAC units hold nothing. An instance that has nothing to do at a ragged edge holds nothing.
+  MAC units hold nothing, but for tensors that are said to be *held*: of these each keeps the word
+  of its last product. An instance that has nothing to do at a ragged edge holds nothing.
   Padding is never stored nor moved, and neither are words between strided windows.
 - ``timeloop``: as Timeloop counts (``explorer.mapping.timeloop_counts``).
 """
@@ -16,7 +17,7 @@ Two counting modes, named in every result:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,6 +71,21 @@ class LevelCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NetworkCounts:
+    """Words of a tensor that come to, or from, the instances below a level.
+
+    Attributes:
+        level: position in the hierarchy; it has several instances below.
+        tensor: ``ifmap``, ``filter`` or ``psum``.
+        words: a multicast, and a sum added up on its way, is one.
+    """
+
+    level: int
+    tensor: str
+    words: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Counts:
     """What a layer does on an accelerator under a mapping.
 
@@ -78,20 +94,33 @@ class Counts:
         macs: multiply-accumulates.
         steps: moments, of one product for each MAC unit at most.
         levels: outermost first, tensors in their order.
+        network: likewise, of mode ``exact``; at each branch on the way of a word.
     """
 
     mode: str
     macs: int
     steps: int
     levels: tuple[LevelCounts, ...]
+    network: tuple[NetworkCounts, ...] = ()
 
     def of(self, level: int, tensor: str) -> LevelCounts:
         """The counts of a tensor at a level that keeps it."""
         return next(c for c in self.levels if c.level == level and c.tensor == tensor)
 
 
-def count(hierarchy: Hierarchy, shape: LayerShape, mapping: Mapping, mode: str = "exact") -> Counts:
+def count(
+    hierarchy: Hierarchy,
+    shape: LayerShape,
+    mapping: Mapping,
+    mode: str = "exact",
+    held: Sequence[str] = (),
+) -> Counts:
     """Count what a layer does on a hierarchy under a mapping; whether tiles fit is not looked at.
+
+    Args:
+        hierarchy, shape, mapping: accelerator, layer and loops.
+        mode: one of ``MODES``.
+        held: tensors whose last word stays at the MAC unit; mode ``exact``.
 
     Raises:
         InputError: if the mapping is not one of this layer on this hierarchy, or the mode is none.
@@ -100,14 +129,20 @@ def count(hierarchy: Hierarchy, shape: LayerShape, mapping: Mapping, mode: str =
     mapping.check(hierarchy, shape)
     nest = _Nest.of(mapping)
     levels: list[LevelCounts] = []
+    network: list[NetworkCounts] = []
     for tensor in TENSORS:
         if mode == "timeloop":
             levels += _as_timeloop(hierarchy, shape, mapping, tensor)
         else:
-            levels += _exact(hierarchy, shape, mapping, nest, tensor)
+            at, between = _exact(hierarchy, shape, mapping, nest, tensor, tensor in held)
+            levels += at
+            network += between
     levels.sort(key=lambda c: (c.level, TENSORS.index(c.tensor)))
+    network.sort(key=lambda c: (c.level, TENSORS.index(c.tensor)))
     steps = math.prod(_steps(shape, nest, name) for name in DIMENSIONS)
-    return Counts(mode=mode, macs=shape.macs, steps=steps, levels=tuple(levels))
+    return Counts(
+        mode=mode, macs=shape.macs, steps=steps, levels=tuple(levels), network=tuple(network)
+    )
 
 
 @dataclass(frozen=True)
@@ -205,35 +240,49 @@ class _Traffic:
 
 
 def _exact(
-    hierarchy: Hierarchy, shape: LayerShape, mapping: Mapping, nest: _Nest, tensor: str
-) -> list[LevelCounts]:
+    hierarchy: Hierarchy,
+    shape: LayerShape,
+    mapping: Mapping,
+    nest: _Nest,
+    tensor: str,
+    held: bool,
+) -> tuple[list[LevelCounts], list[NetworkCounts]]:
     keeps = [i for i, loops in enumerate(mapping.levels) if tensor in loops.keeps]
-    found = []
+    levels, network = [], []
     arrivals = 0 if tensor != "psum" else shape.ofmap_words
     drains = 0
     for outer, inner in zip(keeps, [*keeps[1:], None], strict=True):
         traffic = _traffic(hierarchy, shape, nest, tensor, outer, inner)
-        served = "updates" if tensor == "psum" else "reads"
-        columns = ranks.ANY_NOW, ranks.HAD_NOW
+        words = _served(traffic, tensor, inner is not None or held)
+        kinds = {"reads": words, "fills": arrivals}
         if tensor == "psum":
-            columns = ranks.ANY_BEFORE, ranks.HAD_BEFORE
-        words = traffic.every_moment(ranks.ANY_NOW) if inner is None else traffic.moved(*columns)
-        kinds = {"accumulations": words - arrivals, "drains": drains}
-        if tensor != "psum":
-            kinds = {"fills": arrivals}
-        found.append(
+            kinds = {"updates": words, "accumulations": words - arrivals, "drains": drains}
+        levels.append(
             LevelCounts(
                 level=outer,
                 tensor=tensor,
                 tile=tile_words(shape, mapping, tensor, outer),
                 instances=nest.instances(outer),
-                **{served: words},
                 **kinds,
             )
         )
+        for branch in range(outer, len(mapping.levels) if inner is None else inner):
+            if hierarchy.levels[branch].fanout > 1:
+                below = _traffic(hierarchy, shape, nest, tensor, branch, inner)
+                words = _served(below, tensor, inner is not None or held)
+                network.append(NetworkCounts(level=branch, tensor=tensor, words=words))
         if inner is not None:
             arrivals = drains = traffic.moved(ranks.NOW, ranks.BOTH)
-    return found
+    return levels, network
+
+
+def _served(traffic: _Traffic, tensor: str, stays: bool) -> int:
+    """Words that an outer level serves; with ``stays`` those alone that are new, or leave."""
+    if not stays:
+        return traffic.every_moment(ranks.ANY_NOW)
+    if tensor == "psum":
+        return traffic.moved(ranks.ANY_BEFORE, ranks.HAD_BEFORE)
+    return traffic.moved(ranks.ANY_NOW, ranks.HAD_NOW)
 
 
 def _as_timeloop(

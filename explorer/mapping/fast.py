@@ -31,13 +31,15 @@ class Problem(NamedTuple):
         sizes: of the dimensions.
         slot_level, slot_most, temporal, multicast: of each slot, outermost first: its level,
             instances at most, whether its loops are over time, whether one read serves all.
-        pairs: ``[pairs, 3]``: tensor, the level that serves, the level served (or the number of
-            levels: the MAC units).
+        pairs: ``[pairs, 4]``: tensor, the level that serves, the level served (or the number of
+            levels: the MAC units), and whether this is only about the network below the first.
         prices: ``[pairs, 2]``: pJ for a word served, and for one taken.
-        fixed: pJ of everything that does not depend on the mapping, for a moment with work, and
-            for a cycle.
+        held: tensors whose last word stays at the MAC units.
+        fixed: pJ of everything that does not depend on the mapping, and for a cycle; products that
+            a MAC unit makes in a cycle.
         room: of each level, memory words of an instance; 0 without limit.
         packing: ``[levels, 3]`` values in a memory word; 0 where a tensor is not kept.
+        whole: of each level, finished sums in a memory word; 0 if only partial ones come there.
         rates: ``[levels, 2]``: memory words that an instance reads and writes in a cycle; 0 for
             any number.
     """
@@ -49,9 +51,11 @@ class Problem(NamedTuple):
     multicast: Integers
     pairs: Integers
     prices: Floats
+    held: Integers
     fixed: Floats
     room: Integers
     packing: Floats
+    whole: Floats
     rates: Floats
 
 
@@ -97,25 +101,6 @@ def _tile(problem: Problem, nest: Nest, level: int, tensor: int) -> int:
     if tensor == IFMAP:
         words *= nest.row_tiles[level] * nest.column_tiles[level]
     return words
-
-
-@inlined
-def fits(problem: Problem, nest: Nest) -> bool:
-    """Whether there are instances and memory words enough."""
-    if not _spatial_fits(problem, nest.factors):
-        return False
-    for level in range(len(problem.room)):
-        if problem.room[level] == 0:
-            continue
-        used = 0.0
-        for tensor in range(3):
-            if problem.packing[level, tensor] > 0:
-                used += np.ceil(
-                    _tile(problem, nest, level, tensor) / problem.packing[level, tensor]
-                )
-        if used > problem.room[level]:
-            return False
-    return True
 
 
 @inlined
@@ -173,7 +158,7 @@ def moved(problem: Problem, nest: Nest, k: int) -> tuple[float, float]:
                     if problem.temporal[s] or apart:
                         served *= factor
     stays, stop = 1.0, -1
-    if inner < len(problem.room):
+    if inner < len(problem.room) or problem.held[tensor]:
         stays, stop = _stays(problem, nest, tensor, inner)
     if tensor == IFMAP:
         h_taken, h_served = _window(nest.rows, k, stop, P, R)
@@ -181,6 +166,46 @@ def moved(problem: Problem, nest: Nest, k: int) -> tuple[float, float]:
         taken *= h_taken * w_taken
         served *= h_served * w_served
     return served / stays, taken / stays
+
+
+@inlined
+def sums_of(problem: Problem) -> float:
+    """Words of the ofmap."""
+    total = float(problem.sizes[N] * problem.sizes[G] * problem.sizes[M])
+    return float(total * problem.sizes[P] * problem.sizes[Q])
+
+
+@inlined
+def _packing_of_sums(problem: Problem, nest: Nest, level: int) -> float:
+    """Sums in a memory word of a level: finished ones, if no partial one comes there."""
+    packing = problem.packing[level, PSUM]
+    for k in range(len(problem.pairs)):
+        here = problem.pairs[k, 0] == PSUM and problem.pairs[k, 1] == level
+        if here and problem.pairs[k, 3] == 0 and problem.pairs[k, 2] < len(problem.room):
+            served, _ = moved(problem, nest, k)
+            if served <= sums_of(problem):
+                packing = problem.whole[level]
+    return float(packing)
+
+
+@inlined
+def fits(problem: Problem, nest: Nest) -> bool:
+    """Whether there are instances and memory words enough."""
+    if not _spatial_fits(problem, nest.factors):
+        return False
+    for level in range(len(problem.room)):
+        if problem.room[level] == 0:
+            continue
+        used = 0.0
+        for tensor in range(3):
+            if problem.packing[level, tensor] > 0:
+                packing = problem.packing[level, tensor]
+                if tensor == PSUM and problem.whole[level] > packing:
+                    packing = _packing_of_sums(problem, nest, level)
+                used += np.ceil(_tile(problem, nest, level, tensor) / packing)
+        if used > problem.room[level]:
+            return False
+    return True
 
 
 @inlined
@@ -209,24 +234,29 @@ def evaluate(problem: Problem, nest: Nest, result: Floats) -> bool:
     levels = len(problem.room)
     reads, writes = np.zeros(levels), np.zeros(levels)
     energy = problem.fixed[0]
-    new = float(problem.sizes[N] * problem.sizes[G] * problem.sizes[M])
-    new *= problem.sizes[P] * problem.sizes[Q]
+    sums = sums_of(problem)
     for k in range(len(problem.pairs)):
         tensor, outer, inner = problem.pairs[k, 0], problem.pairs[k, 1], problem.pairs[k, 2]
         served, taken = moved(problem, nest, k)
         energy += problem.prices[k, 0] * served + problem.prices[k, 1] * taken
+        if problem.pairs[k, 3]:
+            continue
         words = served / problem.packing[outer, tensor]
         if tensor == PSUM:
             # Each update reads what it is added to, or else its sum is read when it goes on; at the
             # outermost level the sums stay.
-            reads[outer] += words if outer else (served - new) / problem.packing[outer, tensor]
+            ready = sums / problem.packing[outer, PSUM]
+            if inner < levels and problem.whole[outer] > 0:
+                words += sums / problem.whole[outer] - ready
+                ready = sums / problem.whole[outer]
+            reads[outer] += words if outer else words - ready
             writes[outer] += words
         else:
             reads[outer] += words
             if inner < levels:
                 writes[inner] += taken / problem.packing[inner, tensor]
-    busy = moments(problem, nest.factors)
+    busy = np.ceil(moments(problem, nest.factors) / problem.fixed[2])
     cycles = _stalled(problem, nest, busy, reads, writes)
-    result[ENERGY] = energy + problem.fixed[1] * busy + problem.fixed[2] * cycles
+    result[ENERGY] = energy + problem.fixed[1] * cycles
     result[CYCLES] = cycles
     return True

@@ -29,8 +29,9 @@ Keeps = tuple[tuple[str, ...], ...]
 #: Orders of the temporal loops of a level that are tried, outermost first. What counts is which
 #: tensor the innermost loops do not have (filter, ifmap, psum), and which window slides next.
 ORDERS = ("GMCRSNQP", "GMCRSNPQ", "GCRSNQPM", "GCRSNPQM", "GNQPMRSC", "GNQPMCSR", "GNQPMCRS")
-#: Pairs of levels between which a tensor moves: tensor, outer level, inner level (or their number).
-Pair = tuple[int, int, int]
+#: Pairs of levels between which a tensor moves: tensor, outer level, inner level (or their number),
+#: and 1 if it is only about the network below the outer one.
+Pair = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +39,31 @@ class Costs:
     """What words and time cost.
 
     Attributes:
-        read_pj, write_pj: ``[levels, 3]``, for a value (not a memory word); columns ``TENSORS``.
+        read_pj, write_pj: ``[levels, 3]``, for a value (not a memory word); columns ``TENSORS``;
+            of psum for partial sums.
+        whole_read_pj, whole_write_pj: of each level, for a finished sum.
+        drain_pj: of each level, for a sum that goes outwards, beyond its read.
+        hop_pj: ``[levels, 3]``, for a value through the network below.
         mac_pj: what a product costs whatever the mapping.
-        moment_pj: what each moment costs in which MAC units work.
         cycle_pj: what each cycle costs, stalls included: leakage and clocks.
-        packing: ``[levels, 3]``: values in a memory word.
+        packing: ``[levels, 3]``: values in a memory word; of psum partial sums.
+        whole_packing: of each level, finished sums in a memory word; 0 if none come there.
+        macs_per_cycle: of a MAC unit.
+        held: tensors whose last word stays at the MAC unit.
     """
 
     read_pj: Floats
     write_pj: Floats
+    whole_read_pj: Floats
+    whole_write_pj: Floats
+    drain_pj: Floats
+    hop_pj: Floats
     mac_pj: float
-    moment_pj: float
     cycle_pj: float
     packing: Floats
+    whole_packing: Floats
+    macs_per_cycle: float = 1.0
+    held: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +96,7 @@ class Space:
         """The space of a layer; ``keeps`` if optional tensors pass by."""
         keeps = keeps or tuple(level.keeps for level in hierarchy.levels)
         slots = slots_of(hierarchy)
-        pairs = _pairs(keeps)
+        pairs = _pairs(hierarchy, keeps)
         ways, moves = zip(*(_splits(size, slots) for size in shape.sizes.values()), strict=True)
         rows, row_tiles = _windows(hierarchy, shape, slots, pairs, ("P", "R"))
         columns, column_tiles = _windows(hierarchy, shape, slots, pairs, ("Q", "S"))
@@ -123,15 +136,7 @@ class Space:
         """What ``fast.evaluate`` needs to know."""
         levels = self.hierarchy.levels
         level_of = np.array([slot.level for slot in self.slots])
-        prices = np.zeros((len(self.pairs), 2))
-        for k, (tensor, outer, inner) in enumerate(self.pairs):
-            prices[k, 0] = costs.read_pj[outer, tensor]
-            if tensor == fast.PSUM:
-                prices[k, 0] += costs.write_pj[outer, tensor]
-            elif inner < len(levels):
-                prices[k, 1] = costs.write_pj[inner, tensor]
-        whole = costs.mac_pj * self.shape.macs
-        whole -= costs.read_pj[0, fast.PSUM] * self.shape.ofmap_words
+        prices, fixed = self._prices(costs)
         rates = [(v.read_words_per_cycle or 0, v.write_words_per_cycle or 0) for v in levels]
         kept = np.array([[t in names for t in TENSORS] for names in self.keeps])
         return Problem(
@@ -142,18 +147,50 @@ class Space:
             multicast=np.array([levels[v].multicast for v in level_of]),
             pairs=np.array(self.pairs),
             prices=prices,
-            fixed=np.array([whole, costs.moment_pj, costs.cycle_pj]),
+            held=np.array([t in costs.held for t in TENSORS]),
+            fixed=np.array([fixed, costs.cycle_pj, costs.macs_per_cycle]),
             room=np.array([v.usable_words or 0 for v in levels]),
             packing=np.where(kept, costs.packing, 0.0),
+            whole=np.where(kept[:, fast.PSUM], costs.whole_packing, 0.0),
             rates=np.array(rates, float),
         )
 
+    def _prices(self, costs: Costs) -> tuple[Floats, float]:
+        """Energy for a word served and one taken, of each pair, and of what is always the same."""
+        prices = np.zeros((len(self.pairs), 2))
+        sums, units = self.shape.ofmap_words, len(self.keeps)
+        fixed = costs.mac_pj * self.shape.macs - costs.read_pj[0, fast.PSUM] * sums
+        for k, (tensor, outer, inner, network) in enumerate(self.pairs):
+            if network:
+                prices[k, 0] = costs.hop_pj[outer, tensor]
+                continue
+            prices[k, 0] = costs.read_pj[outer, tensor]
+            if tensor == fast.PSUM:
+                prices[k, 0] += costs.write_pj[outer, tensor]
+            if inner == units:
+                continue
+            if tensor != fast.PSUM:
+                prices[k, 1] = costs.write_pj[inner, tensor]
+                continue
+            prices[k, 1] = costs.drain_pj[inner]
+            if costs.whole_packing[outer]:
+                fixed += sums * (costs.whole_write_pj[outer] - costs.write_pj[outer, tensor])
+                if outer:
+                    fixed += sums * (costs.whole_read_pj[outer] - costs.read_pj[outer, tensor])
+        return prices, float(fixed)
 
-def _pairs(keeps: Keeps) -> tuple[Pair, ...]:
+
+def _pairs(hierarchy: Hierarchy, keeps: Keeps) -> tuple[Pair, ...]:
     found: list[Pair] = []
     for number, tensor in enumerate(TENSORS):
         levels = [i for i, kept in enumerate(keeps) if tensor in kept]
-        found += zip([number] * len(levels), levels, [*levels[1:], len(keeps)], strict=True)
+        for outer, inner in zip(levels, [*levels[1:], len(keeps)], strict=True):
+            found.append((number, outer, inner, 0))
+            found += [
+                (number, branch, inner, 1)
+                for branch in range(outer, inner)
+                if hierarchy.levels[branch].fanout > 1
+            ]
     return tuple(found)
 
 
@@ -180,7 +217,7 @@ def _windows(
     temporal = np.array([slot.axis == "" for slot in slots])
     one_read = ~temporal & np.array([hierarchy.levels[v].multicast for v in level_of])
     rows = np.zeros((len(both), len(pairs), 6), np.int64)
-    for k, (tensor, outer, inner) in enumerate(pairs):
+    for k, (tensor, outer, inner, _) in enumerate(pairs):
         if tensor == fast.IFMAP:
             above = level_of < inner
             part = both[:, :, above]

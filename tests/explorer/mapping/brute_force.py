@@ -40,7 +40,9 @@ def words(shape: LayerShape, tensor: str, ranges: dict[str, range]) -> frozenset
 class Machine:
     """An accelerator that works through a layer; ``counts`` by (level, tensor) and name."""
 
-    def __init__(self, hierarchy: Hierarchy, shape: LayerShape, mapping: Mapping) -> None:
+    def __init__(
+        self, hierarchy: Hierarchy, shape: LayerShape, mapping: Mapping, held: tuple[str, ...]
+    ) -> None:
         self.hierarchy, self.shape = hierarchy, shape
         self.loops = []  # (dimension, iterations, is spatial, level), outermost first
         for index, level in enumerate(mapping.levels):
@@ -56,6 +58,8 @@ class Machine:
             for tensor in ("ifmap", "filter", "psum")
         }
         self.units = len(mapping.levels)
+        self.held = held
+        self.network = defaultdict(int)  # (level, tensor) -> words to and from those below
         self.counts = defaultdict(lambda: defaultdict(int))
         self.holds = defaultdict(frozenset)  # (tensor, level, instance) -> words
         self.updated = defaultdict(set)  # sums written since they came to an instance
@@ -98,24 +102,36 @@ class Machine:
             self.counts[outer, "psum"]["accumulations"] += w in self.updated[outer, where]
             self.updated[outer, where].add(w)
 
+    def pass_on(self, tensor, branches):
+        """Count what goes through the network where it branches."""
+        for (branch, _), passed in branches.items():
+            if self.hierarchy.levels[branch].fanout > 1:
+                self.network[branch, tensor] += len(passed)
+
     def drain(self, outer, inner, needs):
         """Bring sums that are not needed any more outwards."""
-        gone = defaultdict(set)
+        gone, branches = defaultdict(set), defaultdict(set)
         for where, (indices, wanted) in needs[inner].items():
             dropped = self.holds["psum", inner, where] - wanted
             self.counts[inner, "psum"]["drains"] += len(dropped)
             gone[self.served(indices, outer)] |= dropped
+            for branch in range(outer, inner):
+                branches[branch, self.served(indices, branch)] |= dropped
             self.updated[inner, where] -= dropped
+        self.pass_on("psum", branches)
         for (where, _), dropped in gone.items():
             self.update(outer, where, dropped)
 
     def fetch(self, tensor, outer, inner, needs):
         """Bring words that are needed and not there inwards."""
-        come = defaultdict(set)
+        come, branches = defaultdict(set), defaultdict(set)
         for where, (indices, wanted) in needs[inner].items():
             new = wanted - self.holds[tensor, inner, where]
             self.counts[inner, tensor]["fills"] += len(new)
             come[self.served(indices, outer)] |= new
+            for branch in range(outer, inner):
+                branches[branch, self.served(indices, branch)] |= new
+        self.pass_on(tensor, branches)
         self.counts[outer, tensor]["reads"] += sum(len(new) for new in come.values())
 
     def move(self, moment, *, over):
@@ -142,12 +158,18 @@ class Machine:
     def work(self, moment):
         """One product in each MAC unit that has something to do."""
         for tensor, levels in self.chain.items():
-            used = defaultdict(set)
+            used, branches = defaultdict(set), defaultdict(set)
             for indices in self.everyone(moment):
                 ranges = self.part(indices, self.units)
-                if ranges is not None:
-                    used[self.served(indices, levels[-1])] |= words(self.shape, tensor, ranges)
-                    self.macs += tensor == "psum"
+                unit = tensor, self.units, self.instance(indices, self.units)
+                taken = words(self.shape, tensor, ranges) if ranges else frozenset()
+                self.macs += bool(taken) and tensor == "psum"
+                new = taken - self.holds[unit] if tensor in self.held else taken
+                self.holds[unit] = taken
+                used[self.served(indices, levels[-1])] |= new
+                for branch in range(levels[-1], self.units):
+                    branches[branch, self.served(indices, branch)] |= new
+            self.pass_on(tensor, branches)
             for (where, _), touched in used.items():
                 if tensor == "psum":
                     self.update(levels[-1], where, touched)
@@ -166,8 +188,10 @@ class Machine:
         self.move([0] * len(self.loops), over=True)
 
 
-def simulate(hierarchy: Hierarchy, shape: LayerShape, mapping: Mapping) -> Machine:
+def simulate(
+    hierarchy: Hierarchy, shape: LayerShape, mapping: Mapping, held: tuple[str, ...] = ()
+) -> Machine:
     """A machine that has worked through the layer."""
-    machine = Machine(hierarchy, shape, mapping)
+    machine = Machine(hierarchy, shape, mapping, held)
     machine.run()
     return machine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from explorer.accelerators.hierarchy import Hierarchy, Level
 from explorer.mapping.counts import LevelCounts, count, tile_words
@@ -16,18 +17,21 @@ from tests.explorer.mapping.drawn import cases
 KINDS = ("tile", "fills", "reads", "updates", "accumulations", "drains")
 
 
-@given(cases())
+@given(cases(), st.sampled_from([(), ("ifmap",), ("ifmap", "filter")]))
 @settings(max_examples=150, deadline=None)
 def test_exact_counts_are_those_of_moving_every_word(
-    case: tuple[Hierarchy, LayerShape, Mapping],
+    case: tuple[Hierarchy, LayerShape, Mapping], held: tuple[str, ...]
 ) -> None:
     hierarchy, shape, mapping = case
-    machine = simulate(hierarchy, shape, mapping)
-    counts = count(hierarchy, shape, mapping)
+    machine = simulate(hierarchy, shape, mapping, held)
+    counts = count(hierarchy, shape, mapping, held=held)
     assert (counts.macs, counts.steps) == (machine.macs, machine.steps)
     for level in counts.levels:
         simulated = machine.counts[level.level, level.tensor]
         assert {k: getattr(level, k) for k in KINDS} == {k: simulated.get(k, 0) for k in KINDS}
+    branches = {(c.level, c.tensor): c.words for c in counts.network}
+    assert branches == {key: machine.network[key] for key in branches}
+    assert {key for key, words in machine.network.items() if words} <= set(branches)
 
 
 #: DRAM over a buffer over nine PEs with a scratchpad of everything.
