@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from explorer.accelerator_cli import register
 from explorer.array_options import (
     ArrayChoice,
     LayerChoice,
@@ -1364,6 +1365,8 @@ def explore(
     typer.echo("wrote " + ", ".join(str(output / f"pareto.{suffix}") for suffix in writers))
     typer.echo(f"next: open {output / 'pareto.html'} in a browser")
 
+
+register(app)
 
 if __name__ == "__main__":
     main()

@@ -69,7 +69,7 @@ class Level:
         require_choice(where + "kind", self.kind, KINDS)
         for name in ("keeps", "optional"):
             chosen = getattr(self, name)
-            if isinstance(chosen, str):
+            if not isinstance(chosen, tuple | list):
                 raise InputError(f"{where}{name} must be a list of tensors, not {chosen!r}")
             object.__setattr__(self, name, tuple(t for t in TENSORS if t in tuple(chosen)))
             for tensor in chosen:

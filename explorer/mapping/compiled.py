@@ -16,11 +16,14 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(function: _Function) -> _Function:
-    """Numba's decorator, with the type of the function; compiled code is kept for the next run."""
+    """Numba's decorator, with the type of the function; compiled code is kept for the next run.
+
+    Threads run it side by side.
+    """
     try:
-        return cast("_Function", numba.njit(cache=True)(function))
+        return cast("_Function", numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:  # no folder can be written: compiled again in every run
-        return cast("_Function", numba.njit(function))
+        return cast("_Function", numba.njit(nogil=True)(function))
 
 
 def inlined(function: _Function) -> _Function:

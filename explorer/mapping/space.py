@@ -17,9 +17,8 @@ from explorer.accelerators.hierarchy import TENSORS, Hierarchy
 from explorer.mapping import fast, ranks
 from explorer.mapping.compiled import Floats, Integers
 from explorer.mapping.counts import window_axis
-from explorer.mapping.fast import Problem
+from explorer.mapping.fast import Choices, Found, Problem
 from explorer.mapping.mapping import LevelLoops, Loop, Mapping
-from explorer.mapping.search import Choices, Found
 from explorer.mapping.splits import Slot, neighbours, slots_of, splits
 from explorer.mapping.windows import largest_windows, window_rows
 from explorer.networks.layer import DIMENSIONS, LayerShape

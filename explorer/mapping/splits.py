@@ -60,11 +60,17 @@ def prime_factors(number: int) -> list[int]:
     return [*found, number] if number > 1 else found
 
 
+def units(size: int, slots: int, most: int = MOST) -> list[int]:
+    """Factors of ``size`` that stay whole: prime, or larger if they had too many ways to go."""
+    factors = prime_factors(size)
+    while _ways(factors, slots) > most and len(factors) > 1:
+        factors = sorted([factors[0] * factors[1], *factors[2:]])
+    return factors
+
+
 def splits(size: int, slots: tuple[Slot, ...], most: int = MOST) -> Integers:
     """All ways to give factors of ``size`` to slots, ``[ways, slots]``; at most about ``most``."""
-    factors = prime_factors(size)
-    while _ways(factors, len(slots)) > most and len(factors) > 1:
-        factors = sorted([factors[0] * factors[1], *factors[2:]])
+    factors = units(size, len(slots), most)
     rows = np.ones((1, len(slots)), np.int64)
     limits = np.array([slot.most for slot in slots])
     for factor, group in itertools.groupby(factors):
@@ -93,30 +99,47 @@ def _compositions(total: int, parts: int) -> list[tuple[int, ...]]:
     ]
 
 
-def neighbours(rows: Integers, size: int) -> Integers:
-    """Rows that differ by one prime factor in another slot: ``[ways, slots, slots]``, else -1.
+def neighbours(rows: Integers, size: int, most: int = MOST) -> Integers:
+    """Other rows that a move leads to: ``[ways, slots, slots, 3]``, -1 where there is none.
 
-    Entry ``[i, s, t]`` is row ``i`` with a factor moved from slot s to slot t: the smallest prime
-    for which there is such a row.
+    Entry ``[i, s, t, kind]`` is row ``i`` with a factor of slot s moved to slot t (the smallest of
+    ``units`` for which there is such a row), with all of slot s moved there, or with both
+    exchanged. The rows are those of ``splits``.
     """
     ways, slots = rows.shape
+    factors = sorted(set(units(size, slots, most)), reverse=True)
+    primes = sorted(set(prime_factors(size)))
+    shares = np.array([[prime_factors(f).count(prime) for prime in primes] for f in factors])
     generator = np.random.default_rng(1)
-    found = np.full((ways, slots, slots), -1, np.int64)
-    parts = sorted(set(prime_factors(size)), reverse=True)
-    weights: dict[int, Integers] = {
-        prime: generator.integers(1, 1 << 40, size=(slots,), dtype=np.int64) for prime in parts
-    }
-    keys = np.zeros(ways, np.int64)
-    for prime in parts:
-        rest = rows.copy()
-        while (divisible := rest % prime == 0).any():
-            keys += divisible @ weights[prime]
-            rest = np.where(divisible, rest // prime, rest)
+    weights = generator.integers(1, 1 << 40, size=(len(primes), slots), dtype=np.int64)
+    powers = np.stack([_powers(rows, prime) for prime in primes]) if primes else None
+    found = np.full((ways, slots, slots, 3), -1, np.int64)
+    if powers is None:
+        return found
+    keys = np.einsum("pis,ps->i", powers, weights)
     order: Integers = np.argsort(keys)
-    for prime in parts:
-        for s, t in itertools.permutations(range(slots), 2):
-            wanted = keys + weights[prime][t] - weights[prime][s]
-            place = np.minimum(np.searchsorted(keys[order], wanted), ways - 1)
-            hit = (keys[order[place]] == wanted) & (rows[:, s] % prime == 0)
-            found[hit, s, t] = order[place[hit]]
+
+    def look_up(wanted: Integers, allowed: NDArray[np.bool_], s: int, t: int, kind: int) -> None:
+        place = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), ways - 1)]
+        hit = (keys[place] == wanted) & allowed
+        found[hit, s, t, kind] = place[hit]
+
+    for s, t in itertools.permutations(range(slots), 2):
+        there = weights[:, t] - weights[:, s]
+        for factor, share in zip(factors, shares, strict=True):
+            look_up(keys + share @ there, rows[:, s] % factor == 0, s, t, 0)
+        some = rows[:, s] > 1
+        look_up(keys + there @ powers[:, :, s], some, s, t, 1)
+        exchanged = there @ (powers[:, :, s] - powers[:, :, t])
+        look_up(keys + exchanged, some & (rows[:, t] != rows[:, s]), s, t, 2)
+    return found
+
+
+def _powers(rows: Integers, prime: int) -> Integers:
+    """How often a prime divides each number."""
+    found = np.zeros_like(rows)
+    rest = rows.copy()
+    while (divisible := rest % prime == 0).any():
+        found += divisible
+        rest = np.where(divisible, rest // prime, rest)
     return found

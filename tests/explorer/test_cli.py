@@ -13,6 +13,7 @@ import pytest
 VERBS = (
     "doctor", "rtl", "layer", "verify", "characterize", "layout", "fmax", "actions", "sram",
     "train", "evaluate", "query", "predict", "explain", "explore",
+    "map", "accelerators", "networks",
     "store check", "store gc", "store export",
     "store unpack", "store same", "dataset build", "dataset check", "dataset diff", "dataset card",
     "platform check",

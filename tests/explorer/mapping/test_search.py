@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
-from explorer.mapping import fast, search
+from explorer.mapping import fast
 from explorer.mapping.counts import Counts, LevelCounts, count
+from explorer.mapping.fast import Found
 from explorer.mapping.mapping import Mapping
-from explorer.mapping.search import Found
 from explorer.mapping.space import ORDERS, Costs, Space
 from explorer.mapping.splits import Slot, neighbours, slots_of, splits
 from explorer.networks.layer import LayerShape
@@ -160,7 +160,7 @@ def test_the_search_finds_the_best_of_all_mappings(objective: int) -> None:
             if fits:
                 cost = (result[0], result[1], result[0] * result[1])[objective]
                 best = min(best, cost)
-    found = search.anneal(space.problem(costs), space.choices, objective, 1, 4, 2000, 0.1, 0.001)
+    found = fast.anneal(space.problem(costs), space.choices, objective, 1, 4, 2000, 0.1, 0.001)
     assert math.exp(found.score) == pytest.approx(best, rel=1e-6)
 
 
@@ -168,7 +168,7 @@ def test_a_seed_gives_one_result() -> None:
     shape = LayerShape(filters=16, channels=8, height=8, width=8, filter_height=3, filter_width=3)
     space = Space.of(EYERISS, shape)
     problem = space.problem(prices(EYERISS))
-    one, two = (search.anneal(problem, space.choices, 0, 7, 2, 500, 0.1, 0.001) for _ in range(2))
+    one, two = (fast.anneal(problem, space.choices, 0, 7, 2, 500, 0.1, 0.001) for _ in range(2))
     assert one.score == two.score
     assert space.mapping(one) == space.mapping(two)
     mapping: Mapping = space.mapping(one)
@@ -178,7 +178,7 @@ def test_a_seed_gives_one_result() -> None:
 def test_a_layer_that_fits_nowhere_is_told_by_its_score() -> None:
     small = Hierarchy((Level(name="DRAM", kind="dram"), Level(name="buffer", kind="sram", words=2)))
     space = Space.of(small, LayerShape(filters=2, channels=2, height=2, width=2))
-    found = search.anneal(space.problem(prices(small)), space.choices, 0, 1, 1, 200, 0.1, 0.001)
+    found = fast.anneal(space.problem(prices(small)), space.choices, 0, 1, 1, 200, 0.1, 0.001)
     assert found.score == math.inf
     assert found.evaluated == 0
 
@@ -198,17 +198,27 @@ def test_of_a_size_with_many_factors_the_smallest_stay_together() -> None:
     assert len(splits(2**16, slots)) == math.comb(19, 3)
     ways = splits(2**16, slots, most=200)
     assert len(ways) == math.comb(11, 3)
+    near = neighbours(ways, 2**16, most=200)
+    assert (near[:, :, :, 0] >= 0).any(axis=(1, 2)).all()
     assert (ways.prod(axis=1) == 2**16).all()
 
 
 @pytest.mark.parametrize("size", [12, 30, 64])
-def test_neighbours_differ_by_one_factor(size: int) -> None:
+def test_neighbours_differ_in_two_slots(size: int) -> None:
     slots = slots_of(EYERISS)
     rows = splits(size, slots)
     near = neighbours(rows, size)
-    assert (near >= 0).any()
-    for i, s, t in np.argwhere(near >= 0):
-        ratio = rows[near[i, s, t]] / rows[i]
-        assert ratio[s] * ratio[t] == 1
-        assert ratio[t] > 1
-        assert np.delete(ratio, [s, t]).tolist() == [1] * (len(slots) - 2)
+    for i, s, t, kind in np.argwhere(near >= 0):
+        old, new = rows[i], rows[near[i, s, t, kind]]
+        assert new[s] * new[t] == old[s] * old[t]
+        assert (np.delete(new, [s, t]) == np.delete(old, [s, t])).all()
+        if kind == 0:
+            assert old[s] // new[s] in (2, 3, 5)
+        else:
+            assert new[s] == (1 if kind == 1 else old[t])
+    assert (near[:, :, :, 0] >= 0).any(axis=(1, 2)).all()
+    moves = {tuple(row): i for i, row in enumerate(rows.tolist())}
+    whole = near[moves[(size, *[1] * (len(slots) - 1))], 0, :, 1]
+    assert [way >= 0 for way in whole] == [
+        t > 0 and slot.most >= size for t, slot in enumerate(slots)
+    ]

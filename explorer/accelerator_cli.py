@@ -1,0 +1,256 @@
+"""Verbs about accelerators and networks: ``map``, ``accelerators``, ``networks``."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from rtl_gen.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from explorer.mapping.cost import LayerCost
+    from explorer.networks.network import Network
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+AcceleratorName = Annotated[
+    str, typer.Option("--accelerator", "-a", help="A preset, or a YAML file.")
+]
+NetworkName = Annotated[
+    str, typer.Option("--network", "-n", help="A built-in network, a YAML or an ONNX file.")
+]
+Bits = Annotated[
+    str,
+    typer.Option("--bits", help="Of activations, weights and outputs of every layer, as 8,4,8."),
+]
+DatasetFolder = Annotated[
+    Path | None, typer.Option("--dataset", help="Measured PEs [those of the project].")
+]
+ModelFile = Annotated[
+    Path, typer.Option("--model", help="Trained surrogates, for PEs that were not measured.")
+]
+ActionsFile = Annotated[
+    Path | None, typer.Option("--actions", help="Energies of the PE, of peforge actions --out.")
+]
+MODEL = Path("build/surrogate.json")
+
+
+def register(app: typer.Typer) -> None:
+    """Make these verbs part of the command line."""
+    app.command(name="map")(map_verb)
+    app.command(name="accelerators")(accelerators_verb)
+    app.command(name="networks")(networks_verb)
+
+
+def map_verb(
+    network: NetworkName = "resnet18",
+    accelerator: AcceleratorName = "eyeriss",
+    bits: Bits = "",
+    batch: Annotated[int, typer.Option("--batch", help="Images or sequences.")] = 1,
+    layer: Annotated[str, typer.Option("--layer", help="Only this one, with its loops.")] = "",
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="YAML: cost of this mapping of --layer.")
+    ] = None,
+    objective: Annotated[
+        str, typer.Option("--objective", help="What is to be small: energy, delay or edp.")
+    ] = "energy",
+    effort: Annotated[
+        str, typer.Option("--effort", help="Of the search: quick, normal or thorough.")
+    ] = "normal",
+    seed: Annotated[int, typer.Option("--seed", help="Of the search.")] = 1,
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Threads [processors].")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Search even what an earlier search found.")
+    ] = False,
+    dataset: DatasetFolder = None,
+    model: ModelFile = MODEL,
+    actions: ActionsFile = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="JSON to write: terms and mappings.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Find the best mapping of a network's layers on an accelerator: energy, cycles, loops.
+
+    Examples: `peforge map --network resnet18 --accelerator eyeriss`,
+    `peforge map -n mobilenetv1 -a my.yaml --bits 8,4,8 --objective edp -o build/map.json`,
+    `peforge map -n resnet18 --layer layer1.0.conv1 --objective delay`
+    """
+    from explorer.accelerators.accelerator import load_accelerator
+    from explorer.accelerators.pe_tables import DATASET, Sources
+    from explorer.mapping.mapper import Options
+    from explorer.mapping.network_cost import map_network
+    from explorer.mapping.report import show_layer, show_network
+    from rtl_gen.atomic import write_text
+
+    chosen = _network(network, bits, batch)
+    on = load_accelerator(accelerator)
+    sources = Sources(actions=actions, dataset=dataset or DATASET, model=model)
+    options = Options(objective=objective, effort=effort, seed=seed)
+    if layer or mapping is not None:
+        chosen = _only(chosen, layer)
+    if mapping is not None:
+        show_layer(on, chosen, _evaluate(on, chosen, sources, mapping), as_json=as_json)
+        return
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=as_json) as bar:
+        task = bar.add_task("mapping", total=len(chosen.unique_shapes()))
+        found = map_network(
+            on, chosen, options, sources=sources, jobs=jobs or os.cpu_count() or 1,
+            cache=not fresh, told=lambda: bar.update(task, advance=1),
+        )  # fmt: skip
+    if output is not None:
+        write_text(output, json.dumps(found.to_dict(), indent=1) + "\n")
+    if as_json:
+        typer.echo(json.dumps(found.to_dict(), indent=2, sort_keys=True))
+        return
+    if layer:
+        (mapped,) = found.mapped.values()
+        show_layer(on, chosen, mapped.cost, as_json=False)
+        typer.echo(f"{mapped.evaluated:,} mappings of {mapped.space:.1e} evaluated")
+    else:
+        show_network(found)
+    if output is not None:
+        typer.echo(f"wrote {output}")
+
+
+def accelerators_verb(
+    name: Annotated[str, typer.Argument(help="A preset, or a YAML file; none: all presets.")] = "",
+    bits: Bits = "8,8,8",
+    dataset: DatasetFolder = None,
+    model: ModelFile = MODEL,
+    actions: ActionsFile = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the presets, or what one accelerator costs: energies, area, leakage, and their origins.
+
+    Examples: `peforge accelerators`, `peforge accelerators eyeriss --bits 8,4,8`
+    """
+    from explorer.accelerators.accelerator import load_accelerator, presets
+    from explorer.accelerators.energies import breakdown_table, energy_table, resolve_energies
+    from explorer.accelerators.pe_tables import DATASET, Sources
+    from explorer.mapping.report import preset_row, reached, records, show_rows, show_table
+
+    if not name:
+        rows = [preset_row(load_accelerator(preset)) for preset in presets()]
+        show_rows("accelerators", rows, as_json=as_json)
+        return
+    on = load_accelerator(name)
+    widths = _three(bits)
+    sources = Sources(actions=actions, dataset=dataset or DATASET, model=model)
+    energies = resolve_energies(on, *widths, source=sources)
+    of_energies, of_parts = energy_table(on, energies), breakdown_table(energies)
+    if as_json:
+        period = {"reached": energies.period_ps.value, "origin": energies.period_ps.origin}
+        document = {
+            "accelerator": on.to_dict(),
+            "energies": records(of_energies),
+            "parts": records(of_parts),
+            "period_ps": period,
+            "unknown": list(energies.unknown),
+        }
+        typer.echo(json.dumps(document, indent=2, sort_keys=True))
+        return
+    show_table(f"{on.name}: energies, bits {bits}", of_energies)
+    show_table(f"{on.name}: area and leakage", of_parts)
+    typer.echo(f"clock: {on.period_ps} ps; {reached(energies.period_ps.value, on.period_ps)}")
+    if energies.unknown:
+        typer.echo(f"in no sum: {', '.join(energies.unknown)}")
+
+
+def networks_verb(
+    name: Annotated[
+        str, typer.Argument(help="A built-in network, a YAML or an ONNX file; none: all.")
+    ] = "",
+    bits: Bits = "",
+    batch: Annotated[int, typer.Option("--batch", help="Images or sequences.")] = 1,
+    save: Annotated[
+        Path | None, typer.Option("-o", "--output", help="YAML to write, to be edited.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the built-in networks, or the layers of one.
+
+    Examples: `peforge networks`, `peforge networks resnet18`,
+    `peforge networks my.onnx -o my.yaml`
+    """
+    from explorer.mapping.report import show_rows, show_table
+    from explorer.networks.builtin import NETWORKS
+
+    if not name:
+        chosen = [_network(key, bits, batch) for key in NETWORKS]
+        rows = [
+            {"network": n.name, "layers": len(n.layers), "MACs": n.macs, "parameters": n.parameters}
+            for n in chosen
+        ]
+        show_rows("networks", rows, as_json=as_json)
+        return
+    one = _network(name, bits, batch)
+    if save is not None:
+        one.save(save)
+    if as_json:
+        typer.echo(json.dumps(one.to_dict(), indent=2, sort_keys=True))
+        return
+    show_table(f"{one.name}: {one.macs:,} MACs, {one.parameters:,} parameters", one.table())
+    if save is not None:
+        typer.echo(f"wrote {save}")
+
+
+def _three(bits: str) -> tuple[int, int, int]:
+    parts = bits.split(",")
+    if len(parts) != 3 or not all(part.strip().isdigit() for part in parts):
+        raise InputError(
+            f"bits must be three numbers, of activations, weights and outputs, as 8,4,8, not "
+            f"{bits!r}"
+        )
+    act, weight, output = (int(part) for part in parts)
+    return act, weight, output
+
+
+def _network(name: str, bits: str, batch: int) -> Network:
+    from explorer.networks.network import load_network
+
+    network = load_network(name)
+    if bits:
+        act, weight, output = _three(bits)
+        network = network.with_bits(act=act, weight=weight, out=output)
+    return network if batch == network.batch else network.with_batch(batch)
+
+
+def _only(network: Network, layer: str) -> Network:
+    """The network with one layer alone."""
+    names = [one.name for one in network.layers_with_macs]
+    if layer not in names:
+        raise InputError(
+            f"{network.name} has no layer {layer!r} with products"
+            + (nearest(layer, names) or f"; the first is {names[0]}")
+        )
+    one = network.layers_with_macs[names.index(layer)]
+    return replace(network, layers=(one,), inputs=tuple(dict.fromkeys(one.inputs)))
+
+
+def _evaluate(on: Any, network: Network, sources: Any, path: Path) -> LayerCost:
+    """Cost of the mapping in a file."""
+    from explorer.accelerators.energies import resolve_energies
+    from explorer.mapping.cost import evaluate
+    from explorer.mapping.mapping import Mapping
+    from rtl_gen.space import load_yaml
+
+    shape = network.layers_with_macs[0].shape
+    document = load_yaml(path)
+    if not isinstance(document, list):
+        raise InputError(f"{path}: a mapping must be a list with an entry for each level")
+    try:
+        mapping = Mapping.from_list(document, on.hierarchy)
+        energies = resolve_energies(
+            on, shape.act_bits, shape.weight_bits, shape.out_bits, source=sources
+        )
+        return evaluate(on, energies, shape, mapping)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None

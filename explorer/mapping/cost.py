@@ -1,0 +1,341 @@
+"""What a layer costs on an accelerator under a mapping: energy, cycles, and all their terms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping as Named
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from explorer.accelerators.accelerator import Accelerator
+from explorer.accelerators.energies import Energies
+from explorer.accelerators.hierarchy import TENSORS, Hierarchy
+from explorer.mapping.counts import Counts, LevelCounts, count
+from explorer.mapping.mapping import Mapping
+from explorer.mapping.space import Costs
+from explorer.networks.layer import LayerShape
+from rtl_gen.errors import InputError
+
+#: Parts of the energy beside the levels.
+PES, NETWORK, CLOCK, LEAKAGE = "PEs", "network", "clock", "leakage"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """A part of the energy: so many times so much.
+
+    Attributes:
+        part: level, ``PEs``, ``network``, ``clock`` or ``leakage``.
+        tensor: ``ifmap``, ``filter``, ``psum``, ``ofmap`` (finished sums), or "".
+        action: what is done.
+        times: values (not memory words) that are read, written or moved; products; cycles.
+        each_pj: energy for each.
+        origin: where that is from.
+    """
+
+    part: str
+    tensor: str
+    action: str
+    times: float
+    each_pj: float
+    origin: str
+
+    @property
+    def energy_pj(self) -> float:
+        """Of all of them."""
+        return self.times * self.each_pj
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCost:
+    """A layer on an accelerator under a mapping.
+
+    Attributes:
+        mapping, counts: what was counted, in which mode.
+        terms: of the energy; they add up to it.
+        cycles: with stalls; ``busy_cycles`` without.
+        rates: of each level, memory words that an instance reads and writes in a cycle.
+        utilization: products over those that all MAC units could make in that time, 0..1.
+        period_ps: of the clock.
+        area_um2: of the accelerator, of what is known.
+        unknown: what is in no sum.
+    """
+
+    mapping: Mapping
+    counts: Counts
+    terms: tuple[Term, ...]
+    cycles: int
+    busy_cycles: int
+    rates: Named[str, tuple[float, float]]
+    utilization: float
+    period_ps: int
+    area_um2: float
+    unknown: tuple[str, ...]
+
+    @property
+    def energy_pj(self) -> float:
+        """Sum of the terms."""
+        return math.fsum(term.energy_pj for term in self.terms)
+
+    @property
+    def edp_pj_s(self) -> float:
+        """Energy times delay."""
+        return self.energy_pj * self.cycles * self.period_ps * 1e-12
+
+    @property
+    def tops_per_watt(self) -> float:
+        """Two operations a product, over the energy."""
+        return 2 * self.counts.macs / self.energy_pj
+
+    @property
+    def tops_per_mm2(self) -> float:
+        """Two operations a product, over time and the area that is known."""
+        tops = 2 * self.counts.macs / (self.cycles * self.period_ps)
+        return tops / (self.area_um2 * 1e-6) if self.area_um2 else math.nan
+
+    def parts_pj(self) -> dict[str, float]:
+        """Energy of each part."""
+        found: dict[str, float] = {}
+        for term in self.terms:
+            found[term.part] = found.get(term.part, 0.0) + term.energy_pj
+        return found
+
+    def to_dict(self, hierarchy: Hierarchy) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {
+            "mode": self.counts.mode,
+            "macs": self.counts.macs,
+            "energy_pj": self.energy_pj,
+            "cycles": self.cycles,
+            "busy_cycles": self.busy_cycles,
+            "utilization": self.utilization,
+            "period_ps": self.period_ps,
+            "edp_pj_s": self.edp_pj_s,
+            "tops_per_watt": self.tops_per_watt,
+            "tops_per_mm2": self.tops_per_mm2,
+            "rates_words_per_cycle": {name: list(rate) for name, rate in self.rates.items()},
+            "terms": [{**asdict(term), "energy_pj": term.energy_pj} for term in self.terms],
+            "counts": [
+                {**asdict(c), "level": hierarchy.levels[c.level].name} for c in self.counts.levels
+            ],
+            "mapping": self.mapping.to_list(hierarchy),
+            "unknown": list(self.unknown),
+        }
+
+
+def costs_of(accelerator: Accelerator, energies: Energies) -> Costs:
+    """Energies for each value that moves, from those of accesses, gates and wires.
+
+    A network is taken as a bus: each value drives the wires past all instances below, or past half
+    of them where it goes to one alone.
+    """
+    levels = accelerator.hierarchy.levels
+    shape = (len(levels), len(TENSORS))
+    read, write, hop, packing = (np.zeros(shape) for _ in range(4))
+    whole_read, whole_write, whole, drain = (np.zeros(len(levels)) for _ in range(4))
+    widths = (energies.act_bits, energies.weight_bits, energies.psum_bits)
+    for v, level in enumerate(levels):
+        span = (level.fanout_x - 1) + (level.fanout_y - 1)
+        span_bits = span * (1.0 if level.multicast else 0.5) * np.array(widths)
+        hop[v] = energies.hop_pj_per_bit[v] * span_bits
+        for t, tensor in enumerate(TENSORS):
+            if tensor not in level.keeps:
+                continue
+            packing[v, t] = values_per_word(accelerator, energies, v, tensor)
+            access = energies.access[v, tensor]
+            values = level.access_words * packing[v, t]
+            read[v, t], write[v, t] = access.read_pj / values, access.write_pj / values
+            if tensor == "psum" and accelerator.hierarchy.instances[v] == 1:
+                whole[v] = values_per_word(accelerator, energies, v, tensor, whole=True)
+                values = level.access_words * whole[v]
+                whole_read[v], whole_write[v] = access.read_pj / values, access.write_pj / values
+        if accelerator.own_levels.get(v) == "psum":
+            drain[v] = energies.forward_pj
+    return Costs(
+        read_pj=read,
+        write_pj=write,
+        whole_read_pj=whole_read,
+        whole_write_pj=whole_write,
+        drain_pj=drain,
+        hop_pj=hop,
+        mac_pj=energies.mac_pj,
+        cycle_pj=clock_pj(accelerator, energies),
+        packing=packing,
+        whole_packing=whole,
+        macs_per_cycle=energies.macs_per_cycle,
+        held=energies.held,
+    )
+
+
+def values_per_word(
+    accelerator: Accelerator, energies: Energies, level: int, tensor: str, *, whole: bool = False
+) -> float:
+    """Values in a memory word, at the layer's widths."""
+    return accelerator.values_per_word(
+        level, tensor, act_bits=energies.act_bits, weight_bits=energies.weight_bits,
+        out_bits=energies.out_bits, whole=whole,
+    )  # fmt: skip
+
+
+def clock_pj(accelerator: Accelerator, energies: Energies) -> float:
+    """What each cycle costs, with work or without: clocks and leakage."""
+    leakage = sum(amount.value for amount in energies.leakage_uw.values())
+    clock = accelerator.mac_units * energies.cycle_pj + energies.network_cycle_pj
+    return clock + _leakage_pj(leakage, accelerator.period_ps)
+
+
+def _leakage_pj(leakage_uw: float, period_ps: int) -> float:
+    """Of a cycle: uW times ps are 1e-6 pJ."""
+    return leakage_uw * period_ps * 1e-6
+
+
+def evaluate(
+    accelerator: Accelerator, energies: Energies, shape: LayerShape, mapping: Mapping
+) -> LayerCost:
+    """Cost of a layer under a mapping, counted exactly.
+
+    Args:
+        accelerator: that the layer runs on.
+        energies: of the accelerator at the layer's widths.
+        shape, mapping: the layer and its loops.
+
+    Raises:
+        InputError: if the mapping is not one of this layer on this accelerator, or a tile does not
+            fit.
+    """
+    hierarchy = accelerator.hierarchy
+    costs = costs_of(accelerator, energies)
+    counts = count(hierarchy, shape, mapping, held=energies.held)
+    sums = shape.ofmap_words
+    _check_tiles(hierarchy, costs, counts, sums)
+    rates_words = _memory_words(costs, counts, sums)
+    busy = math.ceil(counts.steps / costs.macs_per_cycle)
+    cycles = math.ceil(_slowest(hierarchy, counts, rates_words, busy))
+    used = {c.level: c.instances for c in counts.levels}
+    return LayerCost(
+        mapping=mapping,
+        counts=counts,
+        terms=tuple(_terms(accelerator, energies, costs, counts, sums, cycles)),
+        cycles=cycles,
+        busy_cycles=busy,
+        rates={
+            hierarchy.levels[v].name: (r / (used[v] * cycles), w / (used[v] * cycles))
+            for v, (r, w) in rates_words.items()
+        },
+        utilization=counts.macs / (cycles * accelerator.mac_units * energies.macs_per_cycle),
+        period_ps=accelerator.period_ps,
+        area_um2=sum(amount.value for amount in energies.area_um2.values()),
+        unknown=energies.unknown,
+    )
+
+
+def _finished(costs: Costs, counts: Counts, c: LevelCounts, sums: int) -> int:
+    """Finished sums that come to a level: those that another level of psum drains."""
+    inner = any(o.tensor == "psum" and o.level > c.level for o in counts.levels)
+    return sums if c.tensor == "psum" and costs.whole_packing[c.level] and inner else 0
+
+
+def _check_tiles(hierarchy: Hierarchy, costs: Costs, counts: Counts, sums: int) -> None:
+    for v, level in enumerate(hierarchy.levels):
+        if level.usable_words is None:
+            continue
+        used = 0
+        for c in counts.levels:
+            if c.level == v:
+                packing = costs.packing[v, TENSORS.index(c.tensor)]
+                if c.updates and c.updates == _finished(costs, counts, c, sums):
+                    packing = max(packing, costs.whole_packing[v])
+                used += math.ceil(c.tile / packing)
+        if used > level.usable_words:
+            raise InputError(
+                f"level {level.name!r}: the tiles take {used} memory words, there are "
+                f"{level.usable_words}"
+            )
+
+
+def _memory_words(costs: Costs, counts: Counts, sums: int) -> dict[int, tuple[float, float]]:
+    """Memory words that all instances of a level read and write."""
+    found: dict[int, tuple[float, float]] = {}
+    for c in counts.levels:
+        packing = costs.packing[c.level, TENSORS.index(c.tensor)]
+        whole = _finished(costs, counts, c, sums)
+        saved = whole / packing - whole / costs.whole_packing[c.level] if whole else 0.0
+        reads, writes = found.get(c.level, (0.0, 0.0))
+        found[c.level] = (
+            reads + c.read_words / packing - (saved if c.level else 0.0),
+            writes + c.written_words / packing - saved,
+        )
+    return found
+
+
+def _slowest(
+    hierarchy: Hierarchy, counts: Counts, words: Named[int, tuple[float, float]], busy: int
+) -> float:
+    """Cycles of the MAC units, or of the level that takes longest for its words."""
+    cycles = float(busy)
+    used = {c.level: c.instances for c in counts.levels}
+    for v, moved in words.items():
+        level = hierarchy.levels[v]
+        for rate, number in zip(
+            (level.read_words_per_cycle, level.write_words_per_cycle), moved, strict=True
+        ):
+            if rate:
+                cycles = max(cycles, number / (used[v] * rate))
+    return cycles
+
+
+def _terms(
+    accelerator: Accelerator,
+    energies: Energies,
+    costs: Costs,
+    counts: Counts,
+    sums: int,
+    cycles: int,
+) -> list[Term]:
+    levels = accelerator.hierarchy.levels
+    found = []
+    for c in counts.levels:
+        found += _level_terms(
+            levels[c.level].name, energies, costs, c, _finished(costs, counts, c, sums)
+        )
+    found.append(Term(part=PES, tensor="", action="multiply-accumulate", times=counts.macs,
+                      each_pj=energies.mac_pj, origin=energies.pe_origin))  # fmt: skip
+    drained = sum(c.drains for c in counts.levels if costs.drain_pj[c.level] and c.tensor == "psum")
+    found.append(Term(part=PES, tensor="psum", action="forward", times=drained,
+                      each_pj=energies.forward_pj, origin=energies.pe_origin))  # fmt: skip
+    for n in counts.network:
+        each = float(costs.hop_pj[n.level, TENSORS.index(n.tensor)])
+        found.append(Term(part=NETWORK, tensor=n.tensor, action=f"below {levels[n.level].name}",
+                          times=n.words, each_pj=each, origin=energies.hop_origin))  # fmt: skip
+    for part, each, origin in (
+        (PES, accelerator.mac_units * energies.cycle_pj, energies.pe_origin),
+        (NETWORK, energies.network_cycle_pj, energies.network_origin),
+    ):
+        found.append(Term(part=CLOCK, tensor="", action=part, times=cycles, each_pj=each,
+                          origin=origin))  # fmt: skip
+    for part, amount in energies.leakage_uw.items():
+        found.append(Term(part=LEAKAGE, tensor="", action=part, times=cycles,
+                          each_pj=_leakage_pj(amount.value, accelerator.period_ps),
+                          origin=amount.origin))  # fmt: skip
+    return [term for term in found if term.times]
+
+
+def _level_terms(
+    name: str, energies: Energies, costs: Costs, c: LevelCounts, whole: int
+) -> list[Term]:
+    v, t = c.level, TENSORS.index(c.tensor)
+    origin = energies.access[v, c.tensor].origin
+    whole_reads = whole if v else 0
+    rows = [
+        (c.tensor, "read", c.read_words - whole_reads, costs.read_pj[v, t]),
+        (c.tensor, "write", c.written_words - whole, costs.write_pj[v, t]),
+        ("ofmap", "read", whole_reads, costs.whole_read_pj[v]),
+        ("ofmap", "write", whole, costs.whole_write_pj[v]),
+    ]
+    return [
+        Term(part=name, tensor=tensor, action=action, times=times, each_pj=float(each),
+             origin=origin)
+        for tensor, action, times, each in rows
+    ]  # fmt: skip

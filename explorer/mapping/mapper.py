@@ -1,0 +1,228 @@
+"""The best mapping of a layer, and of a network, on an accelerator.
+
+Layers are independent of each other; each is searched with the same seed, so that results are the
+same for any number of threads. Mappings are kept in the user's cache by layer shape, accelerator
+and energies: layers that are alike are searched once, in one network or in several.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from characterize.kit_library import cache_dir
+from explorer.accelerators.accelerator import Accelerator
+from explorer.accelerators.energies import Energies
+from explorer.mapping import fast
+from explorer.mapping.cost import LayerCost, costs_of, evaluate
+from explorer.mapping.fast import OBJECTIVES
+from explorer.mapping.mapping import Mapping
+from explorer.mapping.space import Keeps, Space
+from explorer.networks.layer import LayerShape
+from rtl_gen.atomic import write_text
+from rtl_gen.errors import InputError, require_choice, require_int
+from rtl_gen.source import code_digest
+
+#: Moves of a search by effort, and runs, each from the best mapping of the one before.
+EFFORTS = {"quick": (1, 32_000), "normal": (3, 32_000), "thorough": (8, 100_000)}
+#: First and last temperature, as logarithms of cost.
+_HOT, _COLD = 0.2, 0.01
+SEEDS = (0, (1 << 31) - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to search.
+
+    Attributes:
+        objective: of ``OBJECTIVES``.
+        effort: of ``EFFORTS``.
+        seed: of the random numbers.
+
+    Raises:
+        InputError: on a value that is none of these.
+    """
+
+    objective: str = "energy"
+    effort: str = "normal"
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        require_choice("objective", self.objective, OBJECTIVES)
+        require_choice("effort", self.effort, EFFORTS)
+        require_int("seed", self.seed, *SEEDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mapped:
+    """A layer with the best mapping that was found.
+
+    Attributes:
+        shape: the layer.
+        cost: under the mapping, counted exactly.
+        evaluated: mappings that were evaluated; 0 if it was in the cache.
+        space: mappings in the map space.
+    """
+
+    shape: LayerShape
+    cost: LayerCost
+    evaluated: int
+    space: int
+
+
+def map_layer(
+    accelerator: Accelerator,
+    energies: Energies,
+    shape: LayerShape,
+    options: Options | None = None,
+    *,
+    cache: bool = True,
+) -> Mapped:
+    """Search for the mapping of a layer that costs least.
+
+    Args:
+        accelerator: that the layer runs on.
+        energies: of the accelerator at the layer's widths.
+        shape: the layer.
+        options: how to search.
+        cache: whether to take what an earlier search found.
+
+    Raises:
+        InputError: if no mapping of the layer fits.
+    """
+    options = options or Options()
+    path = _cached(accelerator, energies, shape, options)
+    if cache and (known := _read(path, accelerator, energies, shape)) is not None:
+        return known
+    best: Mapped | None = None
+    evaluated = size = 0
+    runs, tries = EFFORTS[options.effort]
+    costs = costs_of(accelerator, energies)
+    for keeps in _keeps(accelerator):
+        space = Space.of(accelerator.hierarchy, shape, keeps)
+        found = fast.anneal(
+            space.problem(costs), space.choices, OBJECTIVES.index(options.objective), options.seed,
+            runs, tries, _HOT, _COLD,
+        )  # fmt: skip
+        evaluated += found.evaluated
+        size += space.size
+        if math.isinf(found.score):
+            continue
+        cost = evaluate(accelerator, energies, shape, space.mapping(found))
+        if best is None or _value(cost, options) < _value(best.cost, options):
+            best = Mapped(shape=shape, cost=cost, evaluated=0, space=0)
+    if best is None:
+        raise InputError(_fits_nowhere(accelerator, shape))
+    best = Mapped(shape=shape, cost=best.cost, evaluated=evaluated, space=size)
+    if cache:
+        _write(path, accelerator, best)
+    return best
+
+
+def map_layers(
+    accelerator: Accelerator,
+    energies: Callable[[LayerShape], Energies],
+    shapes: Sequence[LayerShape],
+    options: Options | None = None,
+    *,
+    jobs: int = 1,
+    cache: bool = True,
+    told: Callable[[], None] = lambda: None,
+) -> dict[LayerShape, Mapped]:
+    """Search for the mappings of several layers; those that are alike once.
+
+    Args:
+        accelerator: that the layers run on.
+        energies: of the accelerator for a layer.
+        shapes: the layers.
+        options: how to search.
+        jobs: threads; they change no result.
+        cache: whether to take what an earlier search found.
+        told: called behind each layer.
+
+    Raises:
+        InputError: as ``map_layer``.
+    """
+    unique = list(dict.fromkeys(shapes))
+    resolved = [energies(shape) for shape in unique]
+
+    def one(index: int) -> Mapped:
+        mapped = map_layer(accelerator, resolved[index], unique[index], options, cache=cache)
+        told()
+        return mapped
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return dict(zip(unique, pool.map(one, range(len(unique))), strict=True))
+
+
+def _value(cost: LayerCost, options: Options) -> tuple[float, float]:
+    """What is to be small; of equal delays the one with less energy."""
+    energy = cost.energy_pj
+    first = {"energy": energy, "delay": float(cost.cycles), "edp": cost.edp_pj_s}
+    return first[options.objective], energy
+
+
+def _keeps(accelerator: Accelerator) -> list[Keeps]:
+    """What the levels may keep: all, or without some of the optional tensors."""
+    choices = []
+    for level in accelerator.hierarchy.levels:
+        kept = []
+        for passing in itertools.chain.from_iterable(
+            itertools.combinations(level.optional, r) for r in range(len(level.optional) + 1)
+        ):
+            kept.append(tuple(t for t in level.keeps if t not in passing))
+        choices.append(kept)
+    return [tuple(levels) for levels in itertools.product(*choices)]
+
+
+def _fits_nowhere(accelerator: Accelerator, shape: LayerShape) -> str:
+    sizes = " ".join(f"{name}{size}" for name, size in shape.sizes.items())
+    return (
+        f"layer {sizes} fits nowhere on {accelerator.name}: even with one word of each tensor at a "
+        "time a level is too small"
+    )
+
+
+def _cached(
+    accelerator: Accelerator, energies: Energies, shape: LayerShape, options: Options
+) -> Path:
+    here = Path(__file__).parent
+    parts = {
+        "code": code_digest(*sorted(here.glob("*.py"))),
+        "accelerator": accelerator.digest,
+        "energies": energies.digest,
+        "shape": shape.to_dict(),
+        "options": [options.objective, *EFFORTS[options.effort], options.seed],
+    }
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return cache_dir() / "mappings" / digest[:2] / f"{digest[2:34]}.json"
+
+
+def _read(
+    path: Path, accelerator: Accelerator, energies: Energies, shape: LayerShape
+) -> Mapped | None:
+    """What an earlier search found, counted anew; None if there is none that can be used."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        entry = json.loads(path.read_text())
+        mapping = Mapping.from_list(entry["mapping"], accelerator.hierarchy)
+        cost = evaluate(accelerator, energies, shape, mapping)
+        if math.isclose(cost.energy_pj, entry["energy_pj"], rel_tol=1e-9):
+            return Mapped(shape=shape, cost=cost, evaluated=0, space=int(entry["space"]))
+    return None
+
+
+def _write(path: Path, accelerator: Accelerator, mapped: Mapped) -> None:
+    entry = {
+        "mapping": mapped.cost.mapping.to_list(accelerator.hierarchy),
+        "energy_pj": mapped.cost.energy_pj,
+        "space": mapped.space,
+    }
+    with contextlib.suppress(InputError):  # without a cache it only takes longer
+        write_text(path, json.dumps(entry))

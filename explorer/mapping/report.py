@@ -1,0 +1,127 @@
+"""Tables and lines about accelerators and mappings, for the command line."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Any
+
+import pandas as pd
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from explorer.accelerators.accelerator import Accelerator
+from explorer.mapping.cost import LayerCost
+from explorer.mapping.network_cost import NetworkCost
+from explorer.networks.network import Network
+
+out = Console(width=None if sys.stdout.isatty() else 200)
+
+
+def show_layer(on: Accelerator, network: Network, cost: LayerCost, *, as_json: bool) -> None:
+    """Print a layer: its loops, the terms of its energy, and totals."""
+    if as_json:
+        typer.echo(json.dumps(cost.to_dict(on.hierarchy), indent=2, sort_keys=True))
+        return
+    name = network.layers_with_macs[0].name
+    typer.echo(cost.mapping.nest(on.hierarchy))
+    terms = pd.DataFrame(
+        [
+            {
+                "part": t.part, "tensor": t.tensor, "action": t.action, "times": f"{t.times:,.0f}",
+                "each pJ": f"{t.each_pj:.4g}", "uJ": f"{t.energy_pj / 1e6:,.4g}",
+                "origin": t.origin,
+            }
+            for t in sorted(cost.terms, key=lambda t: -t.energy_pj)
+        ]
+    )  # fmt: skip
+    show_table(f"{network.name} {name} on {on.name}", terms)
+    typer.echo(
+        f"{cost.energy_pj / 1e6:,.4g} uJ, {cost.cycles:,} cycles ({cost.busy_cycles:,} without "
+        f"stalls) of {cost.period_ps} ps, utilization {100 * cost.utilization:.1f} %, "
+        f"{cost.tops_per_watt:.3g} TOPS/W, {cost.tops_per_mm2:.3g} TOPS/mm2"
+    )
+    typer.echo(f"counting mode: {cost.counts.mode}")
+
+
+def show_network(found: NetworkCost) -> None:
+    """Print a network: a row for each layer, totals, and where energies are from."""
+    table = found.table()
+    shown = table.assign(
+        macs=[f"{n:,}" for n in table["macs"]],
+        energy_uj=[f"{n:,.4g}" for n in table["energy_uj"]],
+        cycles=[f"{n:,}" for n in table["cycles"]],
+        utilization=["" if pd.isna(n) else f"{100 * n:.1f} %" for n in table["utilization"]],
+        tops_per_watt=["" if pd.isna(n) else f"{n:.3g}" for n in table["tops_per_watt"]],
+        bits=table["bits"].fillna(""),
+    )
+    shown.columns = ["layer", "kind", "bits", "MACs", "uJ", "cycles", "utilization", "TOPS/W"]
+    show_table(f"{found.network.name} on {found.accelerator.name}", shown)
+    total = found.energy_pj
+    parts = ", ".join(f"{part} {100 * pj / total:.1f} %" for part, pj in found.parts_pj().items())
+    rate = f"{1 / found.seconds:,.4g}" if found.seconds else "?"
+    typer.echo(
+        f"{total / 1e6:,.5g} uJ, {found.cycles:,} cycles, {found.seconds * 1e3:,.4g} ms "
+        f"({rate} a second), {2 * found.network.macs / total:.3g} TOPS/W"
+    )
+    typer.echo(f"energy: {parts}")
+    typer.echo("counting mode: exact; origins of energies:")
+    for origin in found.origins():
+        typer.echo(f"  {origin}")
+    if found.unknown():
+        typer.echo(f"in no sum: {', '.join(found.unknown())}")
+
+
+def preset_row(on: Accelerator) -> dict[str, Any]:
+    """What a list of accelerators shows of one."""
+    memories = [v for v in on.hierarchy.levels if v.kind == "sram"]
+    sizes = (f"{v.name} {(v.words or 0) * v.word_bits / 8192:g} KiB" for v in memories)
+    return {
+        "accelerator": on.name,
+        "MAC units": on.mac_units,
+        "PE": on.pe.name if on.pe else "",
+        "clock MHz": round(1e6 / on.period_ps),
+        "DRAM": on.dram.kind if on.dram else "",
+        "memories": ", ".join(sizes),
+    }
+
+
+def reached(least_ps: float, period_ps: int) -> str:
+    """Whether a clock is reached."""
+    if least_ps > period_ps:
+        return f"NOT reached: its parts need {least_ps:,.0f} ps"
+    return f"its parts need {least_ps:,.0f} ps"
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for JSON."""
+    plain = table.astype(object).where(table.notna(), None)
+    return [{str(k): v for k, v in row.items()} for row in plain.to_dict("records")]
+
+
+def show_rows(title: str, rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Print rows as a table, or as JSON."""
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2, sort_keys=True))
+        return
+    show_table(title, pd.DataFrame(rows))
+
+
+def show_table(title: str, table: pd.DataFrame) -> None:
+    """Print a table; columns of numbers to the right."""
+    shown = Table(title=title)
+    for column in table.columns:
+        number = table[column].map(lambda value: isinstance(value, int | float)).all()
+        shown.add_column(str(column), justify="right" if number else "left", overflow="fold")
+    for _, row in table.iterrows():
+        shown.add_row(*(cell(value) for value in row))
+    out.print(shown)
+
+
+def cell(value: object) -> str:
+    """A value of a table."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:,.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

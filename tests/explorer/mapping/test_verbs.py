@@ -1,0 +1,127 @@
+"""The verbs ``map``, ``accelerators`` and ``networks``: files, JSON, and errors of one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from explorer.networks.builtin import NETWORKS
+from explorer.networks.network import load_network
+from tests.explorer.mapping.test_cost import accelerator
+from tests.explorer.test_cli import peforge
+
+LAYER = "layer1.0.conv1"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An accelerator in a file, and a cache of its own."""
+    accelerator(tmp_path)
+    (tmp_path / "small.yaml").write_text(
+        """
+name: small
+period_ps: 2000
+psum_bits: 24
+dram: LPDDR4
+energies: ert.yaml
+levels:
+  - {name: DRAM, kind: dram, word_bits: 16}
+  - {name: buffer, kind: sram, words: 8192, word_bits: 16, fanout_x: 4, fanout_y: 3}
+  - {name: ifmaps, kind: sram, keeps: [ifmap], words: 16, word_bits: 16}
+  - {name: filters, kind: sram, keeps: [filter], words: 64, word_bits: 16}
+  - {name: psums, kind: sram, keeps: [psum], words: 16, word_bits: 32}
+""",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_a_network_is_mapped(folder: Path) -> None:
+    options = ("-a", "small.yaml", "-n", "resnet20-cifar", "--effort", "quick")
+    run = peforge("map", *options, "-o", "map.json", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "resnet20-cifar on small" in run.stdout
+    assert "counting mode: exact" in run.stdout
+    assert "wrote map.json" in run.stdout
+    document = json.loads((folder / "map.json").read_text())
+    shown = json.loads(peforge("map", *options, "--json", cwd=folder).stdout)
+    assert shown == document
+    assert document["macs"] == load_network("resnet20-cifar").macs
+    assert sum(document["parts_pj"].values()) == pytest.approx(document["energy_pj"])
+
+
+def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
+    options = ("-a", "small.yaml", "-n", "resnet18", "--layer", LAYER, "--effort", "quick")
+    run = peforge("map", *options, cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("DRAM: keeps ifmap, filter, psum\n")
+    found = json.loads(peforge("map", *options, "--json", cwd=folder).stdout)["layers"][0]
+    (folder / "own.yaml").write_text(json.dumps(found["mapping"]))
+    rated = json.loads(
+        peforge("map", *options, "--mapping", "own.yaml", "--json", cwd=folder).stdout
+    )
+    assert rated["energy_pj"] == pytest.approx(found["energy_pj"])
+    assert rated["counts"] == found["counts"]
+    damaged = found["mapping"]
+    damaged[1]["x"] = "M64"
+    (folder / "own.yaml").write_text(json.dumps(damaged))
+    run = peforge("map", *options, "--mapping", "own.yaml", cwd=folder)
+    assert run.returncode == 2
+    assert run.stderr == (
+        "peforge: error: own.yaml: level 'buffer': loops along x take 64 instances, there are 4\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("map", "-a", "eyeris"),
+            "accelerator must be one of edge-tiny, eyeriss, simba, tpu-like, or a YAML file, not "
+            "'eyeris'; the nearest is eyeriss",
+        ),
+        (
+            ("map", "-a", "small.yaml", "--layer", "layer1.0.con1"),
+            "resnet18 has no layer 'layer1.0.con1' with products; the nearest is layer1.0.conv1",
+        ),
+        (
+            ("map", "-a", "small.yaml", "--bits", "8,8"),
+            "bits must be three numbers, of activations, weights and outputs, as 8,4,8, not '8,8'",
+        ),
+        (
+            ("map", "-a", "small.yaml", "--objective", "power"),
+            "objective must be one of energy, delay, edp, not 'power'",
+        ),
+        (
+            ("accelerators", "small.yaml", "--bits", "0,8,8"),
+            "act_bits must be an integer from 1 to 32, not 0",
+        ),
+    ],
+)
+def test_wrong_input_is_said_in_a_line(
+    folder: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    run = peforge(*arguments, cwd=folder)
+    assert (run.returncode, run.stderr) == (2, f"peforge: error: {message}\n")
+
+
+def test_accelerators_are_listed_and_shown(folder: Path) -> None:
+    listed = json.loads(peforge("accelerators", "--json", cwd=folder).stdout)
+    assert [row["accelerator"] for row in listed] == ["edge-tiny", "eyeriss", "simba", "tpu-like"]
+    one = json.loads(peforge("accelerators", "small.yaml", "--json", cwd=folder).stdout)
+    assert {row["part"] for row in one["energies"]} >= {"DRAM", "buffer", "PEs"}
+    assert "area of all parts" in one["unknown"]
+    assert "small: energies, bits 8,8,8" in peforge("accelerators", "small.yaml", cwd=folder).stdout
+
+
+def test_networks_are_listed_and_written(folder: Path) -> None:
+    listed = json.loads(peforge("networks", "--json", cwd=folder).stdout)
+    assert [row["network"] for row in listed] == list(NETWORKS)
+    run = peforge("networks", "resnet20-cifar", "--bits", "8,4,8", "-o", "r.yaml", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "wrote r.yaml" in run.stdout
+    again = json.loads(peforge("networks", "r.yaml", "--json", cwd=folder).stdout)
+    assert {layer.get("weight_bits") for layer in again["layers"] if "filters" in layer} == {4}
