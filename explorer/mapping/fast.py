@@ -245,9 +245,12 @@ def evaluate(problem: Problem, nest: Nest, result: Floats) -> bool:
     sums = sums_of(problem)
     for k in range(len(problem.pairs)):
         tensor, outer, inner = problem.pairs[k, 0], problem.pairs[k, 1], problem.pairs[k, 2]
+        network = problem.pairs[k, 3] == 1
+        if network and problem.prices[k, 0] == 0:
+            continue
         served, taken = moved(problem, nest, k)
         energy += problem.prices[k, 0] * served + problem.prices[k, 1] * taken
-        if problem.pairs[k, 3]:
+        if network:
             continue
         words = served / problem.packing[outer, tensor]
         if tensor == PSUM:

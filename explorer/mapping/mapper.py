@@ -33,7 +33,7 @@ from rtl_gen.source import code_digest
 #: Moves of a search by effort, and runs, each from the best mapping of the one before.
 EFFORTS = {"quick": (1, 32_000), "normal": (3, 32_000), "thorough": (8, 100_000)}
 #: First and last temperature, as logarithms of cost.
-_HOT, _COLD = 0.2, 0.01
+TEMPERATURES = (0.2, 0.01)
 SEEDS = (0, (1 << 31) - 1)
 
 
@@ -109,7 +109,7 @@ def map_layer(
         space = Space.of(accelerator.hierarchy, shape, keeps)
         found = fast.anneal(
             space.problem(costs), space.choices, OBJECTIVES.index(options.objective), options.seed,
-            runs, tries, _HOT, _COLD,
+            runs, tries, *TEMPERATURES,
         )  # fmt: skip
         evaluated += found.evaluated
         size += space.size
