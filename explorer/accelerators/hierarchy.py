@@ -13,7 +13,7 @@ from rtl_gen.errors import InputError, nearest, require_bool, require_choice, re
 TENSORS = ("ifmap", "filter", "psum")
 KINDS = ("dram", "sram", "scratchpad", "network")
 #: How transfers into a level go together with work on what it holds.
-BUFFERING = ("fine", "double", "single")
+BUFFERING = ("fine", "double")
 #: Ports of an SRAM's bank: one for both, one to read and one to write, two for both.
 PORTS = ("1rw", "1r1w", "2rw")
 
@@ -39,8 +39,7 @@ class Level:
         multicast: the network below brings a word that several instances take in one read.
         buffering: ``fine``: words are replaced one by one while others are worked on, all of the
             capacity holds words in use (buffets: Pellauer et al., ASPLOS 2019); ``double``: half
-            of the capacity is filled while the other is worked on; ``single``: work waits for
-            transfers.
+            of the capacity is filled while the other is worked on.
         banks: of an SRAM; an access goes to one of them.
         ports: of each bank, of ``PORTS``.
 
