@@ -65,6 +65,12 @@ def map_verb(
     ] = "normal",
     seed: Annotated[int, typer.Option("--seed", help="Of the search.")] = 1,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Threads [processors].")] = None,
+    certify: Annotated[
+        float | None,
+        typer.Option(
+            "--certify", help="Prove how much less another mapping can cost: seconds a layer."
+        ),
+    ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Search even what an earlier search found.")
     ] = False,
@@ -80,19 +86,21 @@ def map_verb(
 
     Examples: `peforge map --network resnet18 --accelerator eyeriss`,
     `peforge map -n mobilenetv1 -a my.yaml --bits 8,4,8 --objective edp -o build/map.json`,
-    `peforge map -n resnet18 --layer layer1.0.conv1 --objective delay`
+    `peforge map -n resnet18 --layer layer1.0.conv1 --objective delay --certify 10`
     """
     from explorer.accelerators.accelerator import load_accelerator
     from explorer.accelerators.pe_tables import DATASET, Sources
     from explorer.mapping.mapper import Options
     from explorer.mapping.network_cost import map_network
-    from explorer.mapping.report import show_layer, show_network
+    from explorer.mapping.report import certificate_line, show_layer, show_network
     from rtl_gen.atomic import write_text
 
     chosen = _network(network, bits, batch)
     on = load_accelerator(accelerator)
     sources = Sources(actions=actions, dataset=dataset or DATASET, model=model)
     options = Options(objective=objective, effort=effort, seed=seed)
+    if certify is not None and not 0 < certify < 1e6:
+        raise InputError(f"certify must be a number of seconds above 0, not {certify:g}")
     if layer or mapping is not None:
         chosen = _only(chosen, layer)
     if mapping is not None:
@@ -100,10 +108,11 @@ def map_verb(
         return
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=as_json) as bar:
-        task = bar.add_task("mapping", total=len(chosen.unique_shapes()))
+        layers = len(chosen.unique_shapes())
+        task = bar.add_task("mapping", total=layers if certify is None else 2 * layers)
         found = map_network(
             on, chosen, options, sources=sources, jobs=jobs or os.cpu_count() or 1,
-            cache=not fresh, told=lambda: bar.update(task, advance=1),
+            cache=not fresh, seconds=certify, told=lambda: bar.update(task, advance=1),
         )  # fmt: skip
     if output is not None:
         write_text(output, json.dumps(found.to_dict(), indent=1) + "\n")
@@ -114,6 +123,8 @@ def map_verb(
         (mapped,) = found.mapped.values()
         show_layer(on, chosen, mapped.cost, as_json=False)
         typer.echo(f"{mapped.evaluated:,} mappings of {mapped.space:.1e} evaluated")
+        for certificate in found.certificates.values():
+            typer.echo(certificate_line([certificate]))
     else:
         show_network(found)
     if output is not None:

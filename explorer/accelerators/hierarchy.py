@@ -32,7 +32,7 @@ class Level:
         keeps: tensors that have a place here; the others pass by.
         optional: those of ``keeps`` that a mapping may let pass by.
         words: memory words of an instance; None for no limit.
-        word_bits: of a memory word. Values are packed into words, see ``Packing``.
+        word_bits: of a memory word. Values are packed into words as ``Accelerator.packing`` says.
         access_words: memory words that one access moves; what energies are of.
         read_words_per_cycle, write_words_per_cycle: memory words of an instance; None for no limit.
         fanout_x, fanout_y: instances of the next level below each one, along both axes of the mesh.

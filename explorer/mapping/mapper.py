@@ -14,13 +14,14 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from characterize.kit_library import cache_dir
 from explorer.accelerators.accelerator import Accelerator
 from explorer.accelerators.energies import Energies
 from explorer.mapping import fast
+from explorer.mapping.bound import lower_bound
 from explorer.mapping.cost import LayerCost, costs_of, evaluate
 from explorer.mapping.fast import OBJECTIVES
 from explorer.mapping.mapping import Mapping
@@ -160,6 +161,71 @@ def map_layers(
 
     with ThreadPoolExecutor(jobs) as pool:
         return dict(zip(unique, pool.map(one, range(len(unique))), strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """How far a mapping can be from the best one of its space, by the search's cost model.
+
+    Attributes:
+        mapped: the mapping; a better one than before, if the proof found one.
+        gap: share of its cost that another mapping can save at most.
+        proven: the proof came to its end: ``gap`` is the tolerance; else time ran out before.
+        seconds: that it took.
+    """
+
+    mapped: Mapped
+    gap: float
+    proven: bool
+    seconds: float
+
+
+def certify(
+    accelerator: Accelerator,
+    energies: Energies,
+    mapped: Mapped,
+    options: Options | None = None,
+    *,
+    tolerance: float = 0.01,
+    seconds: float = 60.0,
+) -> Certificate:
+    """Prove how much less another mapping of a layer can cost (``explorer.mapping.bound``).
+
+    The space is all factors in all slots and all orders of loops; costs are those of the search,
+    which are never below the exact ones.
+
+    Args:
+        accelerator, energies: as for ``map_layer``.
+        mapped: what it found, with the same options.
+        options: of the search.
+        tolerance: share of the cost that need not be looked for.
+        seconds: of work at most, about; in the first run compiling comes on top.
+    """
+    options = options or Options()
+    costs = costs_of(accelerator, energies)
+    shape = mapped.shape
+    least, proven, spent = math.inf, True, 0.0
+    for keeps in _keeps(accelerator):
+        space = Space.of(accelerator.hierarchy, shape, keeps)
+        bound = lower_bound(
+            space, costs, options.objective, _objective(mapped.cost, options), tolerance, seconds
+        )
+        least, proven = min(least, bound.value), proven and bound.proven
+        spent += bound.seconds
+        if bound.mapping is not None:
+            with contextlib.suppress(InputError):  # finished sums were taken to be packed
+                cost = evaluate(accelerator, energies, shape, bound.mapping)
+                if _value(cost, options) < _value(mapped.cost, options):
+                    mapped = replace(mapped, cost=cost)
+    gap = max(0.0, 1 - least / _objective(mapped.cost, options))
+    return Certificate(mapped=mapped, gap=gap, proven=proven, seconds=spent)
+
+
+def _objective(cost: LayerCost, options: Options) -> float:
+    """What the search makes small: pJ, cycles, or pJ x cycles."""
+    if options.objective == "edp":
+        return cost.energy_pj * cost.cycles
+    return _value(cost, options)[0]
 
 
 def _value(cost: LayerCost, options: Options) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -17,7 +17,7 @@ from explorer.accelerators.accelerator import Accelerator
 from explorer.accelerators.energies import Energies, resolve_energies
 from explorer.accelerators.pe_tables import Sources
 from explorer.mapping.cost import clock_pj, values_per_word
-from explorer.mapping.mapper import Mapped, Options, map_layers
+from explorer.mapping.mapper import Certificate, Mapped, Options, certify, map_layers
 from explorer.networks.layer import Layer, LayerShape, Traffic
 from explorer.networks.network import Network
 
@@ -44,6 +44,7 @@ class NetworkCost:
         options: of the search.
         mapped: each layer that has products, by its shape.
         traffic: the others, by name.
+        certificates: of layers, if they were asked for.
     """
 
     network: Network
@@ -51,6 +52,7 @@ class NetworkCost:
     options: Options
     mapped: dict[LayerShape, Mapped]
     traffic: dict[str, TrafficCost]
+    certificates: dict[LayerShape, Certificate] = field(default_factory=dict)
 
     def of(self, layer: Layer | Traffic) -> tuple[float, int]:
         """Energy in pJ and cycles of a layer."""
@@ -108,9 +110,12 @@ class NetworkCost:
                 shape, cost = layer.shape, self.mapped[layer.shape].cost
                 row["bits"] = f"{shape.act_bits}/{shape.weight_bits}/{shape.out_bits}"
                 row |= {"utilization": cost.utilization, "tops_per_watt": cost.tops_per_watt}
+                if shape in self.certificates:
+                    row["gap"] = self.certificates[shape].gap
             rows.append(row)
         columns = (
             "layer", "kind", "bits", "macs", "energy_uj", "cycles", "utilization", "tops_per_watt",
+            *(["gap"] if self.certificates else []),
         )  # fmt: skip
         return pd.DataFrame(rows, columns=list(columns))
 
@@ -123,6 +128,9 @@ class NetworkCost:
             entry: dict[str, Any] = {"layer": layer.name, "energy_pj": energy, "cycles": cycles}
             if isinstance(layer, Layer):
                 entry |= self.mapped[layer.shape].cost.to_dict(hierarchy)
+                if layer.shape in self.certificates:
+                    certificate = self.certificates[layer.shape]
+                    entry |= {"gap": certificate.gap, "gap_proven": certificate.proven}
             layers.append(entry)
         return {
             "network": self.network.name,
@@ -150,6 +158,7 @@ def map_network(
     sources: Sources | None = None,
     jobs: int = 1,
     cache: bool = True,
+    seconds: float | None = None,
     told: Callable[[], None] = lambda: None,
 ) -> NetworkCost:
     """Map all layers of a network.
@@ -160,7 +169,8 @@ def map_network(
         sources: where energies are from.
         jobs: threads; they change no result.
         cache: whether to take what earlier searches found.
-        told: called behind each layer that is searched.
+        seconds: that the proof of a layer's certificate may take, about; None for none.
+        told: called behind each layer that is searched, and that is certified.
 
     Raises:
         InputError: if an energy is missing, or a layer fits nowhere.
@@ -188,9 +198,18 @@ def map_network(
         if bits not in known:
             known[bits] = resolve_energies(accelerator, *bits, source=sources)
         traffic[layer.name] = traffic_cost(accelerator, known[bits], layer)
+    certificates = {}
+    if seconds is not None:
+        for shape in shapes:
+            certificates[shape] = certify(
+                accelerator, energies(shape), mapped[shape], options, seconds=seconds
+            )
+            mapped[shape] = certificates[shape].mapped
+            told()
     return NetworkCost(
-        network=network, accelerator=accelerator, options=options, mapped=mapped, traffic=traffic
-    )
+        network=network, accelerator=accelerator, options=options, mapped=mapped, traffic=traffic,
+        certificates=certificates,
+    )  # fmt: skip
 
 
 def traffic_cost(accelerator: Accelerator, energies: Energies, layer: Traffic) -> TrafficCost:

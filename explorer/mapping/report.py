@@ -14,6 +14,7 @@ from rich.table import Table
 
 from explorer.accelerators.accelerator import Accelerator
 from explorer.mapping.cost import LayerCost
+from explorer.mapping.mapper import Certificate
 from explorer.mapping.network_cost import NetworkCost
 from explorer.networks.network import Network
 
@@ -57,7 +58,11 @@ def show_network(found: NetworkCost) -> None:
         tops_per_watt=["" if pd.isna(n) else f"{n:.3g}" for n in table["tops_per_watt"]],
         bits=table["bits"].fillna(""),
     )
-    shown.columns = ["layer", "kind", "bits", "MACs", "uJ", "cycles", "utilization", "TOPS/W"]
+    titles = ["layer", "kind", "bits", "MACs", "uJ", "cycles", "utilization", "TOPS/W"]
+    if "gap" in shown:
+        shown["gap"] = ["" if pd.isna(gap) else f"{100 * gap:.1f} %" for gap in shown["gap"]]
+        titles.append("gap")
+    shown.columns = titles
     show_table(f"{found.network.name} on {found.accelerator.name}", shown)
     total = found.energy_pj
     parts = ", ".join(f"{part} {100 * pj / total:.1f} %" for part, pj in found.parts_pj().items())
@@ -67,11 +72,24 @@ def show_network(found: NetworkCost) -> None:
         f"({rate} a second), {2 * found.network.macs / total:.3g} TOPS/W"
     )
     typer.echo(f"energy: {parts}")
+    if found.certificates:
+        typer.echo(certificate_line(list(found.certificates.values())))
     typer.echo("counting mode: exact; origins of energies:")
     for origin in found.origins():
         typer.echo(f"  {origin}")
     if found.unknown():
         typer.echo(f"in no sum: {', '.join(found.unknown())}")
+
+
+def certificate_line(certificates: list[Certificate]) -> str:
+    """What was proven of one layer or several."""
+    gap = max(certificate.gap for certificate in certificates)
+    ended = sum(certificate.proven for certificate in certificates)
+    seconds = sum(certificate.seconds for certificate in certificates)
+    return (
+        f"gap: no mapping of the space costs less by more than {100 * gap:.2g} %, in the search's "
+        f"cost model; {ended} of {len(certificates)} proofs came to their end, {seconds:.0f} s"
+    )
 
 
 def preset_row(on: Accelerator) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from explorer.accelerators.energies import Energies, resolve_energies
 from explorer.accelerators.hierarchy import Hierarchy
 from explorer.mapping import mapper
 from explorer.mapping.cost import LayerCost, evaluate
-from explorer.mapping.mapper import Options, map_layer, map_layers
+from explorer.mapping.mapper import Mapped, Options, certify, map_layer, map_layers
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.network_cost import map_network
 from explorer.networks.layer import Layer, LayerShape, Traffic
@@ -150,6 +150,26 @@ def test_the_mapper_is_not_worse_than_a_mapping_by_hand(
         }[objective]
         assert value(found.cost) <= value(by_hand)
         assert found.evaluated > 1000
+
+
+@pytest.mark.parametrize("objective", ["energy", "delay", "edp"])
+def test_a_certificate_says_what_can_be_saved_at_most(
+    small: Accelerator, energies: Energies, objective: str
+) -> None:
+    options = Options(objective=objective, effort="quick")
+    by_hand = evaluate(small, energies, SHAPE, nest(small))
+    poor = Mapped(shape=SHAPE, cost=by_hand, evaluated=0, space=0)
+    certified = certify(small, energies, poor, options, tolerance=0.05, seconds=600)
+    found = map_layer(small, energies, SHAPE, options, cache=False)
+
+    def value(cost: LayerCost) -> float:
+        return {"energy": cost.energy_pj, "delay": cost.cycles}.get(objective, cost.edp_pj_s)
+
+    assert certified.proven
+    assert certified.gap <= 0.05 + 1e-9
+    # It finds no worse mapping than the one by hand, and the search finds none below the bound.
+    assert value(certified.mapped.cost) <= value(by_hand)
+    assert value(found.cost) >= value(certified.mapped.cost) * (1 - certified.gap) * (1 - 1e-9)
 
 
 def test_results_do_not_depend_on_threads(small: Accelerator, energies: Energies) -> None:
