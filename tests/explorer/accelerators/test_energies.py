@@ -451,9 +451,8 @@ def test_arrays_need_their_measurements(
 ) -> None:
     small["levels"][1] = {"name": "n", "kind": "network", "fanout_x": 2}
     accelerator = Accelerator.from_dict({**small, "network": {"kind": "array"}})
-    for name in ("manifest.json", "placed-000.points.parquet", "placed-000.actions.parquet",
-                 "placed-001.points.parquet", "placed-001.actions.parquet"):  # fmt: skip
-        (tmp_path / name).write_bytes((DATASET / name).read_bytes())
+    for path in (DATASET / "manifest.json", *DATASET.glob("*.parquet")):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
     said = error_of(accelerator, dataclasses.replace(sources, dataset=tmp_path))
     assert said == (
         "network: kind array needs measured arrays, arrays.csv of a dataset; there is none in "
