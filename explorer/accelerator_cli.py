@@ -12,13 +12,13 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from explorer.cli_options import MODEL, JsonFlag
 from rtl_gen.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from explorer.mapping.cost import LayerCost
     from explorer.networks.network import Network
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 AcceleratorName = Annotated[
     str, typer.Option("--accelerator", "-a", help="A preset, or a YAML file.")
 ]
@@ -38,7 +38,6 @@ ModelFile = Annotated[
 ActionsFile = Annotated[
     Path | None, typer.Option("--actions", help="Energies of the PE, of peforge actions --out.")
 ]
-MODEL = Path("build/surrogate.json")
 
 
 def register(app: typer.Typer) -> None:

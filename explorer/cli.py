@@ -22,6 +22,7 @@ from explorer.array_options import (
     with_array,
     with_layer,
 )
+from explorer.cli_options import MODEL, JsonFlag, out
 from explorer.design_options import require_design, with_design
 from rtl_gen.array.design import ArrayDesign
 from rtl_gen.design import PEDesign
@@ -40,10 +41,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Generate, measure, learn and explore processing elements of DNN accelerators.",
 )
-#: A file or a pipe is as wide as need be.
-out = Console(width=None if sys.stdout.isatty() else 200)
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 StorePath = Annotated[Path, typer.Option("--store", help="Folder that keeps every measurement.")]
 DatasetPath = Annotated[Path, typer.Option("--dataset", help="CSV with a row for each point.")]
 ModelPath = Annotated[Path, typer.Option("--model", help="Trained surrogates.")]
@@ -64,7 +61,6 @@ PeriodPs = Annotated[int, typer.Option("--period-ps", help="Clock period to aim 
 
 STORE = Path("build/store")
 DATASET = Path("build/dataset.csv")
-MODEL = Path("build/surrogate.json")
 SRAM_CACHE = Path("build/sram")
 PERIOD_PS = 2000
 #: What typer returns after Ctrl-C, as shells expect.

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from characterize import cacti
 from characterize.platform import load_platform
 from rtl_gen.errors import InputError
 
@@ -31,6 +32,17 @@ def osu018() -> Path:
     """The files of platform osu018; tests that need them are skipped without, but fail in CI."""
     try:
         return load_platform("osu018").cell_lef.parent
+    except InputError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def installed_cacti() -> None:
+    """Tests that run CACTI are skipped without it, but fail in CI."""
+    try:
+        cacti.find_cacti()
     except InputError as error:
         if os.environ.get("CI"):
             raise

@@ -13,6 +13,7 @@ import pandas as pd
 from characterize.action_files import actions_code, load_table
 from characterize.dataset_folder import MANIFEST, read_points, read_todays_actions
 from characterize.measurement import Point
+from explorer.cli_options import MODEL
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 from surrogate.artifact import Artifact
@@ -20,7 +21,6 @@ from surrogate.intervals import LEVEL
 
 #: Measurements that come with the project.
 DATASET = Path(__file__).resolve().parents[2] / "data" / "freepdk45"
-MODEL = Path("build/surrogate.json")
 SRAM_CACHE = Path("build/sram")
 _FLOW = "placed"
 

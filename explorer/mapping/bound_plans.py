@@ -27,9 +27,8 @@ from explorer.mapping.fast import (
     R,
     S,
 )
-from explorer.mapping.mapping import LevelLoops, Loop, Mapping
+from explorer.mapping.mapping import Mapping
 from explorer.mapping.space import Costs, Space
-from explorer.networks.layer import DIMENSIONS
 
 #: Axes, whose splits are chosen together.
 AXES = ((N,), (G,), (M,), (C,), (P, R), (Q, S))
@@ -542,20 +541,7 @@ class Tree:
         orders = np.tile(np.arange(8), (len(self.problem.room), 1))
         for slot, state in plan.items():
             orders[self.problem.slot_level[slot]] = _order(state)
-        choices = self.space.choices
-        factors = choices.splits[choices.first[:-1] + ways]
-        levels = []
-        for index, kept in enumerate(self.space.keeps):
-            parts: dict[str, tuple[Loop, ...]] = {"": (), "x": (), "y": ()}
-            for number, place in enumerate(self.space.slots):
-                if place.level == index:
-                    parts[place.axis] = tuple(
-                        (DIMENSIONS[d], int(factors[d, number]))
-                        for d in orders[index]
-                        if factors[d, number] > 1
-                    )
-            levels.append(LevelLoops(temporal=parts[""], x=parts["x"], y=parts["y"], keeps=kept))
-        return Mapping(tuple(levels))
+        return self.space.nest(ways, orders)
 
 
 class _Groups:

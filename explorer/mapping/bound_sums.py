@@ -101,14 +101,21 @@ def scales_of(model: Model, target: float) -> Floats:
 
 
 @inlined
-def cost_of(model: Model, x: Floats, low: float) -> float:
-    """Cost for the numbers x of a mapping, as ``fast.evaluate``; with ``low`` cycles at least."""
-    delay = low
+def _delay(model: Model, x: Floats) -> float:
+    """The largest sum of delays."""
+    delay = -np.inf
     for j in range(len(model.offsets)):
         total = -model.offsets[j]
         for c in range(model.delays.shape[1]):
             total += model.delays[j, c] * x[c]
         delay = max(delay, total)
+    return delay
+
+
+@inlined
+def cost_of(model: Model, x: Floats, low: float) -> float:
+    """Cost for the numbers x of a mapping, as ``fast.evaluate``; with ``low`` cycles at least."""
+    delay = max(low, _delay(model, x))
     if model.objective == 1:
         return delay
     energy = model.whole + model.cycle * delay
@@ -130,14 +137,7 @@ def fits(model: Model, x: Floats) -> bool:
         used += np.ceil(x[model.room_column[i]] / model.room_packing[i] - 1e-6)
         if used > model.room[level]:
             return False
-    if model.high < np.inf:
-        for j in range(len(model.offsets)):
-            total = -model.offsets[j]
-            for c in range(model.delays.shape[1]):
-                total += model.delays[j, c] * x[c]
-            if total > model.high * (1 + 1e-9):
-                return False
-    return True
+    return model.high == np.inf or _delay(model, x) <= model.high * (1 + 1e-9)
 
 
 @inlined

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 from typing import Any
 
 import pandas as pd
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from explorer.accelerators.accelerator import Accelerator
+from explorer.cli_options import out
 from explorer.mapping.cost import LayerCost
 from explorer.mapping.mapper import Certificate
 from explorer.mapping.network_cost import NetworkCost
 from explorer.networks.network import Network
-
-out = Console(width=None if sys.stdout.isatty() else 200)
 
 
 def show_layer(on: Accelerator, network: Network, cost: LayerCost, *, as_json: bool) -> None:

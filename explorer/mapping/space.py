@@ -117,16 +117,25 @@ class Space:
 
     def mapping(self, found: Found) -> Mapping:
         """The mapping that a search found."""
-        factors = self.choices.splits[self.choices.first[:-1] + found.ways]
+        return self.nest(found.ways, self.choices.orders[found.orders])
+
+    def nest(self, ways: Integers, orders: Integers) -> Mapping:
+        """The mapping of a split for each dimension and an order of the loops of each level.
+
+        Args:
+            ways: number of the split of each dimension.
+            orders: ``[levels, 8]``: dimensions, the outermost first.
+        """
+        factors = self.choices.splits[self.choices.first[:-1] + ways]
         levels = []
         for index, kept in enumerate(self.keeps):
             parts: dict[str, tuple[Loop, ...]] = {"": (), "x": (), "y": ()}
             for number, slot in enumerate(self.slots):
                 if slot.level == index:
                     parts[slot.axis] = tuple(
-                        (d, int(factors[DIMENSIONS.index(d), number]))
-                        for d in ORDERS[found.orders[index]]
-                        if factors[DIMENSIONS.index(d), number] > 1
+                        (DIMENSIONS[d], int(factors[d, number]))
+                        for d in orders[index]
+                        if factors[d, number] > 1
                     )
             levels.append(LevelLoops(temporal=parts[""], x=parts["x"], y=parts["y"], keeps=kept))
         return Mapping(tuple(levels))

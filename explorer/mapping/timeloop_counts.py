@@ -188,7 +188,7 @@ def count_like_timeloop(
         )
         offsets, width = _offsets(hierarchy, mapping, axes, covers, index)
         served.append(_serve(steps, offsets, width))
-    return _collect(hierarchy, mapping, axes, covers, served, tensor)
+    return _collect(mapping, axes, covers, served, tensor)
 
 
 def _covers(mapping: Mapping) -> list[dict[str, int]]:
@@ -250,7 +250,7 @@ def _offsets(
 
 
 def _collect(
-    hierarchy: Hierarchy, mapping: Mapping, axes: _Axes, covers: list[dict[str, int]],
+    mapping: Mapping, axes: _Axes, covers: list[dict[str, int]],
     served: list[_Fanout], tensor: str,
 ) -> dict[int, TimeloopCounts]:  # fmt: skip
     levels = len(served)
@@ -287,7 +287,6 @@ def _collect(
             updates=round(content[index]) if tensor == "psum" else 0,
             fills=int(fills),
         )
-    assert hierarchy.levels
     return found
 
 

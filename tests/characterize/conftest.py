@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from characterize import cacti, power_library
+from characterize import power_library
 from characterize.platform import load_platform
-from rtl_gen.errors import InputError
 
 
 @pytest.fixture(scope="session")
@@ -51,14 +49,3 @@ def power_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("power") / "power.lib"
     power_library.write_power_library(load_platform().liberty, path)
     return path
-
-
-@pytest.fixture
-def installed_cacti() -> None:
-    """Tests that run CACTI are skipped without it, but fail in CI."""
-    try:
-        cacti.find_cacti()
-    except InputError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from characterize import cacti
 from characterize.action_files import actions_code
 from characterize.dataset_folder import read_points, read_todays_actions
 from explorer.accelerators.pe_tables import DATASET, Sources
-from rtl_gen.errors import InputError
 from surrogate.action_energies import ActionEnergies, read_primitives
 from surrogate.artifact import Artifact
 
@@ -58,17 +55,6 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return written
-
-
-@pytest.fixture(scope="session")
-def installed_cacti() -> None:
-    """Tests that run CACTI are skipped without it, but fail in CI."""
-    try:
-        cacti.find_cacti()
-    except InputError as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(str(error))
 
 
 @pytest.fixture

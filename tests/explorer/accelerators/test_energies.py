@@ -26,10 +26,11 @@ from explorer.accelerators.energies import (
 from explorer.accelerators.floor_plan import hop_lengths_um, hop_pj_per_bit
 from explorer.accelerators.hierarchy import Level
 from explorer.accelerators.memories import sram_cost, sram_shape
-from explorer.accelerators.pe_tables import DATASET, Sources
+from explorer.accelerators.pe_tables import DATASET, Sources, pe_table
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.space import Space, design_of
+from surrogate.artifact import Artifact
 
 Write = Callable[..., Path]
 NAME = "pe_int_a10_w8_s30_d4_208_8_p3_t4000"
@@ -234,8 +235,6 @@ def test_what_a_table_of_actions_lacks_is_predicted(
 
 
 def _table(accelerator: Accelerator, factor: float) -> ActionTable:
-    from explorer.accelerators.pe_tables import pe_table  # noqa: PLC0415
-
     assert accelerator.pe is not None
     energies = pe_table(accelerator.pe, 4000, "freepdk45", Sources(model=None)).energies_pj
     return ActionTable(
@@ -286,8 +285,6 @@ def test_what_was_not_measured_is_predicted_or_extrapolated(
 def test_surrogates_without_energies_per_action_are_refused(
     small: dict[str, Any], sources: Sources, model: Path, tmp_path: Path
 ) -> None:
-    from surrogate.artifact import Artifact  # noqa: PLC0415
-
     small["pe"]["filter_depth"] = 207
     path = tmp_path / "without.json"
     dataclasses.replace(Artifact.load(model), actions=None).save(path)
@@ -384,7 +381,7 @@ def test_no_pe_is_needed_with_a_users_table(small: dict[str, Any], write: Write)
 
 
 def test_missing_entries_are_all_named(small: dict[str, Any], write: Write, tmp_path: Path) -> None:
-    document = {"ERT": {**GIVEN["ERT"], "tables": GIVEN["ERT"]["tables"][1:4]}}  # type: ignore[dict-item, index]
+    document = {"ERT": {**GIVEN["ERT"], "tables": GIVEN["ERT"]["tables"][1:4]}}
     assert error_of(given(small, write, document), Sources()) == (
         f"{tmp_path / 'ert.yaml'}: energies are missing: DRAM read, DRAM write, psums read, psums "
         "write, mac compute"

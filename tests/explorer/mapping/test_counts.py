@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,7 +66,7 @@ def test_a_word_for_a_whole_diagonal_is_read_once() -> None:
     loops = LevelLoops(), LevelLoops(x=(("P", 3),), y=(("R", 3),)), LevelLoops()
     assert counted(shape, "ifmap", 1, *loops).reads == 5
     assert counted(shape, "ifmap", 2, *loops).fills == 9
-    alone = Hierarchy((*ARRAY.levels[:1], Level(**{**ARRAY.levels[1].to_dict(), "multicast": False}), ARRAY.levels[2]))  # fmt: skip # noqa: E501 - one hierarchy
+    alone = Hierarchy((ARRAY.levels[0], replace(ARRAY.levels[1], multicast=False), ARRAY.levels[2]))
     assert count(alone, shape, Mapping(loops)).of(1, "ifmap").reads == 9
 
 

@@ -1,0 +1,18 @@
+"""What verbs share: where tables are printed, options and default files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+#: A file or a pipe is as wide as need be.
+out = Console(width=None if sys.stdout.isatty() else 200)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+#: Trained surrogates, where ``peforge train`` writes them.
+MODEL = Path("build/surrogate.json")
