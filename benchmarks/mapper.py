@@ -104,7 +104,7 @@ def fits(problem: Problem, choices: Choices, ways: Integers) -> Integers:
 
 
 def anneal(space: Space, problem: Problem, effort: str, seed: int = 1) -> Found:
-    return fast.anneal(problem, space.choices, 0, seed, *EFFORTS[effort], *TEMPERATURES)
+    return space.search(problem, "energy", seed, *EFFORTS[effort], TEMPERATURES)
 
 
 def main() -> None:

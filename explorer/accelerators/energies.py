@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from characterize.platform import load_platform
 from explorer.accelerators import pe as pes
@@ -144,21 +146,63 @@ def _built(accelerator: Accelerator, bits: tuple[int, int, int], sources: Source
     design, period = accelerator.pe, accelerator.pe_period_ps
     assert design is not None
     assert period is not None
-    mode = pes.mode_of(design, *bits[:2])
     platform = load_platform(accelerator.platform)
     table = pe_table(design, period, platform.name, sources)
     parts = layer_components(design, table.energies_pj, *bits[:2])
-    memories = {
+    memories = memories_of(accelerator, sources)
+    network = network_cost(accelerator, table, sources.dataset)
+    hops: tuple[float, ...] = ()
+    if table.core_area_um2 is not None:
+        fanouts = np.array(accelerator.hierarchy.fanouts)
+        own = own_areas_um2(accelerator, memories)
+        lengths = hop_lengths_um(fanouts, own, np.asarray(table.core_area_um2))
+        hops = tuple(hop_pj_per_bit(lengths, platform).tolist())
+    return assemble(accelerator, bits, table, parts, memories, network, hops)
+
+
+def memories_of(accelerator: Accelerator, sources: Sources) -> dict[int, MemoryCost]:
+    """What the SRAMs of an accelerator take, by position of their level.
+
+    Raises:
+        InputError: as ``memories.sram_cost``.
+    """
+    platform = load_platform(accelerator.platform)
+    return {
         index: sram_cost(level, platform, sources.sram_cache, accelerator.sram_transistors)
         for index, level in enumerate(accelerator.hierarchy.levels)
         if level.kind == "sram"
     }
-    network = network_cost(accelerator, table, sources.dataset)
-    own = [memories[i].area_um2 if i in memories else 0.0 for i, _ in _levels(accelerator)]
-    hops: tuple[float, ...] = ()
-    if table.core_area_um2 is not None:
-        lengths = hop_lengths_um(accelerator.hierarchy, own, table.core_area_um2)
-        hops = tuple(hop_pj_per_bit(length, platform) for length in lengths)
+
+
+def own_areas_um2(
+    accelerator: Accelerator, memories: Mapping[int, MemoryCost]
+) -> NDArray[np.float64]:
+    """Area of an instance of each level that is not in the PE."""
+    levels = range(len(accelerator.hierarchy.levels))
+    return np.array([memories[i].area_um2 if i in memories else 0.0 for i in levels])
+
+
+def assemble(
+    accelerator: Accelerator,
+    bits: tuple[int, int, int],
+    table: PETable,
+    parts: Components,
+    memories: Mapping[int, MemoryCost],
+    network: NetworkCost | None,
+    hops: tuple[float, ...],
+) -> Energies:
+    """What an accelerator costs, from what its parts do.
+
+    Args:
+        bits: of activations, weights and outputs of the layer.
+        table, parts: of the PE, and of what it does at these widths.
+        memories: of its SRAMs, by position of their level.
+        network: on the chip; None if nothing is known of it.
+        hops: ``Energies.hop_pj_per_bit``; empty if the wires' lengths are not known.
+    """
+    design = accelerator.pe
+    assert design is not None
+    mode = pes.mode_of(design, *bits[:2])
     area, leakage, unknown = _amounts(accelerator, table, memories, network)
     return Energies(
         act_bits=bits[0],
@@ -171,7 +215,7 @@ def _built(accelerator: Accelerator, bits: tuple[int, int, int], sources: Source
         configure_pj=parts.configure,
         cycle_pj=parts.cycle,
         network_cycle_pj=network.cycle_pj if network else 0.0,
-        hop_pj_per_bit=hops or (0.0,) * len(own),
+        hop_pj_per_bit=hops or (0.0,) * len(accelerator.hierarchy.levels),
         pe_origin=table.energies_origin,
         hop_origin="modelled: wire of the pitch, C V^2 / 2 at half the bits" if hops else _NO_WIRES,
         network_origin=network.origin if network else _NO_WIRES,
@@ -183,10 +227,6 @@ def _built(accelerator: Accelerator, bits: tuple[int, int, int], sources: Source
         pe_interval=table.interval,
         unknown=(*unknown, *([] if hops else ["energy of hops"])),
     )  # fmt: skip
-
-
-def _levels(accelerator: Accelerator) -> Iterable[tuple[int, str]]:
-    return ((i, level.name) for i, level in enumerate(accelerator.hierarchy.levels))
 
 
 def _access(

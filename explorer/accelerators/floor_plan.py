@@ -10,37 +10,41 @@ every second time, and a change takes C V^2 / 2.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import numpy as np
+from numpy.typing import NDArray
 
 from characterize.platform import Platform
-from explorer.accelerators.hierarchy import Hierarchy
+
+Numbers = NDArray[np.float64]
 
 #: Changes of a bit from one word to the next.
 ACTIVITY = 0.5
 
 
-def hop_lengths_um(
-    hierarchy: Hierarchy, own_um2: Sequence[float], unit_um2: float
-) -> tuple[float, ...]:
+def hop_lengths_um(fanouts: Numbers, own_um2: Numbers, unit_um2: Numbers) -> Numbers:
     """Length of a hop below each level, um; 0 where there is one instance below.
 
     Args:
-        own_um2: area of an instance of each level itself.
-        unit_um2: area of a MAC unit with what belongs to it.
+        fanouts: ``[..., levels, 2]``: instances below, along x and y.
+        own_um2: ``[..., levels]``: area of an instance of each level itself.
+        unit_um2: ``[...]``: area of a MAC unit with what belongs to it.
+
+    Returns:
+        ``[..., levels]``.
     """
-    width = height = math.sqrt(unit_um2)
+    width = height = np.sqrt(unit_um2)
     lengths = []
-    for level, own in zip(reversed(hierarchy.levels), reversed(own_um2), strict=True):
-        steps = (level.fanout_x - 1, level.fanout_y - 1)
-        lengths.append((steps[0] * width + steps[1] * height) / sum(steps) if sum(steps) else 0.0)
-        width, height = width * level.fanout_x, height * level.fanout_y
-        larger = math.sqrt(1 + own / (width * height))
+    for level in reversed(range(own_um2.shape[-1])):
+        x, y = fanouts[..., level, 0], fanouts[..., level, 1]
+        steps = (x - 1) + (y - 1)
+        lengths.append(((x - 1) * width + (y - 1) * height) / np.maximum(steps, 1))
+        width, height = width * x, height * y
+        larger = np.sqrt(1 + own_um2[..., level] / (width * height))
         width, height = width * larger, height * larger
-    return tuple(reversed(lengths))
+    return np.stack(np.broadcast_arrays(*reversed(lengths)), axis=-1)
 
 
-def hop_pj_per_bit(length_um: float, platform: Platform) -> float:
-    """Energy of a bit over a wire of such length, pJ."""
+def hop_pj_per_bit(length_um: Numbers, platform: Platform) -> Numbers:
+    """Energy of a bit over wires of such lengths, pJ."""
     ff_per_um = (platform.horizontal.ff_per_um + platform.vertical.ff_per_um) / 2
     return ACTIVITY * length_um * ff_per_um * platform.voltage_v**2 / 2 / 1000

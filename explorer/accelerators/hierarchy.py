@@ -179,6 +179,11 @@ class Hierarchy:
         return names.index(name)
 
     @property
+    def fanouts(self) -> tuple[tuple[int, int], ...]:
+        """Instances below each level, along x and y."""
+        return tuple((level.fanout_x, level.fanout_y) for level in self.levels)
+
+    @property
     def instances(self) -> tuple[int, ...]:
         """Instances of each level, and of the MAC units at the end."""
         counts = [1]

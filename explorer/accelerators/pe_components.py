@@ -21,7 +21,14 @@ from characterize.actions import ActionTable, access_energies
 from characterize.movement import Statistics, measure_statistics
 from explorer.accelerators.pe import mode_of
 from rtl_gen import fp_golden
-from rtl_gen.design import FILTER_DEPTH, IFMAP_DEPTH, PSUM_DEPTH, PEDesign
+from rtl_gen.design import (
+    FILTER_DEPTH,
+    IFMAP_DEPTH,
+    PIPELINE_STAGES,
+    PSUM_DEPTH,
+    SCRATCHPADS,
+    PEDesign,
+)
 from rtl_gen.errors import InputError
 from rtl_gen.golden import Primitive, Words, convolve_row, decode_weights
 from rtl_gen.operands import Workload, draw
@@ -154,8 +161,16 @@ def layer_components(
         InputError: if the operands are wider than the PE's, or an action has no energy.
     """
     size = reference_size(design, mode_of(design, act_bits, weight_bits))
-    statistics = _statistics(design, size, act_bits, weight_bits)
+    statistics = _statistics(arithmetic(design), size, act_bits, weight_bits)
     return components(design, energies_pj, size, statistics)
+
+
+def arithmetic(design: PEDesign) -> PEDesign:
+    """The same arithmetic with the largest scratchpads: its wires carry the same words."""
+    return dataclasses.replace(
+        design, ifmap_depth=IFMAP_DEPTH[1], filter_depth=FILTER_DEPTH[1],
+        psum_depth=PSUM_DEPTH[1], pipeline_stages=PIPELINE_STAGES[0], scratchpad=SCRATCHPADS[0],
+    )  # fmt: skip
 
 
 @functools.lru_cache(maxsize=1024)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,9 +78,9 @@ def pe_table(design: PEDesign, period_ps: int, platform: str, sources: Sources) 
     """
     known = _measured(design, period_ps, platform, sources.dataset)
     if sources.actions is None:
-        return known or _predicted(design, period_ps, platform, sources)
+        return known or _predicted([(design, period_ps)], platform, sources)[0]
     if known is None and sources.model is not None and sources.model.is_file():
-        known = _predicted(design, period_ps, platform, sources)
+        known = _predicted([(design, period_ps)], platform, sources)[0]
     return _of_file(design, period_ps, sources.actions, known)
 
 
@@ -148,10 +148,32 @@ def _dataset(folder: Path, _changed: int) -> tuple[pd.DataFrame, dict[str, dict[
     return points, tables
 
 
-def _predicted(design: PEDesign, period_ps: int, platform: str, sources: Sources) -> PETable:
+def pe_tables(
+    designs: Sequence[PEDesign], periods_ps: Sequence[int], platform: str, sources: Sources
+) -> list[PETable]:
+    """What is known of many PEs: measured, or else predicted, all together.
+
+    Raises:
+        InputError: as ``pe_table``.
+    """
+    found = [
+        _measured(design, period, platform, sources.dataset)
+        for design, period in zip(designs, periods_ps, strict=True)
+    ]
+    asked = [place for place, known in enumerate(found) if known is None]
+    if asked:
+        points = [(designs[place], periods_ps[place]) for place in asked]
+        for place, table in zip(asked, _predicted(points, platform, sources), strict=True):
+            found[place] = table
+    return [table for table in found if table is not None]
+
+
+def _predicted(
+    points: Sequence[tuple[PEDesign, int]], platform: str, sources: Sources
+) -> list[PETable]:
     model = sources.model
     if model is None or not model.is_file():
-        name = Point(design=design, period_ps=period_ps).name
+        name = Point(design=points[0][0], period_ps=points[0][1]).name
         raise InputError(
             f"energies are missing: PE {name} was not measured on {platform} (dataset: "
             f"{sources.dataset or 'none'}), and there are no surrogates at {model or 'any place'}; "
@@ -170,27 +192,41 @@ def _predicted(design: PEDesign, period_ps: int, platform: str, sources: Sources
             f"{model}: was trained on platform {', '.join(trained_on)}, the accelerator's is "
             f"{platform}"
         )
-    return _told(artifact, pd.DataFrame([{**design.to_dict(), "period_ps": period_ps}]))
+    rows = pd.DataFrame([{**design.to_dict(), "period_ps": period} for design, period in points])
+    return _told(artifact, rows)
 
 
-def _told(artifact: Artifact, row: pd.DataFrame) -> PETable:
-    """What surrogates say of a design, the only row."""
+def _told(artifact: Artifact, rows: pd.DataFrame) -> list[PETable]:
+    """What surrogates say of designs."""
     assert artifact.actions is not None
-    said = artifact.surrogate.predict(row).iloc[0]
-    energies = artifact.actions.predict(row).iloc[0]
-    low, high = artifact.actions.bounds(row, np.ones(1))
-    outside = artifact.surrogate.region.reasons(row)
+    said = artifact.surrogate.predict(rows)
+    energies = artifact.actions.predict(rows)
+    low, high = artifact.actions.bounds(rows, np.ones(len(rows)))
+    region = artifact.surrogate.region
+    return [
+        _one_told(
+            artifact.points, said.iloc[k], energies.iloc[k], (float(low[k]), float(high[k])),
+            region.reasons(rows.iloc[[k]]) if isinstance(said["outside"].iloc[k], str) else [],
+        )
+        for k in range(len(rows))
+    ]  # fmt: skip
+
+
+def _one_told(
+    points: int, said: pd.Series, energies: pd.Series, bounds: tuple[float, float],
+    outside: list[str],
+) -> PETable:  # fmt: skip
+    interval: tuple[float, float] | None = bounds
     if outside:
         origin = (
-            f"extrapolated: surrogates of {artifact.points} points; not measured: "
+            f"extrapolated: surrogates of {points} points; not measured: "
             f"{'; '.join(outside)}; the error is unknown"
         )
         interval, energies_origin = None, origin
     else:
-        origin = f"predicted: surrogates of {artifact.points} points"
-        interval = (float(low[0]), float(high[0]))
+        origin = f"predicted: surrogates of {points} points"
         energies_origin = (
-            f"{origin}, {100 * LEVEL:.0f} % within x {interval[0]:.2f} to {interval[1]:.2f}"
+            f"{origin}, {100 * LEVEL:.0f} % within x {bounds[0]:.2f} to {bounds[1]:.2f}"
         )
     return PETable(
         energies_pj={str(name): float(value) for name, value in energies.items()},

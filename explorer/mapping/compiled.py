@@ -1,18 +1,36 @@
-"""Functions that are asked millions of times, compiled by numba."""
+"""Functions that are asked millions of times, compiled by numba.
+
+Compiled code is kept for the next run in the user's cache, in a folder of these very sources: numba
+alone would take what it has as long as a function's own file is the same, whatever else it calls.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba.core import config
 from numpy.typing import NDArray
+
+from characterize.kit_library import cache_dir
+from rtl_gen.source import code_digest
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+#: Packages that have compiled code.
+_SOURCES = [
+    path
+    for package in ("mapping", "designs")
+    for path in sorted((Path(__file__).parents[1] / package).glob("*.py"))
+]
+# Numba makes its settings by name as the module is read; type checkers cannot see them.
+vars(config)["CACHE_DIR"] = str(cache_dir() / "compiled" / code_digest(*_SOURCES)[:16])
 
 
 def compiled(function: _Function) -> _Function:

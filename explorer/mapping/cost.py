@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping as Named
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from explorer.accelerators.accelerator import Accelerator
 from explorer.accelerators.energies import Energies
-from explorer.accelerators.hierarchy import TENSORS, Hierarchy
+from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
 from explorer.mapping.counts import Counts, LevelCounts, count
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.space import Costs
@@ -137,9 +138,7 @@ def costs_of(accelerator: Accelerator, energies: Energies) -> Costs:
     whole_read, whole_write, whole, drain = (np.zeros(len(levels)) for _ in range(4))
     widths = (energies.act_bits, energies.weight_bits, energies.psum_bits)
     for v, level in enumerate(levels):
-        span = (level.fanout_x - 1) + (level.fanout_y - 1)
-        span_bits = span * (1.0 if level.multicast else 0.5) * np.array(widths)
-        hop[v] = energies.hop_pj_per_bit[v] * span_bits
+        hop[v] = energies.hop_pj_per_bit[v] * span_of(level) * np.array(widths)
         for t, tensor in enumerate(TENSORS):
             if tensor not in level.keeps:
                 continue
@@ -183,12 +182,24 @@ def clock_pj(accelerator: Accelerator, energies: Energies) -> float:
     """What each cycle costs, with work or without: clocks and leakage."""
     leakage = sum(amount.value for amount in energies.leakage_uw.values())
     clock = accelerator.mac_units * energies.cycle_pj + energies.network_cycle_pj
-    return clock + _leakage_pj(leakage, accelerator.period_ps)
+    return clock + leakage_pj(leakage, accelerator.period_ps)
 
 
-def _leakage_pj(leakage_uw: float, period_ps: int) -> float:
+_Number = TypeVar("_Number", float, NDArray[np.float64])
+
+
+def leakage_pj(leakage_uw: _Number, period_ps: _Number) -> _Number:
     """Of a cycle: uW times ps are 1e-6 pJ."""
     return leakage_uw * period_ps * 1e-6
+
+
+def span_of(level: Level) -> float:
+    """Instances below a level that a value passes on its way: a bus is driven whole.
+
+    Without multicast a value goes to one alone, half of the way in the mean.
+    """
+    span = (level.fanout_x - 1) + (level.fanout_y - 1)
+    return span * (1.0 if level.multicast else 0.5)
 
 
 def evaluate(
@@ -317,7 +328,7 @@ def _terms(
                           origin=origin))  # fmt: skip
     for part, amount in energies.leakage_uw.items():
         found.append(Term(part=LEAKAGE, tensor="", action=part, times=cycles,
-                          each_pj=_leakage_pj(amount.value, accelerator.period_ps),
+                          each_pj=leakage_pj(amount.value, accelerator.period_ps),
                           origin=amount.origin))  # fmt: skip
     return [term for term in found if term.times]
 

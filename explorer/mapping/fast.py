@@ -86,7 +86,8 @@ class Nest(NamedTuple):
 
 
 @inlined
-def _spatial_fits(problem: Problem, factors: Integers) -> bool:
+def spatial_fits(problem: Problem, factors: Integers) -> bool:
+    """Whether there are instances enough."""
     for s in range(len(problem.slot_level)):
         if not problem.temporal[s]:
             used = 1
@@ -98,7 +99,7 @@ def _spatial_fits(problem: Problem, factors: Integers) -> bool:
 
 
 @inlined
-def _tile(problem: Problem, nest: Nest, level: int, tensor: int) -> int:
+def tile(problem: Problem, nest: Nest, level: int, tensor: int) -> int:
     """Words of a tensor that an instance of a level holds."""
     words = 1
     for d in range(8):
@@ -199,7 +200,7 @@ def _packing_of_sums(problem: Problem, nest: Nest, level: int) -> float:
 @inlined
 def fits(problem: Problem, nest: Nest) -> bool:
     """Whether there are instances and memory words enough."""
-    if not _spatial_fits(problem, nest.factors):
+    if not spatial_fits(problem, nest.factors):
         return False
     for level in range(len(problem.room)):
         if problem.room[level] == 0:
@@ -210,14 +211,16 @@ def fits(problem: Problem, nest: Nest) -> bool:
                 packing = problem.packing[level, tensor]
                 if tensor == PSUM and problem.whole[level] > packing:
                     packing = _packing_of_sums(problem, nest, level)
-                used += np.ceil(_tile(problem, nest, level, tensor) / packing)
+                used += np.ceil(tile(problem, nest, level, tensor) / packing)
         if used > problem.room[level]:
             return False
     return True
 
 
 @inlined
-def _stalled(problem: Problem, nest: Nest, busy: float, reads: Floats, writes: Floats) -> float:
+def _stalled(
+    problem: Problem, factors: Integers, busy: float, reads: Floats, writes: Floats
+) -> float:
     """Cycles: those with work, or those that the slowest level takes for its words."""
     instances = 1.0
     cycles = busy
@@ -226,7 +229,7 @@ def _stalled(problem: Problem, nest: Nest, busy: float, reads: Floats, writes: F
         while s < len(problem.slot_level) and problem.slot_level[s] < level:
             if not problem.temporal[s]:
                 for d in range(8):
-                    instances *= nest.factors[d, s]
+                    instances *= factors[d, s]
             s += 1
         for words, rate in ((reads, problem.rates[level, 0]), (writes, problem.rates[level, 1])):
             if rate > 0:
@@ -234,40 +237,55 @@ def _stalled(problem: Problem, nest: Nest, busy: float, reads: Floats, writes: F
     return cycles
 
 
+@inlined
+def add_words(
+    problem: Problem, k: int, served: float, taken: float, sums: float, reads: Floats,
+    writes: Floats,
+) -> None:  # fmt: skip
+    """Add the memory words that a pair's levels read and write, of all instances."""
+    tensor, outer, inner = problem.pairs[k, 0], problem.pairs[k, 1], problem.pairs[k, 2]
+    levels = len(problem.room)
+    words = served / problem.packing[outer, tensor]
+    if tensor == PSUM:
+        # Each update reads what it is added to, or else its sum is read when it goes on; at the
+        # outermost level the sums stay.
+        ready = sums / problem.packing[outer, PSUM]
+        if inner < levels and problem.whole[outer] > 0:
+            words += sums / problem.whole[outer] - ready
+            ready = sums / problem.whole[outer]
+        reads[outer] += words if outer else words - ready
+        writes[outer] += words
+    else:
+        reads[outer] += words
+        if inner < levels:
+            writes[inner] += taken / problem.packing[inner, tensor]
+
+
+@inlined
+def cycles_of(
+    problem: Problem, factors: Integers, steps: float, reads: Floats, writes: Floats
+) -> float:
+    """Cycles for so many iterations and memory words."""
+    return _stalled(problem, factors, np.ceil(steps / problem.fixed[2]), reads, writes)
+
+
 @compiled
 def evaluate(problem: Problem, nest: Nest, result: Floats) -> bool:
     """Energy and cycles of a mapping into ``result``; False if it does not fit."""
     if not fits(problem, nest):
         return False
-    levels = len(problem.room)
-    reads, writes = np.zeros(levels), np.zeros(levels)
+    reads, writes = np.zeros(len(problem.room)), np.zeros(len(problem.room))
     energy = problem.fixed[0]
     sums = sums_of(problem)
     for k in range(len(problem.pairs)):
-        tensor, outer, inner = problem.pairs[k, 0], problem.pairs[k, 1], problem.pairs[k, 2]
         network = problem.pairs[k, 3] == 1
         if network and problem.prices[k, 0] == 0:
             continue
         served, taken = moved(problem, nest, k)
         energy += problem.prices[k, 0] * served + problem.prices[k, 1] * taken
-        if network:
-            continue
-        words = served / problem.packing[outer, tensor]
-        if tensor == PSUM:
-            # Each update reads what it is added to, or else its sum is read when it goes on; at the
-            # outermost level the sums stay.
-            ready = sums / problem.packing[outer, PSUM]
-            if inner < levels and problem.whole[outer] > 0:
-                words += sums / problem.whole[outer] - ready
-                ready = sums / problem.whole[outer]
-            reads[outer] += words if outer else words - ready
-            writes[outer] += words
-        else:
-            reads[outer] += words
-            if inner < levels:
-                writes[inner] += taken / problem.packing[inner, tensor]
-    busy = np.ceil(moments(problem, nest.factors) / problem.fixed[2])
-    cycles = _stalled(problem, nest, busy, reads, writes)
+        if not network:
+            add_words(problem, k, served, taken, sums, reads, writes)
+    cycles = cycles_of(problem, nest.factors, moments(problem, nest.factors), reads, writes)
     result[ENERGY] = energy + problem.fixed[1] * cycles
     result[CYCLES] = cycles
     return True
@@ -384,26 +402,36 @@ def _load(choices: Choices, ways: Integers, factors: Integers) -> None:
 
 
 @compiled
+def nest_of(choices: Choices, ways: Integers, picks: Integers, nest: Nest) -> Nest:
+    """The mapping of these choices; its factors and orders are written into those of ``nest``."""
+    _load(choices, ways, nest.factors)
+    for level in range(len(picks)):
+        nest.orders[level] = choices.orders[picks[level]]
+    p, q, r, s = ways[P], ways[Q], ways[R], ways[S]
+    return Nest(
+        nest.factors, nest.orders, choices.rows[p, r], choices.columns[q, s],
+        choices.row_tiles[p, r], choices.column_tiles[q, s],
+    )  # fmt: skip
+
+
+@compiled
 def anneal(
     problem: Problem, choices: Choices, objective: int, seed: int, runs: int, tries: int,
-    hot: float, cold: float,
+    hot: float, cold: float, ways: Integers, picks: Integers,
 ) -> Found:  # fmt: skip
     """Simulated annealing: several runs, each from the best mapping so far.
-
-    The first run begins with all loops in the outermost level.
 
     Args:
         objective: number in ``OBJECTIVES``.
         seed: of the random numbers; the same seed gives the same result.
         runs, tries: runs, and moves of each.
         hot, cold: first and last temperature of a run, as logarithms of cost.
+        ways, picks: what the first run begins with: splits, and orders of each level.
     """
     np.random.seed(seed)
     slots = len(problem.slot_level)
     movable = np.array([d for d in range(8) if problem.sizes[d] > 1] + [0])
     factors = np.ones((8, slots), np.int64)
-    ways = choices.first[1:] - choices.first[:8] - 1
-    picks = np.zeros(len(problem.room), np.int64)
     order = np.zeros((len(problem.room), 8), np.int64)
     result = np.zeros(2)
     best, best_ways, best_picks = np.inf, ways.copy(), picks.copy()

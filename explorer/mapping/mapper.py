@@ -20,7 +20,6 @@ from pathlib import Path
 from characterize.kit_library import cache_dir
 from explorer.accelerators.accelerator import Accelerator
 from explorer.accelerators.energies import Energies
-from explorer.mapping import fast
 from explorer.mapping.bound import lower_bound
 from explorer.mapping.cost import LayerCost, costs_of, evaluate
 from explorer.mapping.fast import OBJECTIVES
@@ -106,12 +105,11 @@ def map_layer(
     evaluated = size = 0
     runs, tries = EFFORTS[options.effort]
     costs = costs_of(accelerator, energies)
-    for keeps in _keeps(accelerator):
+    for keeps in kept_tensors(accelerator):
         space = Space.of(accelerator.hierarchy, shape, keeps)
-        found = fast.anneal(
-            space.problem(costs), space.choices, OBJECTIVES.index(options.objective), options.seed,
-            runs, tries, *TEMPERATURES,
-        )  # fmt: skip
+        found = space.search(
+            space.problem(costs), options.objective, options.seed, runs, tries, TEMPERATURES
+        )
         evaluated += found.evaluated
         size += space.size
         if math.isinf(found.score):
@@ -205,7 +203,7 @@ def certify(
     costs = costs_of(accelerator, energies)
     shape = mapped.shape
     least, proven, spent = math.inf, True, 0.0
-    for keeps in _keeps(accelerator):
+    for keeps in kept_tensors(accelerator):
         space = Space.of(accelerator.hierarchy, shape, keeps)
         bound = lower_bound(
             space, costs, options.objective, _objective(mapped.cost, options), tolerance, seconds
@@ -235,7 +233,7 @@ def _value(cost: LayerCost, options: Options) -> tuple[float, float]:
     return first[options.objective], energy
 
 
-def _keeps(accelerator: Accelerator) -> list[Keeps]:
+def kept_tensors(accelerator: Accelerator) -> list[Keeps]:
     """What the levels may keep: all, or without some of the optional tensors."""
     choices = []
     for level in accelerator.hierarchy.levels:

@@ -16,7 +16,7 @@ import pandas as pd
 from explorer.accelerators.accelerator import Accelerator
 from explorer.accelerators.energies import Energies, resolve_energies
 from explorer.accelerators.pe_tables import Sources
-from explorer.mapping.cost import clock_pj, values_per_word
+from explorer.mapping.cost import clock_pj
 from explorer.mapping.mapper import Certificate, Mapped, Options, certify, map_layers
 from explorer.networks.layer import Layer, LayerShape, Traffic
 from explorer.networks.network import Network
@@ -215,14 +215,29 @@ def map_network(
 def traffic_cost(accelerator: Accelerator, energies: Energies, layer: Traffic) -> TrafficCost:
     """What a layer without products costs: its words are read once, and written once."""
     level = accelerator.hierarchy.levels[0]
-    reads = layer.input_words / values_per_word(accelerator, energies, 0, "ifmap")
-    writes = layer.output_words / values_per_word(accelerator, energies, 0, "psum", whole=True)
-    cycles = 0.0
-    for words, rate in ((reads, level.read_words_per_cycle), (writes, level.write_words_per_cycle)):
-        if rate:
-            cycles = max(cycles, words / rate)
+    reads, writes = _traffic_words(accelerator, layer)
+    cycles = traffic_cycles(accelerator, layer)
     read_pj = energies.access[0, "ifmap"].read_pj / level.access_words
     write_pj = energies.access[0, "psum"].write_pj / level.access_words
-    energy = reads * read_pj + writes * write_pj
-    energy += math.ceil(cycles) * clock_pj(accelerator, energies)
-    return TrafficCost(energy_pj=energy, cycles=math.ceil(cycles))
+    energy = reads * read_pj + writes * write_pj + cycles * clock_pj(accelerator, energies)
+    return TrafficCost(energy_pj=energy, cycles=cycles)
+
+
+def traffic_cycles(accelerator: Accelerator, layer: Traffic) -> int:
+    """Cycles in which the outermost level moves the words of a layer without products."""
+    level = accelerator.hierarchy.levels[0]
+    rates = level.read_words_per_cycle, level.write_words_per_cycle
+    words = zip(_traffic_words(accelerator, layer), rates, strict=True)
+    return math.ceil(max(number / rate if rate else 0.0 for number, rate in words))
+
+
+def _traffic_words(accelerator: Accelerator, layer: Traffic) -> tuple[float, float]:
+    """Memory words that are read, and that are written."""
+    read, written = (
+        accelerator.values_per_word(
+            0, tensor, act_bits=layer.act_bits, weight_bits=layer.act_bits,
+            out_bits=layer.out_bits, whole=True,
+        )
+        for tensor in ("ifmap", "psum")
+    )  # fmt: skip
+    return layer.input_words / read, layer.output_words / written

@@ -115,6 +115,30 @@ class Space:
             hierarchy=hierarchy, shape=shape, keeps=keeps, slots=slots, pairs=pairs, choices=choices
         )
 
+    def search(
+        self, problem: Problem, objective: str, seed: int, runs: int, tries: int,
+        temperatures: tuple[float, float], start: tuple[Integers, Integers] | None = None,
+    ) -> Found:  # fmt: skip
+        """Simulated annealing (``fast.anneal``).
+
+        Args:
+            problem: what ``problem`` says, or of another accelerator of the same levels.
+            objective: of ``fast.OBJECTIVES``.
+            seed: of the random numbers.
+            runs, tries: runs, each from the best mapping of the one before, and moves of each.
+            temperatures: first and last one, as logarithms of cost.
+            start: splits and orders of the mapping to begin with; all loops in the outermost
+                level if None.
+        """
+        ways, orders = start or (
+            np.diff(self.choices.first) - 1,
+            np.zeros(len(self.hierarchy.levels), np.int64),
+        )
+        number = fast.OBJECTIVES.index(objective)
+        return fast.anneal(
+            problem, self.choices, number, seed, runs, tries, *temperatures, ways, orders
+        )
+
     def mapping(self, found: Found) -> Mapping:
         """The mapping that a search found."""
         return self.nest(found.ways, self.choices.orders[found.orders])
@@ -144,7 +168,8 @@ class Space:
         """What ``fast.evaluate`` needs to know."""
         levels = self.hierarchy.levels
         level_of = np.array([slot.level for slot in self.slots])
-        prices, fixed = self._prices(costs)
+        prices = Prices.of(self.pairs, len(self.keeps), costs)
+        fixed = prices.product * self.shape.macs + prices.sum * self.shape.ofmap_words
         rates = [(v.read_words_per_cycle or 0, v.write_words_per_cycle or 0) for v in levels]
         kept = np.array([[t in names for t in TENSORS] for names in self.keeps])
         return Problem(
@@ -154,7 +179,7 @@ class Space:
             temporal=np.array([slot.axis == "" for slot in self.slots]),
             multicast=np.array([levels[v].multicast for v in level_of]),
             pairs=np.array(self.pairs),
-            prices=prices,
+            prices=prices.pairs,
             held=np.array([t in costs.held for t in TENSORS]),
             fixed=np.array([fixed, costs.cycle_pj, costs.macs_per_cycle]),
             room=np.array([v.usable_words or 0 for v in levels]),
@@ -163,12 +188,26 @@ class Space:
             rates=np.array(rates, float),
         )
 
-    def _prices(self, costs: Costs) -> tuple[Floats, float]:
-        """Energy for a word served and one taken, of each pair, and of what is always the same."""
-        prices = np.zeros((len(self.pairs), 2))
-        sums, units = self.shape.ofmap_words, len(self.keeps)
-        fixed = costs.mac_pj * self.shape.macs - costs.read_pj[0, fast.PSUM] * sums
-        for k, (tensor, outer, inner, network) in enumerate(self.pairs):
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """Energies of what a mapping's words do, in pJ.
+
+    Attributes:
+        pairs: ``[pairs, 2]``: of a word that the outer level serves, and that the inner one takes.
+        product, sum: of each product, and each sum, whatever the mapping.
+    """
+
+    pairs: Floats
+    product: float
+    sum: float
+
+    @classmethod
+    def of(cls, pairs: tuple[Pair, ...], units: int, costs: Costs) -> Prices:
+        """From costs of values; ``units`` is the number of levels."""
+        prices = np.zeros((len(pairs), 2))
+        fixed = -float(costs.read_pj[0, fast.PSUM])
+        for k, (tensor, outer, inner, network) in enumerate(pairs):
             if network:
                 prices[k, 0] = costs.hop_pj[outer, tensor]
                 continue
@@ -182,10 +221,10 @@ class Space:
                 continue
             prices[k, 1] = costs.drain_pj[inner]
             if costs.whole_packing[outer]:
-                fixed += sums * (costs.whole_write_pj[outer] - costs.write_pj[outer, tensor])
+                fixed += float(costs.whole_write_pj[outer] - costs.write_pj[outer, tensor])
                 if outer:
-                    fixed += sums * (costs.whole_read_pj[outer] - costs.read_pj[outer, tensor])
-        return prices, float(fixed)
+                    fixed += float(costs.whole_read_pj[outer] - costs.read_pj[outer, tensor])
+        return cls(pairs=prices, product=costs.mac_pj, sum=fixed)
 
 
 def _pairs(hierarchy: Hierarchy, keeps: Keeps) -> tuple[Pair, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -296,19 +297,20 @@ def test_surrogates_without_energies_per_action_are_refused(
 
 
 def test_hops_are_as_long_as_what_stands_below() -> None:
-    eyeriss = load_accelerator("eyeriss").hierarchy
-    lengths = hop_lengths_um(eyeriss, [0.0] * 6, 250.0**2)
+    eyeriss = np.array(load_accelerator("eyeriss").hierarchy.fanouts)
+    lengths = hop_lengths_um(eyeriss, np.zeros(6), np.float64(250.0**2))
     assert lengths == pytest.approx((0, 250, 250, 0, 0, 0))
     # A memory as large as the four units around it makes a block of twice their area.
-    levels = load_accelerator("edge-tiny").hierarchy
-    lengths = hop_lengths_um(levels, [0.0, 0.0, 10_000.0, 0.0, 0.0], 10_000.0)
+    levels = np.array(load_accelerator("edge-tiny").hierarchy.fanouts)
+    lengths = hop_lengths_um(levels, np.array([0.0, 0.0, 10_000.0, 0.0, 0.0]), np.float64(10_000.0))
     assert lengths[1] == pytest.approx(100 * 2**0.5)
 
 
 def test_a_hop_is_half_c_v_squared_of_every_second_bit() -> None:
     platform = load_platform()
     ff = 100 * (0.0752 + 0.0808) / 2
-    assert hop_pj_per_bit(100.0, platform) == pytest.approx(0.5 * ff * 1.1**2 / 2 / 1000)
+    of_100_um = hop_pj_per_bit(np.array([100.0]), platform)
+    assert of_100_um == pytest.approx(0.5 * ff * 1.1**2 / 2 / 1000)
 
 
 def test_shares_of_a_breakdown_are_a_hundred(small: dict[str, Any], sources: Sources) -> None:

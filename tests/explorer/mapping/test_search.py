@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
 from explorer.mapping import fast
 from explorer.mapping.counts import Counts, LevelCounts, count
-from explorer.mapping.fast import Found
+from explorer.mapping.fast import OBJECTIVES, Found
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.space import ORDERS, Costs, Space
 from explorer.mapping.splits import Slot, neighbours, slots_of, splits
@@ -160,7 +160,7 @@ def test_the_search_finds_the_best_of_all_mappings(objective: int) -> None:
             if fits:
                 cost = (result[0], result[1], result[0] * result[1])[objective]
                 best = min(best, cost)
-    found = fast.anneal(space.problem(costs), space.choices, objective, 1, 4, 2000, 0.1, 0.001)
+    found = space.search(space.problem(costs), OBJECTIVES[objective], 1, 4, 2000, (0.1, 0.001))
     assert math.exp(found.score) == pytest.approx(best, rel=1e-6)
 
 
@@ -168,7 +168,7 @@ def test_a_seed_gives_one_result() -> None:
     shape = LayerShape(filters=16, channels=8, height=8, width=8, filter_height=3, filter_width=3)
     space = Space.of(EYERISS, shape)
     problem = space.problem(prices(EYERISS))
-    one, two = (fast.anneal(problem, space.choices, 0, 7, 2, 500, 0.1, 0.001) for _ in range(2))
+    one, two = (space.search(problem, "energy", 7, 2, 500, (0.1, 0.001)) for _ in range(2))
     assert one.score == two.score
     assert space.mapping(one) == space.mapping(two)
     mapping: Mapping = space.mapping(one)
@@ -178,7 +178,7 @@ def test_a_seed_gives_one_result() -> None:
 def test_a_layer_that_fits_nowhere_is_told_by_its_score() -> None:
     small = Hierarchy((Level(name="DRAM", kind="dram"), Level(name="buffer", kind="sram", words=2)))
     space = Space.of(small, LayerShape(filters=2, channels=2, height=2, width=2))
-    found = fast.anneal(space.problem(prices(small)), space.choices, 0, 1, 1, 200, 0.1, 0.001)
+    found = space.search(space.problem(prices(small)), "energy", 1, 1, 200, (0.1, 0.001))
     assert found.score == math.inf
     assert found.evaluated == 0
 

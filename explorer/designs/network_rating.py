@@ -1,0 +1,136 @@
+"""A whole network on many designs: energy and cycles of each, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from explorer.accelerators.hierarchy import Hierarchy
+from explorer.designs.figures import Bits, Costing, Figures, costing
+from explorer.designs.fleet import fleet_of
+from explorer.designs.pool import Growth, LayerPool
+from explorer.mapping.compiled import Floats
+from explorer.mapping.fast import IFMAP
+from explorer.mapping.mapper import kept_tensors
+from explorer.mapping.network_cost import traffic_cycles
+from explorer.mapping.space import Space
+from explorer.networks.layer import LayerShape, Traffic
+from explorer.networks.network import Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rated:
+    """A network on designs.
+
+    Attributes:
+        energy_pj, cycles: ``[n]``: infinite where a layer does not fit, or a PE is too narrow.
+        mappings: mappings in all pools together.
+    """
+
+    energy_pj: Floats
+    cycles: Floats
+    mappings: int
+
+
+def rate_network(
+    found: Figures,
+    network: Network,
+    objective: str,
+    *,
+    growth: Growth,
+    seed: int = 1,
+    jobs: int = 1,
+    told: Callable[[], None] = lambda: None,
+) -> Rated:
+    """Energy and cycles of a network on each design, with the best mappings of pools.
+
+    Each figure is that of a real mapping that fits: no design is better than told, by the cost
+    model of the search (``explorer.mapping.fast``); the mapper may find better ones.
+
+    Args:
+        found: the designs.
+        network: what runs on them.
+        objective: of ``fast.OBJECTIVES``, of the mappings.
+        growth: how pools are grown.
+        seed: of the pools.
+        jobs: threads; they change no result.
+        told: called behind each layer.
+    """
+    times = network.unique_shapes()
+    count = len(found.pe)
+    energy, cycles, mappings = np.zeros(count), np.zeros(count), 0
+    traffic = [layer for layer in network.layers if isinstance(layer, Traffic)]
+    weight_bits = next((shape.weight_bits for shape in times), None)
+    bits = [(t.act_bits, weight_bits or t.act_bits, t.out_bits) for t in traffic]
+    of_bits = {each: costing(found, each) for each in dict.fromkeys([*map(_bits, times), *bits])}
+
+    def one(shape: LayerShape) -> tuple[Floats, Floats, int]:
+        rated = _rate_layer(found, of_bits[_bits(shape)], shape, objective, growth, seed)
+        told()
+        return rated
+
+    with ThreadPoolExecutor(jobs) as workers:
+        for shape, rated in zip(times, workers.map(one, times), strict=True):
+            energy += times[shape] * rated[0]
+            cycles += times[shape] * rated[1]
+            mappings += rated[2]
+    for layer, of_layer in zip(traffic, bits, strict=True):
+        more = _rate_traffic(found, of_bits[of_layer], layer)
+        energy, cycles = energy + more[0], cycles + more[1]
+    return Rated(energy_pj=energy, cycles=cycles, mappings=mappings)
+
+
+def _bits(shape: LayerShape) -> Bits:
+    return shape.act_bits, shape.weight_bits, shape.out_bits
+
+
+def _rate_layer(
+    found: Figures, costs: Costing, shape: LayerShape, objective: str, growth: Growth, seed: int
+) -> tuple[Floats, Floats, int]:
+    count = len(found.pe)
+    energy, cycles, score = (np.full(count, np.inf) for _ in range(3))
+    mappings = 0
+    any_costs = next((each for each in costs.costs.values() if each is not None), None)
+    if any_costs is None:
+        return energy, cycles, 0
+    for keeps in kept_tensors(found.samples[0]):
+        space = Space.of(_largest(found), shape, keeps)
+        ordered = fleet_of(found, costs, space, _bits(shape))
+        layer = LayerPool(space, space.problem(any_costs), ordered, growth)
+        layer.grow(objective, seed)
+        own_energy, own_cycles = layer.rate(objective)
+        own = {"energy": own_energy, "delay": own_cycles, "edp": own_energy * own_cycles}[objective]
+        better = own < score[ordered.designs]
+        at = ordered.designs[better]
+        energy[at], cycles[at] = own_energy[better], own_cycles[better]
+        score[at] = own[better]
+        mappings += layer.size
+    return energy, cycles, mappings
+
+
+def _largest(found: Figures) -> Hierarchy:
+    """Levels with as many instances as any of the designs has."""
+    most = found.fanouts.max(axis=0)
+    levels = found.samples[0].hierarchy.levels
+    return Hierarchy(
+        tuple(
+            replace(level, fanout_x=int(x), fanout_y=int(y))
+            for level, (x, y) in zip(levels, most, strict=True)
+        )
+    )
+
+
+def _rate_traffic(found: Figures, costs: Costing, layer: Traffic) -> tuple[Floats, Floats]:
+    """A layer without products moves its words at the outermost level."""
+    read = np.full((len(found.tables), len(found.srams)), np.nan)
+    write = read.copy()
+    for key, each in costs.costs.items():
+        if each is not None:
+            read[key], write[key] = each.read_pj[0, IFMAP], each.whole_write_pj[0]
+    at = found.pe, found.memory[found.frame]
+    cycles = np.array([traffic_cycles(sample, layer) for sample in found.samples])[found.frame]
+    words = layer.input_words * read[at] + layer.output_words * write[at]
+    return words + cycles * costs.cycle_pj, cycles

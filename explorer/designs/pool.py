@@ -1,0 +1,118 @@
+"""A pool of mappings of one layer that are good on some of many designs, grown by searching.
+
+Some designs, drawn at random, are searched from scratch; then many more, each from the best mapping
+that the pool already has for it. What is found for one design serves all that it fits.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from explorer.designs.fleet import Ordered, problem_on
+from explorer.designs.rating import Pool, add_mapping, best_of, fitting, prices_of, rate_designs
+from explorer.mapping import fast
+from explorer.mapping.compiled import Floats
+from explorer.mapping.fast import Problem
+from explorer.mapping.mapper import TEMPERATURES
+from explorer.mapping.space import Space
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """How a pool is grown.
+
+    Attributes:
+        cold, cold_tries: designs that are searched from scratch, and moves of each.
+        warm, warm_tries: designs that are searched from what is known, and moves of each.
+    """
+
+    cold: int = 24
+    cold_tries: int = 8_000
+    warm: int = 400
+    warm_tries: int = 1_500
+
+
+#: First and last temperature of a search from what is known.
+_WARM = (0.03, 0.005)
+
+
+class LayerPool:
+    """Mappings of a layer on the designs of a fleet.
+
+    Attributes:
+        space: the layer's map space on the largest of the designs.
+        ordered: the designs.
+        size: mappings.
+    """
+
+    def __init__(self, space: Space, problem: Problem, ordered: Ordered, growth: Growth) -> None:
+        """An empty pool; ``problem`` is the layer's on any of the designs."""
+        self.space, self.ordered, self.growth, self.size = space, ordered, growth, 0
+        self._problem = problem
+        self._macs = float(space.shape.macs)
+        self._seen: set[bytes] = set()
+        most = growth.cold + growth.warm
+        levels, pairs, slots = len(space.keeps), len(space.pairs), len(space.slots)
+        self.pool = Pool(
+            ways=np.zeros((most, 8), np.int64),
+            picks=np.zeros((most, levels), np.int64),
+            factors=np.ones((most, 8, slots), np.int64),
+            served=np.zeros((most, pairs)),
+            taken=np.zeros((most, pairs)),
+            tiles=np.zeros((most, levels, 3), np.int64),
+            finished=np.zeros((most, levels), np.int64),
+            steps=np.zeros(most),
+        )
+
+    def grow(self, objective: str, seed: int) -> None:
+        """Search on designs drawn at random; the same seed gives the same pool."""
+        count = len(self.ordered.designs)
+        draws = np.random.default_rng(seed).integers(0, count, self.growth.cold + self.growth.warm)
+        for number, i in enumerate(draws):
+            if number < self.growth.cold:
+                self._search(int(i), objective, seed + number, None)
+                continue
+            start = self._best(int(i), objective)
+            self._search(int(i), objective, seed + number, start)
+
+    def _best(self, i: int, objective: str) -> int | None:
+        """The best mapping that there is for a design."""
+        mappings, cycles = np.zeros(self.size, np.int64), np.zeros(self.size)
+        g = int(self.ordered.geometry[i])
+        args = self._problem, self.pool
+        count = fitting(*args, self.size, self.ordered.fleet, g, mappings, cycles)
+        prices = np.zeros((len(self.space.pairs), 2))
+        place, _ = best_of(
+            *args, self.ordered.fleet, i, fast.OBJECTIVES.index(objective), self._macs, prices,
+            mappings[:count], cycles[:count], np.arange(count),
+        )  # fmt: skip
+        return None if place < 0 else int(mappings[place])
+
+    def _search(self, i: int, objective: str, seed: int, known: int | None) -> None:
+        prices = np.zeros((len(self.space.pairs), 2))
+        prices_of(self._problem, self.ordered.fleet, i, prices)
+        problem = problem_on(self._problem, self.ordered, i, prices, self._macs)
+        growth = self.growth
+        if known is None:
+            found = self.space.search(problem, objective, seed, 1, growth.cold_tries, TEMPERATURES)
+        else:
+            start = self.pool.ways[known].copy(), self.pool.picks[known].copy()
+            found = self.space.search(problem, objective, seed, 1, growth.warm_tries, _WARM, start)
+        key = found.ways.tobytes() + found.orders.tobytes()
+        if math.isinf(found.score) or key in self._seen:
+            return
+        self._seen.add(key)
+        add_mapping(problem, self.space.choices, self.pool, self.size, found.ways, found.orders)
+        self.size += 1
+
+    def rate(self, objective: str) -> tuple[Floats, Floats]:
+        """Energy in pJ and cycles of the layer on each design of the fleet."""
+        energy, cycles = (np.empty(len(self.ordered.designs)) for _ in range(2))
+        rate_designs(
+            self._problem, self.pool, self.size, self.ordered.fleet,
+            fast.OBJECTIVES.index(objective), self._macs, energy, cycles,
+        )  # fmt: skip
+        return energy, cycles

@@ -1,0 +1,275 @@
+"""Compiled: what mappings of a pool cost on each of many designs, and the best one of each.
+
+Words that a mapping moves do not depend on the design: they are counted once. A *geometry* is what
+decides whether a mapping fits and how many cycles it takes: instances, room, packing and rates.
+Designs of one geometry differ in energies alone.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from explorer.mapping.compiled import Floats, Integers, compiled
+from explorer.mapping.fast import (
+    PSUM,
+    Choices,
+    Nest,
+    Problem,
+    add_words,
+    cycles_of,
+    moments,
+    moved,
+    nest_of,
+    spatial_fits,
+    sums_of,
+    tile,
+)
+
+#: Designs of a geometry that choose which mappings all of them try, and how many each.
+_SPEAKERS, _CHOICES = 8, 2
+
+
+class Pool(NamedTuple):
+    """Mappings of a layer; rows behind the last mapping are not used.
+
+    Attributes:
+        ways, picks: ``[m, 8]`` splits, ``[m, levels]`` orders, of the layer's choices.
+        factors: ``[m, 8, slots]``.
+        served, taken: ``[m, pairs]``: words that a pair's outer level serves, and its inner takes.
+        tiles: ``[m, levels, 3]``: words of a tensor in an instance.
+        finished: ``[m, levels]``: 1 if only finished sums come to a level.
+        steps: iterations of all temporal loops.
+    """
+
+    ways: Integers
+    picks: Integers
+    factors: Integers
+    served: Floats
+    taken: Floats
+    tiles: Integers
+    finished: Integers
+    steps: Floats
+
+
+class Fleet(NamedTuple):
+    """Designs, in the order of their geometries, and within one of what a cycle costs.
+
+    Attributes:
+        first: designs of geometry ``g`` are ``first[g]`` to ``first[g + 1]``.
+        most: ``[g, slots]``: instances.
+        rates: ``[g, levels, 2]``.
+        example: of each geometry, a row of the next five.
+        room, packing, whole: ``[rows, levels]``, ``[rows, levels, 3]``, ``[rows, levels]``.
+        per_cycle: ``[rows]``: products of a MAC unit in a cycle.
+        pairs_pj: ``[rows, pairs, 2]``.
+        product_pj, sum_pj: ``[rows]``.
+        widths: ``[rows, 3]``: bits of a value of each tensor.
+        row: ``[n]``.
+        cycle_pj: ``[n]``.
+        hops: ``[n, levels]``: pJ of a bit.
+    """
+
+    first: Integers
+    most: Integers
+    rates: Floats
+    example: Integers
+    room: Floats
+    packing: Floats
+    whole: Floats
+    per_cycle: Floats
+    pairs_pj: Floats
+    product_pj: Floats
+    sum_pj: Floats
+    widths: Floats
+    row: Integers
+    cycle_pj: Floats
+    hops: Floats
+
+
+@compiled
+def add_mapping(
+    problem: Problem, choices: Choices, pool: Pool, m: int, ways: Integers, picks: Integers
+) -> None:
+    """Count a mapping's words into place ``m`` of the pool."""
+    pool.ways[m] = ways
+    pool.picks[m] = picks
+    orders = np.zeros((len(picks), 8), np.int64)
+    nest = Nest(
+        pool.factors[m], orders, choices.rows[0, 0], choices.columns[0, 0],
+        choices.row_tiles[0, 0], choices.column_tiles[0, 0],
+    )  # fmt: skip
+    nest = nest_of(choices, ways, picks, nest)
+    levels = len(problem.room)
+    pool.finished[m] = 0
+    for k in range(len(problem.pairs)):
+        served, taken = moved(problem, nest, k)
+        pool.served[m, k] = served
+        pool.taken[m, k] = taken
+        drains = problem.pairs[k, 0] == PSUM and problem.pairs[k, 2] < levels
+        if drains and problem.pairs[k, 3] == 0 and served <= sums_of(problem):
+            pool.finished[m, problem.pairs[k, 1]] = 1
+    for level in range(levels):
+        for tensor in range(3):
+            pool.tiles[m, level, tensor] = tile(problem, nest, level, tensor)
+    pool.steps[m] = moments(problem, nest.factors)
+
+
+@compiled
+def _on(problem: Problem, fleet: Fleet, g: int) -> Problem:
+    """The layer on a geometry, without energies."""
+    row = fleet.example[g]
+    return Problem(
+        problem.sizes, problem.slot_level, fleet.most[g], problem.temporal, problem.multicast,
+        problem.pairs, problem.prices, problem.held, np.array([0.0, 0.0, fleet.per_cycle[row]]),
+        fleet.room[row], fleet.packing[row], fleet.whole[row], fleet.rates[g],
+    )  # fmt: skip
+
+
+@compiled
+def _fits(problem: Problem, pool: Pool, m: int) -> bool:
+    if not spatial_fits(problem, pool.factors[m]):
+        return False
+    for level in range(len(problem.room)):
+        if problem.room[level] == 0:
+            continue
+        used = 0.0
+        for tensor in range(3):
+            packing = problem.packing[level, tensor]
+            if packing > 0:
+                if tensor == PSUM and pool.finished[m, level]:
+                    packing = max(packing, problem.whole[level])
+                used += np.ceil(pool.tiles[m, level, tensor] / packing)
+        if used > problem.room[level]:
+            return False
+    return True
+
+
+@compiled
+def fitting(
+    problem: Problem, pool: Pool, size: int, fleet: Fleet, g: int, found: Integers, cycles: Floats
+) -> int:
+    """Mappings that fit a geometry into ``found``, and their cycles; how many."""
+    here = _on(problem, fleet, g)
+    reads, writes = np.zeros(len(here.room)), np.zeros(len(here.room))
+    sums = sums_of(problem)
+    count = 0
+    for m in range(size):
+        if not _fits(here, pool, m):
+            continue
+        reads[:] = 0.0
+        writes[:] = 0.0
+        for k in range(len(problem.pairs)):
+            if problem.pairs[k, 3] == 0:
+                add_words(here, k, pool.served[m, k], pool.taken[m, k], sums, reads, writes)
+        cycles[count] = np.ceil(cycles_of(here, pool.factors[m], pool.steps[m], reads, writes))
+        found[count] = m
+        count += 1
+    return count
+
+
+@compiled
+def prices_of(problem: Problem, fleet: Fleet, i: int, prices: Floats) -> None:
+    """Energies of a pair's words on a design, wires included, ``[pairs, 2]``."""
+    row = fleet.row[i]
+    for k in range(len(problem.pairs)):
+        if problem.pairs[k, 3] == 1:
+            tensor, outer = problem.pairs[k, 0], problem.pairs[k, 1]
+            prices[k, 0] = fleet.hops[i, outer] * fleet.widths[row, tensor]
+            prices[k, 1] = 0.0
+        else:
+            prices[k] = fleet.pairs_pj[row, k]
+
+
+@compiled
+def _energy(pool: Pool, m: int, prices: Floats) -> float:
+    """Of the words of a mapping."""
+    energy = 0.0
+    for k in range(len(prices)):
+        energy += prices[k, 0] * pool.served[m, k] + prices[k, 1] * pool.taken[m, k]
+    return energy
+
+
+@compiled
+def _score(energy: float, cycles: float, objective: int) -> float:
+    if objective == 0:
+        return energy
+    if objective == 1:
+        return float(cycles * (1 + 1e-9 * np.log(energy)))
+    return energy * cycles
+
+
+@compiled
+def best_of(
+    problem: Problem, pool: Pool, fleet: Fleet, i: int, objective: int, macs: float,
+    prices: Floats, mappings: Integers, cycles: Floats, places: Integers,
+) -> tuple[int, float]:  # fmt: skip
+    """The best of some mappings for a design: its place, -1 if there is none, and its energy.
+
+    Args:
+        mappings, cycles: those that fit.
+        places: of those to be tried.
+    """
+    prices_of(problem, fleet, i, prices)
+    row = fleet.row[i]
+    fixed = fleet.product_pj[row] * macs + fleet.sum_pj[row] * sums_of(problem)
+    best, least, of_best = -1, np.inf, np.inf
+    for place in places:
+        energy = fixed + fleet.cycle_pj[i] * cycles[place] + _energy(pool, mappings[place], prices)
+        score = _score(energy, cycles[place], objective)
+        if score < least:
+            best, least, of_best = place, score, energy
+    return best, of_best
+
+
+@compiled
+def _chosen(
+    problem: Problem, pool: Pool, fleet: Fleet, g: int, objective: int, macs: float,
+    prices: Floats, mappings: Integers, cycles: Floats,
+) -> Integers:  # fmt: skip
+    """Places of the mappings that some designs of a geometry like best."""
+    places = np.arange(len(mappings))
+    wanted = np.zeros(len(mappings), np.bool_)
+    begin, end = fleet.first[g], fleet.first[g + 1]
+    speakers = min(_SPEAKERS, end - begin)
+    for speaker in range(speakers):
+        i = begin + (end - 1 - begin) * speaker // max(1, speakers - 1)
+        left = places
+        for _ in range(_CHOICES):
+            place, _ = best_of(
+                problem, pool, fleet, i, objective, macs, prices, mappings, cycles, left
+            )
+            if place < 0:
+                break
+            wanted[place] = True
+            left = left[left != place]
+    return np.flatnonzero(wanted)
+
+
+@compiled
+def rate_designs(
+    problem: Problem, pool: Pool, size: int, fleet: Fleet, objective: int, macs: float,
+    energy: Floats, cycles: Floats,
+) -> None:  # fmt: skip
+    """Energy and cycles of a layer on each design, with the best mapping of the pool.
+
+    Args:
+        problem: of the layer; prices do not matter.
+        pool, size: mappings, and how many.
+        objective: number in ``fast.OBJECTIVES``.
+        macs: products of the layer.
+        energy, cycles: ``[n]``, to write; infinite where no mapping fits.
+    """
+    mappings, needed = np.zeros(size, np.int64), np.zeros(size)
+    prices = np.zeros((len(problem.pairs), 2))
+    for g in range(len(fleet.first) - 1):
+        count = fitting(problem, pool, size, fleet, g, mappings, needed)
+        kept, own = mappings[:count], needed[:count]
+        places = _chosen(problem, pool, fleet, g, objective, macs, prices, kept, own)
+        for i in range(fleet.first[g], fleet.first[g + 1]):
+            place, of_best = best_of(
+                problem, pool, fleet, i, objective, macs, prices, kept, own, places
+            )
+            energy[i] = of_best
+            cycles[i] = own[place] if place >= 0 else np.inf
