@@ -129,8 +129,8 @@ class LayerCost:
 def costs_of(accelerator: Accelerator, energies: Energies) -> Costs:
     """Energies for each value that moves, from those of accesses, gates and wires.
 
-    A network is taken as a bus: each value drives the wires past all instances below, or past half
-    of them where it goes to one alone.
+    A network is taken as a bus: each value drives the wires past all instances below, or half of
+    the way to the farthest where it goes to one alone.
     """
     levels = accelerator.hierarchy.levels
     shape = (len(levels), len(TENSORS))
@@ -194,12 +194,13 @@ def leakage_pj(leakage_uw: _Number, period_ps: _Number) -> _Number:
 
 
 def span_of(level: Level) -> float:
-    """Instances below a level that a value passes on its way: a bus is driven whole.
+    """Hops that a value drives below a level: a bus is driven whole, a tree to all instances.
 
-    Without multicast a value goes to one alone, half of the way in the mean.
+    Without multicast a value goes to one alone, half of the way to the farthest in the mean.
     """
-    span = (level.fanout_x - 1) + (level.fanout_y - 1)
-    return span * (1.0 if level.multicast else 0.5)
+    if level.multicast:
+        return float(level.fanout - 1)
+    return ((level.fanout_x - 1) + (level.fanout_y - 1)) / 2
 
 
 def evaluate(

@@ -35,6 +35,7 @@ EFFORTS = {"quick": (1, 32_000), "normal": (3, 32_000), "thorough": (8, 100_000)
 #: First and last temperature, as logarithms of cost.
 TEMPERATURES = (0.2, 0.01)
 SEEDS = (0, (1 << 31) - 1)
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,8 @@ class Certificate:
     Attributes:
         mapped: the mapping; a better one than before, if the proof found one.
         gap: share of its cost that another mapping can save at most.
-        proven: the proof came to its end: ``gap`` is the tolerance; else time ran out before.
+        proven: ``gap`` is at most the tolerance; else time ran out before, or the proof's own
+            model, which takes sums for packed as finished ones, is too far below.
         seconds: that it took.
     """
 
@@ -216,6 +218,7 @@ def certify(
                 if _value(cost, options) < _value(mapped.cost, options):
                     mapped = replace(mapped, cost=cost)
     gap = max(0.0, 1 - least / _objective(mapped.cost, options))
+    proven = proven and gap <= tolerance + _ROUNDING
     return Certificate(mapped=mapped, gap=gap, proven=proven, seconds=spent)
 
 

@@ -105,7 +105,8 @@ class Network:
         """The network with other bits.
 
         Args:
-            act, weight, out: bits of the words of all layers; None leaves them.
+            act, weight, out: bits of the words of all layers; None leaves them. A second operand
+                that is computed (attention) has those of activations.
             per_layer: names of layers to their own (activation, weight, output) bits; of layers
                 without MACs the weight bits are not used.
 
@@ -124,9 +125,14 @@ class Network:
                 raise InputError(
                     f"{self.name} has no layer {shown(name)}{nearest(str(name), names)}"
                 )
-        layers = tuple(_with_bits(layer, {**every, **own.get(layer.name, {})})
-                       for layer in self.layers)  # fmt: skip
-        return replace(self, layers=layers)
+        computed = {name: bits for name, bits in every.items() if name != "weight_bits"}
+        if act is not None:
+            computed["weight_bits"] = act
+        layers = []
+        for layer in self.layers:
+            bits = computed if _computes_weights(layer) else every
+            layers.append(_with_bits(layer, {**bits, **own.get(layer.name, {})}))
+        return replace(self, layers=tuple(layers))
 
     def with_batch(self, batch: int) -> Network:
         """The network for so many images or sequences.
@@ -244,6 +250,10 @@ def _three_bits(name: str, bits: object) -> dict[str, int]:
     keys = ("act_bits", "weight_bits", "out_bits")
     return {key: require_int(f"{key} of {shown(name)}", value, *BITS)
             for key, value in zip(keys, bits, strict=True)}  # fmt: skip
+
+
+def _computes_weights(layer: Layer | Traffic) -> bool:
+    return isinstance(layer, Layer) and layer.weights_are_activations
 
 
 def _with_bits(layer: Layer | Traffic, bits: Mapping[str, Any]) -> Layer | Traffic:

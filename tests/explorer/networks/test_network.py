@@ -112,6 +112,20 @@ def test_bits_of_all_layers_and_of_some() -> None:
     assert (pool_too.act_bits, pool_too.out_bits) == (3, 5)
 
 
+def test_the_second_operand_of_attention_has_the_bits_of_activations() -> None:
+    decoder = load_network("llm-decoder-decode")
+    for bits, wanted in (
+        ({"act": 8, "weight": 4}, (8, 8)),
+        ({"weight": 4}, (8, 8)),
+        ({"act": 6}, (6, 6)),
+        ({"act": 8, "weight": 4, "per_layer": {"attention.scores": (7, 5, 8)}}, (7, 5)),
+    ):
+        layers = {layer.name: layer for layer in decoder.with_bits(**bits).layers_with_macs}
+        scores, query = layers["attention.scores"].shape, layers["attention.query"].shape
+        assert (scores.act_bits, scores.weight_bits) == wanted, bits
+        assert query.weight_bits == bits.get("weight", 8)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
