@@ -1,14 +1,16 @@
 """The Eyeriss chip as measured, and as this project's exact counts have it.
 
 Run: ``python -m benchmarks.eyeriss`` (a minute). Layers run in the published row-stationary
-mappings, which are printed for AlexNet alone; of VGG-16 there are bounds, and what the search finds.
+mappings, which are printed for AlexNet alone; of VGG-16 there are bounds, and what the search
+finds.
 Figures of the chip and where they are from: ``data/published/eyeriss.yaml``. A MB is 1e6 bytes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping as Named
+from collections.abc import Iterator
+from collections.abc import Mapping as Named
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -212,7 +214,7 @@ def dram_bounds(layer: Layer, traffic: Named[str, float]) -> tuple[float, float]
     The first ifmap is not coded. An ofmap of unknown zeros is between nothing and uncompressed.
     """
     least = most = traffic["filter"]
-    first = layer.shape.channels == 3  # noqa: PLR2004  (an image)
+    first = layer.shape.channels == 3
     zeros = layer.chip["zeros_pct"] / 100
     least += traffic["ifmap"] * (1.0 if first else rlc_least(zeros))
     most += traffic["ifmap"] * (1.0 if first else rlc_rows(zeros, layer.shape.width))
