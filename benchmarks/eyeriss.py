@@ -1,8 +1,8 @@
 """The Eyeriss chip as measured, and as this project's exact counts have it.
 
-Run: ``python -m benchmarks.eyeriss`` (one to two minutes). Layers run in the published row-stationary
-mappings, which are printed for AlexNet alone; of VGG-16 there are bounds, and what the search
-finds.
+Run: ``python -m benchmarks.eyeriss`` (one to two minutes). Layers run in the published
+row-stationary mappings, which are known for AlexNet alone; of VGG-16 there are bounds, and what the
+search finds.
 Figures of the chip and where they are from: ``data/published/eyeriss.yaml``. A MB is 1e6 bytes.
 """
 

@@ -88,8 +88,8 @@ def test_accesses_of_the_buffer_are_the_printed_ones_to_the_last_digit(name: str
 
 def test_conv3_moves_what_the_parameters_of_conv4_give_not_its_own() -> None:
     layer, other = ALEXNET["conv3"], ALEXNET["conv4"].parameters
-    printed = eyeriss.buffer_mb(eyeriss.counted(layer, moved=True))
-    assert printed > 1.35 * layer.chip["buffer_mb"]
+    found = eyeriss.buffer_mb(eyeriss.counted(layer, moved=True))
+    assert found > 1.35 * layer.chip["buffer_mb"]
     like_conv4 = eyeriss.buffer_mb(eyeriss.counted(layer, other, moved=True))
     assert abs(like_conv4 - layer.chip["buffer_mb"]) <= HALF["buffer_mb"]
 
