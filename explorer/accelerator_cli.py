@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from explorer.cli_options import MODEL, JsonFlag
+from explorer.cli_options import MODEL, JsonFlag, out
 from rtl_gen.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def map_verb(
     from explorer.mapping.report import certificate_line, show_layer, show_network
     from rtl_gen.atomic import write_text
 
-    chosen = _network(network, bits, batch)
+    chosen = chosen_network(network, bits, batch)
     on = load_accelerator(accelerator)
     sources = Sources(actions=actions, dataset=dataset or DATASET, model=model)
     options = Options(objective=objective, effort=effort, seed=seed)
@@ -128,6 +128,45 @@ def map_verb(
         show_network(found)
     if output is not None:
         typer.echo(f"wrote {output}")
+
+
+def explore_accelerators(
+    space: Path, network: Network, where: list[str], mapping: str, refine: int, objectives: str,
+    n: int, seed: int, jobs: int, model: Path, output: Path, *, as_json: bool,
+) -> None:  # fmt: skip
+    """What ``peforge explore --network`` does."""
+    from explorer.accelerators.pe_tables import Sources
+    from explorer.designs.exploration import Wanted, explore_designs
+    from explorer.designs.picture import write_picture
+    from explorer.designs.report import as_json as to_json
+    from explorer.designs.report import front_table, write_all
+    from explorer.designs.space import load_designs
+
+    names = tuple(name.strip() for name in objectives.split(",")) if objectives else None
+    wanted = Wanted(where=tuple(where), mapping=mapping, n=n, refine=refine, seed=seed)
+    wanted = replace(wanted, objectives=names) if names else wanted
+    designs = load_designs(space)
+    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as bar:
+        tasks = {
+            "layer": bar.add_task("rating designs", total=len(network.unique_shapes())),
+            "design": bar.add_task("mapping the front", total=refine),
+        }
+        result = explore_designs(
+            designs, network, wanted, sources=Sources(model=model),
+            jobs=jobs or os.cpu_count() or 1,
+            told=lambda what: bar.update(tasks[what], advance=1),
+        )  # fmt: skip
+    written = write_all(result, output)
+    if len(wanted.objectives) > 1:
+        written.append(output / "designs.png")
+        write_picture(result, written[-1])
+    if as_json:
+        typer.echo(json.dumps(to_json(result), indent=2))
+        return
+    out.print(front_table(result))
+    for note in result.notes():
+        typer.echo(note)
+    typer.echo("wrote " + ", ".join(map(str, written)))
 
 
 def accelerators_verb(
@@ -194,14 +233,14 @@ def networks_verb(
     from explorer.networks.builtin import NETWORKS
 
     if not name:
-        chosen = [_network(key, bits, batch) for key in NETWORKS]
+        chosen = [chosen_network(key, bits, batch) for key in NETWORKS]
         rows = [
             {"network": n.name, "layers": len(n.layers), "MACs": n.macs, "parameters": n.parameters}
             for n in chosen
         ]
         show_rows("networks", rows, as_json=as_json)
         return
-    one = _network(name, bits, batch)
+    one = chosen_network(name, bits, batch)
     if save is not None:
         one.save(save)
     if as_json:
@@ -223,7 +262,12 @@ def _three(bits: str) -> tuple[int, int, int]:
     return act, weight, output
 
 
-def _network(name: str, bits: str, batch: int) -> Network:
+def chosen_network(name: str, bits: str, batch: int) -> Network:
+    """A network by name or file, with these bits, if any, and this batch.
+
+    Raises:
+        InputError: if there is none, or it cannot have them.
+    """
     from explorer.networks.network import load_network
 
     network = load_network(name)

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from explorer.accelerator_cli import register
+from explorer.accelerator_cli import chosen_network, explore_accelerators, register
 from explorer.array_options import (
     ArrayChoice,
     LayerChoice,
@@ -67,6 +67,8 @@ PERIOD_PS = 2000
 INTERRUPTED = 130
 #: Files of a folder that are listed.
 _LISTED = 20
+#: Of PEs, unless others are asked for.
+PE_OBJECTIVES = "area_um2,energy_per_mac_pj,throughput"
 #: Verbs that keep what they have measured.
 MEASURING = ("characterize", "layout", "fmax", "actions", "sram")
 
@@ -1317,17 +1319,45 @@ def predict(
 def explore(
     space: Annotated[
         Path | None,
-        typer.Option("--space", help="Design space, a YAML file [configs/spaces/explore.yaml]."),
+        typer.Option(
+            "--space",
+            help="Design space, a YAML file [configs/spaces/explore.yaml, "
+            "of accelerators configs/designs/eyeriss-like.yaml].",
+        ),
     ] = None,
     objectives: Annotated[
-        str, typer.Option("--objectives", help="Names with commas between them.")
-    ] = "area_um2,energy_per_mac_pj,throughput",
+        str,
+        typer.Option(
+            "--objectives",
+            help="Names with commas between them "
+            "[area_um2,energy_per_mac_pj,throughput; of accelerators "
+            "energy_uj,latency_ms,area_mm2].",
+        ),
+    ] = "",
     n: Annotated[int, typer.Option("--n", "-n", help="Points to predict at most.")] = 100_000,
     seed: Annotated[int, typer.Option("--seed", help="Of the sample of a larger space.")] = 0,
     model: ModelPath = MODEL,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for pareto.csv, .json, .png, .html.")
+        Path, typer.Option("-o", "--output", help="Folder for the front: CSV, JSON, pictures.")
     ] = Path("build"),
+    network: Annotated[
+        str, typer.Option("--network", help="Explore accelerators that run this network.")
+    ] = "",
+    bits: Annotated[
+        str, typer.Option("--bits", help="Of its activations, weights and outputs, as 8,4,8.")
+    ] = "",
+    batch: Annotated[int, typer.Option("--batch", help="Images or sequences.")] = 1,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", help="Accelerators that meet this, as 'area_mm2 < 4'; repeatable."),
+    ] = None,
+    mapping: Annotated[
+        str, typer.Option("--mapping", help="Mappings are the best in energy, delay or edp.")
+    ] = "energy",
+    refine: Annotated[
+        int, typer.Option("--refine", help="Accelerators of the front to map again, thoroughly.")
+    ] = 10,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Threads [all processors].")] = 0,
     as_json: JsonFlag = False,
 ) -> None:
     """Predict a whole design space and find its Pareto front.
@@ -1335,7 +1365,12 @@ def explore(
     Objectives: `area_um2`, `least_period_ps`, `leakage_uw`, `energy_per_mac_pj` (less is better),
     `throughput`, `throughput_per_area` (more is better).
 
-    Example: `peforge explore --objectives energy_per_mac_pj,throughput_per_area -n 20000`
+    With `--network`, of accelerators (PE, array, memories, clock) that run it, each with the best
+    of thousands of mappings: `energy_uj`, `latency_ms`, `area_mm2`, `edp_uj_ms` (less is better),
+    `tops_per_watt`, `tops_per_mm2` (more is better).
+
+    Examples: `peforge explore --objectives energy_per_mac_pj,throughput_per_area -n 20000`,
+    `peforge explore --network resnet18 --where 'area_mm2 < 3' -n 200000`
     """
     from characterize.platform import configs_dir
     from explorer.explore import explore as run
@@ -1346,8 +1381,15 @@ def explore(
     from rtl_gen.space import load_space
     from surrogate.artifact import Artifact
 
+    if network:
+        explore_accelerators(
+            space or configs_dir() / "designs" / "eyeriss-like.yaml",
+            chosen_network(network, bits, batch), where or [], mapping, refine, objectives, n, seed,
+            jobs, model, output, as_json=as_json,
+        )  # fmt: skip
+        return
     path = space or configs_dir() / "spaces" / "explore.yaml"
-    names = [name.strip() for name in objectives.split(",")]
+    names = [name.strip() for name in (objectives or PE_OBJECTIVES).split(",")]
     result = run(load_space(path), Artifact.load(model), names, n=n, seed=seed)
     writers = {"csv": write_csv, "json": write_json, "png": write_plot, "html": write_html}
     for suffix, write in writers.items():

@@ -109,7 +109,7 @@ def _draw(result: ExplorationResult) -> Figure:
     named = landmarks(result)
     for number, (x, y) in enumerate(pairs, start=1):
         axes = figure.add_subplot(down, across, number)
-        _draw_panel(axes, cloud, result.front, x, y)
+        draw_panel(axes, cloud, result.front, x, y)
         _draw_numbers(axes, named, x, y)
     figure.suptitle(
         f"Pareto front: {len(result.front):,} of {len(result.points):,} predicted designs",
@@ -120,9 +120,10 @@ def _draw(result: ExplorationResult) -> Figure:
     return figure
 
 
-def _draw_panel(
+def draw_panel(
     axes: Axes, cloud: pd.DataFrame, front: pd.DataFrame, x: Objective, y: Objective
 ) -> None:
+    """Draw all points and the front; white where something was not measured (``outside``)."""
     inside = front["outside"].isna()
     measured, unknown = _colours(front[inside]), _colours(front[~inside])
     layers: list[tuple[pd.DataFrame, dict[str, Any]]] = [

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from explorer.accelerators.pe_tables import Sources
 from explorer.designs.figures import figures
 from explorer.designs.network_rating import rate_network
 from explorer.designs.pool import Growth
-from explorer.designs.space import DesignSpace
+from explorer.designs.space import DesignSpace, Indices
 from explorer.explore import Objective
+from explorer.mapping.compiled import Floats
 from explorer.mapping.mapper import Options
 from explorer.mapping.network_cost import map_network
 from explorer.networks.network import Network
@@ -103,7 +104,7 @@ class Exploration:
             f"rated with {self.mappings:,} mappings, each of which fits and is counted; a search "
             "for one design alone finds less, see refined",
         ]
-        if outside := int(front["outside"].sum()):
+        if outside := int(front["outside"].notna().sum()):
             found.append(
                 f"{outside} of {len(front)} designs of the front have a PE outside what was "
                 "measured: the error is unknown"
@@ -138,6 +139,8 @@ def explore_designs(
     sources = sources or Sources()
     pe, frame = space.designs(wanted.n, wanted.seed)
     found = figures(space, pe, frame, sources)
+    one = np.ones(1)
+    _met(wanted.where, _table(space, found.table[:1], pe[:1], frame[:1], one, one, 1))
     rated = rate_network(
         found, network, wanted.mapping, growth=growth or Growth(), seed=wanted.seed, jobs=jobs,
         told=lambda: told("layer"),
@@ -160,12 +163,12 @@ def explore_designs(
 
 
 def _table(
-    space: DesignSpace, plain: pd.DataFrame, pe: Any, frame: Any, energy_pj: Any, cycles: Any,
-    macs: int,
+    space: DesignSpace, plain: pd.DataFrame, pe: Indices, frame: Indices, energy_pj: Floats,
+    cycles: Floats, macs: int,
 ) -> pd.DataFrame:  # fmt: skip
     frames = pd.DataFrame([dict(each) for each in space.frames], index=range(len(space.frames)))
     frames = frames.drop(columns="period_ps", errors="ignore")
-    frames.columns = [name.replace(".", "_") for name in frames]  # names of expressions
+    frames.columns = [str(name).replace(".", "_") for name in frames]  # names of expressions
     pes = space.pes.rename(columns={"period_ps": "pe_period_ps"})
     table = pd.concat(
         [pd.DataFrame({"pe": pe, "frame": frame}), pes.iloc[pe].reset_index(drop=True),
@@ -180,7 +183,7 @@ def _table(
     return table
 
 
-def _met(conditions: Sequence[str], table: pd.DataFrame) -> Any:
+def _met(conditions: Sequence[str], table: pd.DataFrame) -> NDArray[np.bool_]:
     numbers = table.select_dtypes("number").columns
     kinds: dict[str, Kind] = {name: "number" for name in numbers if name.isidentifier()}
     met = np.ones(len(table), bool)

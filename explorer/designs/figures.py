@@ -114,7 +114,7 @@ def figures(space: DesignSpace, pe: Indices, frame: Indices, sources: Sources) -
         table=pd.DataFrame(
             {"area_mm2": area * 1e-6, "least_period_ps": least,
              "period_ps": np.array([s.period_ps for s in samples])[frame],
-             "outside": pes["outside"].to_numpy() > 0}
+             "outside": pes["outside"].map({0.0: None, 1.0: "PE"}).to_numpy()}
         ),
     )  # fmt: skip
 

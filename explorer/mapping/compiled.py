@@ -23,11 +23,12 @@ Floats = NDArray[np.float64]
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
-#: Packages that have compiled code.
+#: Modules that have compiled code.
 _SOURCES = [
     path
     for package in ("mapping", "designs")
     for path in sorted((Path(__file__).parents[1] / package).glob("*.py"))
+    if "compiled import" in path.read_text(encoding="utf-8")
 ]
 # Numba makes its settings by name as the module is read; type checkers cannot see them.
 vars(config)["CACHE_DIR"] = str(cache_dir() / "compiled" / code_digest(*_SOURCES)[:16])
