@@ -70,6 +70,13 @@ def map_verb(
             "--certify", help="Prove how much less another mapping can cost: seconds a layer."
         ),
     ] = None,
+    keep_between: Annotated[
+        bool,
+        typer.Option(
+            "--keep-between",
+            help="Let ofmaps stay in the buffer between layers, where that is better.",
+        ),
+    ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Search even what an earlier search found.")
     ] = False,
@@ -85,7 +92,8 @@ def map_verb(
 
     Examples: `peforge map --network resnet18 --accelerator eyeriss`,
     `peforge map -n mobilenetv1 -a my.yaml --bits 8,4,8 --objective edp -o build/map.json`,
-    `peforge map -n resnet18 --layer layer1.0.conv1 --objective delay --certify 10`
+    `peforge map -n resnet18 --layer layer1.0.conv1 --objective delay --certify 10`,
+    `peforge map -n resnet20-cifar -a edge-tiny --keep-between`
     """
     from explorer.accelerators.accelerator import load_accelerator
     from explorer.accelerators.pe_tables import DATASET, Sources
@@ -100,6 +108,10 @@ def map_verb(
     options = Options(objective=objective, effort=effort, seed=seed)
     if certify is not None and not 0 < certify < 1e6:
         raise InputError(f"certify must be a number of seconds above 0, not {certify:g}")
+    if keep_between and (layer or mapping is not None):
+        raise InputError("keep-between is about a whole network: leave out layer and mapping")
+    if keep_between and certify is not None:
+        raise InputError("certify is about layers alone: leave out keep-between, or certify")
     if layer or mapping is not None:
         chosen = _only(chosen, layer)
     if mapping is not None:
@@ -108,10 +120,12 @@ def map_verb(
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=as_json) as bar:
         layers = len(chosen.unique_shapes())
-        task = bar.add_task("mapping", total=layers if certify is None else 2 * layers)
+        total = layers + (layers if certify else 0) + (len(chosen.layers) if keep_between else 0)
+        task = bar.add_task("mapping", total=total)
         found = map_network(
             on, chosen, options, sources=sources, jobs=jobs or os.cpu_count() or 1,
-            cache=not fresh, seconds=certify, told=lambda: bar.update(task, advance=1),
+            cache=not fresh, seconds=certify, keep_between=keep_between,
+            told=lambda: bar.update(task, advance=1),
         )  # fmt: skip
     if output is not None:
         write_text(output, json.dumps(found.to_dict(), indent=1) + "\n")

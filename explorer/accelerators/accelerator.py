@@ -18,6 +18,7 @@ from explorer.accelerators.chain import ordered
 from explorer.accelerators.dram import Dram, dram_of
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
 from explorer.accelerators.memories import TRANSISTORS
+from explorer.accelerators.sparsity import Sparsity
 from explorer.networks.layer import BITS, check_keys
 from rtl_gen.array.design import BUSES, ArrayDesign
 from rtl_gen.design import PEDesign, check_parameter_names
@@ -95,6 +96,7 @@ class Accelerator:
         energies: a user's table of energies, which then counts alone.
         platform: process kit by name or path.
         sram_transistors: of the SRAMs, of ``memories.TRANSISTORS``.
+        sparsity: what zeros save.
 
     Raises:
         InputError: if parts do not fit each other, or one is out of range.
@@ -113,6 +115,7 @@ class Accelerator:
     energies: Path | None = None
     platform: str = "freepdk45"
     sram_transistors: str = TRANSISTORS[0]
+    sparsity: Sparsity = field(default_factory=Sparsity)
 
     def __post_init__(self) -> None:
         for name in ("name", "platform"):
@@ -154,6 +157,22 @@ class Accelerator:
                 self._check_scratchpad(index, seen)
         if self.network.kind == "array":
             self.array_design()
+        self._check_sparsity()
+
+    def _check_sparsity(self) -> None:
+        assert self.pe is not None
+        if not self.sparsity.leaders:
+            return
+        if self.pe.zero_gating:
+            raise InputError(
+                "sparsity: gate and skip are not for a pe with zero_gating, whose energies have it"
+            )
+        inside = self.own_levels.values()
+        if missing := [t for t in TENSORS if t not in inside]:
+            raise InputError(
+                "sparsity: gate and skip need all scratchpads of the pe as levels, as the energy "
+                f"of a product is that without them; {', '.join(missing)} has none"
+            )
 
     def _check_scratchpad(self, index: int, seen: dict[str, str]) -> None:
         assert self.pe is not None
@@ -256,6 +275,7 @@ class Accelerator:
             "energies": None if self.energies is None else str(self.energies),
             "platform": self.platform,
             "sram_transistors": self.sram_transistors,
+            "sparsity": self.sparsity.to_dict(),
             "pe": pe,
             "levels": [level.to_dict() for level in self.hierarchy.levels],
         }
@@ -304,6 +324,8 @@ class Accelerator:
             chosen["dram"] = dram_of(values["dram"])
         if values.get("network") is not None:
             chosen["network"] = Network.from_dict(_mapping("network", values["network"]))
+        if values.get("sparsity") is not None:
+            chosen["sparsity"] = Sparsity.from_dict(_mapping("sparsity", values["sparsity"]))
         return cls(
             name=values["name"], hierarchy=_hierarchy(values["levels"], pe), pe=pe,
             pe_period_ps=pe_period, period_ps=period, psum_bits=psum_bits, **chosen,
@@ -312,7 +334,7 @@ class Accelerator:
 
 _KEYS = (
     "name", "period_ps", "packing", "macs_per_pe", "psum_bits", "dram", "network", "energies",
-    "platform", "sram_transistors", "pe", "levels",
+    "platform", "sram_transistors", "sparsity", "pe", "levels",
 )  # fmt: skip
 #: Those that are taken as they are.
 _PLAIN = ("packing", "macs_per_pe", "platform", "sram_transistors")

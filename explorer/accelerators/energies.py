@@ -136,6 +136,11 @@ def resolve_energies(
     """
     check_widths(act_bits, weight_bits, out_bits)
     bits = (act_bits, weight_bits, out_bits)
+    if out_bits > accelerator.psum_bits:
+        raise InputError(
+            f"out_bits = {out_bits} of the layer must be at most psum_bits = "
+            f"{accelerator.psum_bits}: a sum has no more"
+        )
     if accelerator.energies is not None:
         return _given(accelerator, load_given(accelerator.energies, accelerator.hierarchy), bits)
     return _built(accelerator, bits, source or Sources())

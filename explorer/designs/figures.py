@@ -26,6 +26,7 @@ from explorer.accelerators.pe_tables import PETable, Sources, pe_tables
 from explorer.designs.space import DesignSpace, Indices
 from explorer.mapping.cost import costs_of, leakage_pj, span_of
 from explorer.mapping.space import Costs
+from explorer.networks.layer import LayerShape
 from rtl_gen.errors import InputError
 from rtl_gen.space import design_of
 
@@ -184,8 +185,12 @@ class Costing:
     cycle_pj: Floats
 
 
-def costing(found: Figures, bits: Bits) -> Costing:
-    """What values cost at these widths of activations, weights and outputs, without wires."""
+def costing(found: Figures, bits: Bits, shape: LayerShape | None = None) -> Costing:
+    """What values cost at these widths of activations, weights and outputs, without wires.
+
+    Args:
+        shape: of a layer of these widths, if its zeros save something.
+    """
     costs: dict[tuple[int, int], Costs | None] = {}
     cycle = np.full(len(found.tables), np.nan)
     frames = np.unique(found.memory, return_index=True)[1]
@@ -199,7 +204,7 @@ def costing(found: Figures, bits: Bits) -> Costing:
         table = found.tables[pe]
         parts = layer_components(accelerator.pe, table.energies_pj, *bits[:2])
         energies = assemble(accelerator, bits, table, parts, found.srams[number], None, ())
-        costs[pe, number] = costs_of(accelerator, energies)
+        costs[pe, number] = costs_of(accelerator, energies, shape)
         cycle[pe] = energies.cycle_pj
     clock = found.mac_units * cycle[found.pe] + found.network_cycle_pj
     periods = found.table["period_ps"].to_numpy(np.float64)

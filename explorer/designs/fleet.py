@@ -94,6 +94,7 @@ def _tables(
         "pairs_pj": np.array([each.pairs for each in prices]),
         "product_pj": np.array([each.product for each in prices]),
         "sum_pj": np.array([each.sum for each in prices]),
+        "saving": np.array([each.saving for each in prices]),
         "widths": np.array([(bits[0], bits[1], psum[pe]) for pe, _ in keys], float),
     }
 
@@ -126,6 +127,6 @@ def problem_on(problem: Problem, ordered: Ordered, i: int, prices: Floats, macs:
     fixed = fleet.product_pj[row] * macs + fleet.sum_pj[row] * sums
     return problem._replace(
         slot_most=fleet.most[g], prices=prices, room=fleet.room[row], packing=fleet.packing[row],
-        whole=fleet.whole[row], rates=fleet.rates[g],
+        whole=fleet.whole[row], rates=fleet.rates[g], saving=fleet.saving[row],
         fixed=np.array([fixed, fleet.cycle_pj[i], fleet.per_cycle[row]]),
     )  # fmt: skip

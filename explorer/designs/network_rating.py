@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,8 +16,8 @@ from explorer.designs.pool import Growth, LayerPool
 from explorer.mapping.compiled import Floats
 from explorer.mapping.fast import IFMAP
 from explorer.mapping.mapper import kept_tensors
-from explorer.mapping.network_cost import traffic_cycles
 from explorer.mapping.space import Space
+from explorer.mapping.traffic import words_at
 from explorer.networks.layer import LayerShape, Traffic
 from explorer.networks.network import Network
 
@@ -62,13 +63,14 @@ def rate_network(
     times = network.unique_shapes()
     count = len(found.pe)
     energy, cycles, mappings = np.zeros(count), np.zeros(count), 0
-    traffic = [layer for layer in network.layers if isinstance(layer, Traffic)]
-    weight_bits = next((shape.weight_bits for shape in times), None)
-    bits = [(t.act_bits, weight_bits or t.act_bits, t.out_bits) for t in traffic]
-    of_bits = {each: costing(found, each) for each in dict.fromkeys([*map(_bits, times), *bits])}
+    of_bits = {bits: costing(found, bits) for bits in dict.fromkeys(map(_bits, times))}
+    of_shape = {
+        shape: costing(found, _bits(shape), shape) if shape.has_zeros else of_bits[_bits(shape)]
+        for shape in times
+    }
 
     def one(shape: LayerShape) -> tuple[Floats, Floats, int]:
-        rated = _rate_layer(found, of_bits[_bits(shape)], shape, objective, growth, seed)
+        rated = _rate_layer(found, of_shape[shape], shape, objective, growth, seed)
         told()
         return rated
 
@@ -77,8 +79,9 @@ def rate_network(
             energy += times[shape] * rated[0]
             cycles += times[shape] * rated[1]
             mappings += rated[2]
-    for layer, of_layer in zip(traffic, bits, strict=True):
-        more = _rate_traffic(found, of_bits[of_layer], layer)
+    costs = next(iter(of_bits.values())) if of_bits else costing(found, (1, 1, 1))
+    for layer in (each for each in network.layers if isinstance(each, Traffic)):
+        more = _rate_traffic(found, costs, layer)
         energy, cycles = energy + more[0], cycles + more[1]
     return Rated(energy_pj=energy, cycles=cycles, mappings=mappings)
 
@@ -129,8 +132,18 @@ def _rate_traffic(found: Figures, costs: Costing, layer: Traffic) -> tuple[Float
     write = read.copy()
     for key, each in costs.costs.items():
         if each is not None:
-            read[key], write[key] = each.read_pj[0, IFMAP], each.whole_write_pj[0]
+            read[key] = each.read_pj[0, IFMAP] * each.packing[0, IFMAP]
+            write[key] = each.whole_write_pj[0] * each.whole_packing[0]
     at = found.pe, found.memory[found.frame]
-    cycles = np.array([traffic_cycles(sample, layer) for sample in found.samples])[found.frame]
-    words = layer.input_words * read[at] + layer.output_words * write[at]
-    return words + cycles * costs.cycle_pj, cycles
+    moved = [
+        words_at(sample, layer, 0, layer.input_words, layer.output_words)
+        for sample in found.samples
+    ]
+    words = np.array(moved)[found.frame]
+    rates = [
+        (level.read_words_per_cycle or math.inf, level.write_words_per_cycle or math.inf)
+        for level in (sample.hierarchy.levels[0] for sample in found.samples)
+    ]
+    cycles = np.ceil((words / np.array(rates)[found.frame]).max(axis=1))
+    energy = words[:, 0] * read[at] + words[:, 1] * write[at] + cycles * costs.cycle_pj
+    return energy, cycles

@@ -64,6 +64,7 @@ class LayerPool:
             taken=np.zeros((most, pairs)),
             tiles=np.zeros((most, levels, 3), np.int64),
             finished=np.zeros((most, levels), np.int64),
+            ends=np.zeros((most, levels)),
             steps=np.zeros(most),
         )
 

@@ -40,6 +40,7 @@ class Pool(NamedTuple):
         served, taken: ``[m, pairs]``: words that a pair's outer level serves, and its inner takes.
         tiles: ``[m, levels, 3]``: words of a tensor in an instance.
         finished: ``[m, levels]``: 1 if only finished sums come to a level.
+        ends: ``[m, levels]``: sums that are finished when they leave a level, or stay.
         steps: iterations of all temporal loops.
     """
 
@@ -50,6 +51,7 @@ class Pool(NamedTuple):
     taken: Floats
     tiles: Integers
     finished: Integers
+    ends: Floats
     steps: Floats
 
 
@@ -65,6 +67,7 @@ class Fleet(NamedTuple):
         per_cycle: ``[rows]``: products of a MAC unit in a cycle.
         pairs_pj: ``[rows, pairs, 2]``.
         product_pj, sum_pj: ``[rows]``.
+        saving: ``[rows, levels]``, as ``fast.Problem`` has it.
         widths: ``[rows, 3]``: bits of a value of each tensor.
         row: ``[n]``.
         cycle_pj: ``[n]``.
@@ -82,6 +85,7 @@ class Fleet(NamedTuple):
     pairs_pj: Floats
     product_pj: Floats
     sum_pj: Floats
+    saving: Floats
     widths: Floats
     row: Integers
     cycle_pj: Floats
@@ -101,16 +105,19 @@ def add_mapping(
         choices.row_tiles[0, 0], choices.column_tiles[0, 0],
     )  # fmt: skip
     nest = nest_of(choices, ways, picks, nest)
-    levels = len(problem.room)
+    sums, drained = sums_of(problem), 0.0
     pool.finished[m] = 0
+    pool.ends[m] = 0.0
     for k in range(len(problem.pairs)):
         served, taken = moved(problem, nest, k)
         pool.served[m, k] = served
         pool.taken[m, k] = taken
-        drains = problem.pairs[k, 0] == PSUM and problem.pairs[k, 2] < levels
-        if drains and problem.pairs[k, 3] == 0 and served <= sums_of(problem):
-            pool.finished[m, problem.pairs[k, 1]] = 1
-    for level in range(levels):
+        if problem.pairs[k, 0] == PSUM and problem.pairs[k, 3] == 0:
+            outer = problem.pairs[k, 1]
+            pool.finished[m, outer] = served <= sums
+            pool.ends[m, outer] = sums if drained <= sums else 0.0
+            drained = taken
+    for level in range(len(problem.room)):
         for tensor in range(3):
             pool.tiles[m, level, tensor] = tile(problem, nest, level, tensor)
     pool.steps[m] = moments(problem, nest.factors)
@@ -123,7 +130,8 @@ def _on(problem: Problem, fleet: Fleet, g: int) -> Problem:
     return Problem(
         problem.sizes, problem.slot_level, fleet.most[g], problem.temporal, problem.multicast,
         problem.pairs, problem.prices, problem.held, np.array([0.0, 0.0, fleet.per_cycle[row]]),
-        fleet.room[row], fleet.packing[row], fleet.whole[row], fleet.rates[g],
+        fleet.room[row], fleet.packing[row], fleet.whole[row], fleet.rates[g], problem.saving,
+        problem.home,
     )  # fmt: skip
 
 
@@ -162,7 +170,9 @@ def fitting(
         writes[:] = 0.0
         for k in range(len(problem.pairs)):
             if problem.pairs[k, 3] == 0:
-                add_words(here, k, pool.served[m, k], pool.taken[m, k], sums, reads, writes)
+                outer = problem.pairs[k, 1]
+                whole = here.whole[outer] if pool.ends[m, outer] > 0 else 0.0
+                add_words(here, k, pool.served[m, k], pool.taken[m, k], sums, whole, reads, writes)
         cycles[count] = np.ceil(cycles_of(here, pool.factors[m], pool.steps[m], reads, writes))
         found[count] = m
         count += 1
@@ -183,9 +193,11 @@ def prices_of(problem: Problem, fleet: Fleet, i: int, prices: Floats) -> None:
 
 
 @compiled
-def _energy(pool: Pool, m: int, prices: Floats) -> float:
+def _energy(pool: Pool, m: int, prices: Floats, saving: Floats) -> float:
     """Of the words of a mapping."""
     energy = 0.0
+    for level in range(len(saving)):
+        energy += saving[level] * pool.ends[m, level]
     for k in range(len(prices)):
         energy += prices[k, 0] * pool.served[m, k] + prices[k, 1] * pool.taken[m, k]
     return energy
@@ -216,7 +228,8 @@ def best_of(
     fixed = fleet.product_pj[row] * macs + fleet.sum_pj[row] * sums_of(problem)
     best, least, of_best = -1, np.inf, np.inf
     for place in places:
-        energy = fixed + fleet.cycle_pj[i] * cycles[place] + _energy(pool, mappings[place], prices)
+        energy = fixed + fleet.cycle_pj[i] * cycles[place]
+        energy += _energy(pool, mappings[place], prices, fleet.saving[row])
         score = _score(energy, cycles[place], objective)
         if score < least:
             best, least, of_best = place, score, energy

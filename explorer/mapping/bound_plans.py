@@ -299,7 +299,7 @@ class _Terms:
                 self._add(row, k, 0, level, 1 / per_word)
                 if tensor == PSUM and not writes and level == 0:
                     offset = sums / per_word
-                elif tensor == PSUM and inner < len(problem.room) and problem.whole[level] > 0:
+                elif tensor == PSUM and problem.whole[level] > 0:
                     # Finished sums take fewer memory words than partial ones.
                     offset = max(0.0, sums / per_word - sums / (rate * problem.whole[level]))
             if inner == level and tensor != PSUM and writes:
@@ -353,7 +353,10 @@ class Tree:
         for j, row in enumerate(terms.delays):
             for place, price in row.items():
                 delays[j, place] = price
-        self._whole, self._cycle = float(problem.fixed[0]), float(problem.fixed[1])
+        sums = float(np.prod(problem.sizes[[N, G, M, P, Q]]))
+        # As if sums were finished wherever that costs less.
+        self._whole = float(problem.fixed[0] + np.minimum(problem.saving, 0).sum() * sums)
+        self._cycle = float(problem.fixed[1])
         self._offsets = np.array(terms.offsets)
         for c, (pair, _, _) in enumerate(terms.found):
             # Words that MAC units hold depend on orders, which are not decided yet.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping as Named
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,14 +13,18 @@ from numpy.typing import NDArray
 from explorer.accelerators.accelerator import Accelerator
 from explorer.accelerators.energies import Energies
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
-from explorer.mapping.counts import Counts, LevelCounts, count
+from explorer.accelerators.sparsity import OPERANDS
+from explorer.mapping.counts import Counts, LevelCounts, count, sums_that_come, tile_words
 from explorer.mapping.mapping import Mapping
+from explorer.mapping.resident import NOTHING, Resident
 from explorer.mapping.space import Costs
+from explorer.mapping.sparse import MODEL, savings
 from explorer.networks.layer import LayerShape
 from rtl_gen.errors import InputError
 
 #: Parts of the energy beside the levels.
 PES, NETWORK, CLOCK, LEAKAGE = "PEs", "network", "clock", "leakage"
+MAC_ACTION = "multiply-accumulate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,7 @@ class LayerCost:
     Attributes:
         mapping, counts: what was counted, in which mode.
         terms: of the energy; they add up to it.
+        room: of each level, memory words that the tiles take in an instance.
         cycles: with stalls; ``busy_cycles`` without.
         rates: of each level, memory words that an instance reads and writes in a cycle.
         utilization: products over those that all MAC units could make in that time, 0..1.
@@ -67,6 +72,7 @@ class LayerCost:
     mapping: Mapping
     counts: Counts
     terms: tuple[Term, ...]
+    room: tuple[int, ...]
     cycles: int
     busy_cycles: int
     rates: Named[str, tuple[float, float]]
@@ -126,15 +132,18 @@ class LayerCost:
         }
 
 
-def costs_of(accelerator: Accelerator, energies: Energies) -> Costs:
+def costs_of(
+    accelerator: Accelerator, energies: Energies, shape: LayerShape | None = None
+) -> Costs:
     """Energies for each value that moves, from those of accesses, gates and wires.
 
     A network is taken as a bus: each value drives the wires past all instances below, or half of
-    the way to the farthest where it goes to one alone.
+    the way to the farthest where it goes to one alone. Of a layer they are those that its zeros
+    leave (``explorer.mapping.sparse``), without one dense.
     """
     levels = accelerator.hierarchy.levels
-    shape = (len(levels), len(TENSORS))
-    read, write, hop, packing = (np.zeros(shape) for _ in range(4))
+    table = (len(levels), len(TENSORS))
+    read, write, hop, packing = (np.zeros(table) for _ in range(4))
     whole_read, whole_write, whole, drain = (np.zeros(len(levels)) for _ in range(4))
     widths = (energies.act_bits, energies.weight_bits, energies.psum_bits)
     for v, level in enumerate(levels):
@@ -152,7 +161,7 @@ def costs_of(accelerator: Accelerator, energies: Energies) -> Costs:
                 whole_read[v], whole_write[v] = access.read_pj / values, access.write_pj / values
         if accelerator.own_levels.get(v) == "psum":
             drain[v] = energies.forward_pj
-    return Costs(
+    costs = Costs(
         read_pj=read,
         write_pj=write,
         whole_read_pj=whole_read,
@@ -166,6 +175,44 @@ def costs_of(accelerator: Accelerator, energies: Energies) -> Costs:
         macs_per_cycle=energies.macs_per_cycle,
         held=energies.held,
     )
+    return costs if shape is None else _without_zeros(accelerator, energies, shape, costs)
+
+
+def _without_zeros(
+    accelerator: Accelerator, energies: Energies, shape: LayerShape, costs: Costs
+) -> Costs:
+    """What is left of dense costs; arrays are changed in place."""
+    left = savings(accelerator, shape)
+    for stored, share in left.stored.items():
+        if stored == "ofmap":
+            costs.whole_read_pj[0] *= share
+            costs.whole_write_pj[0] *= share
+            costs.whole_packing[0] /= share
+        else:
+            at = 0, TENSORS.index(stored)
+            costs.read_pj[at] *= share
+            costs.write_pj[at] *= share
+            costs.packing[at] /= share
+    for v, tensor in gated_levels(accelerator, energies):
+        costs.read_pj[v, TENSORS.index(tensor)] *= left.reads.get(tensor, 1.0)
+    return replace(
+        costs,
+        mac_pj=costs.mac_pj * left.macs,
+        macs_per_cycle=costs.macs_per_cycle / left.cycles,
+    )
+
+
+def gated_levels(accelerator: Accelerator, energies: Energies) -> list[tuple[int, str]]:
+    """Levels from which one MAC unit alone reads an operand for each of its products."""
+    found = []
+    for tensor in OPERANDS:
+        levels = accelerator.hierarchy.levels
+        inner = max(v for v, level in enumerate(levels) if tensor in level.keeps)
+        alone = accelerator.hierarchy.instances[inner] == accelerator.mac_units
+        passes = tensor in energies.held or tensor in levels[inner].optional
+        if alone and not passes and energies.macs_per_cycle == 1:
+            found.append((inner, tensor))
+    return found
 
 
 def values_per_word(
@@ -204,7 +251,11 @@ def span_of(level: Level) -> float:
 
 
 def evaluate(
-    accelerator: Accelerator, energies: Energies, shape: LayerShape, mapping: Mapping
+    accelerator: Accelerator,
+    energies: Energies,
+    shape: LayerShape,
+    mapping: Mapping,
+    resident: Resident = NOTHING,
 ) -> LayerCost:
     """Cost of a layer under a mapping, counted exactly.
 
@@ -212,16 +263,18 @@ def evaluate(
         accelerator: that the layer runs on.
         energies: of the accelerator at the layer's widths.
         shape, mapping: the layer and its loops.
+        resident: what stays on the chip; of its tensors the mapping's outermost level keeps none.
 
     Raises:
         InputError: if the mapping is not one of this layer on this accelerator, or a tile does not
-            fit.
+            fit, or partial sums of an ofmap that stays would leave and come back.
     """
-    hierarchy = accelerator.hierarchy
-    costs = costs_of(accelerator, energies)
-    counts = count(hierarchy, shape, mapping, held=energies.held)
+    hierarchy = resident.rest(accelerator.hierarchy)
+    costs = costs_of(accelerator, energies, shape)
+    counts = count(hierarchy, shape, mapping, held=energies.held, resident=resident.tensors)
     sums = shape.ofmap_words
-    _check_tiles(hierarchy, costs, counts, sums)
+    room = tiles_in(hierarchy, shape, mapping, costs, counts, resident)
+    _check_tiles(hierarchy, room)
     rates_words = _memory_words(costs, counts, sums)
     busy = math.ceil(counts.steps / costs.macs_per_cycle)
     cycles = math.ceil(_slowest(hierarchy, counts, rates_words, busy))
@@ -229,38 +282,66 @@ def evaluate(
     return LayerCost(
         mapping=mapping,
         counts=counts,
-        terms=tuple(_terms(accelerator, energies, costs, counts, sums, cycles)),
+        terms=tuple(
+            _with_zeros(
+                accelerator,
+                energies,
+                shape,
+                _terms(accelerator, energies, costs, counts, sums, cycles),
+            )
+        ),
+        room=tuple(room),
         cycles=cycles,
         busy_cycles=busy,
         rates={
             hierarchy.levels[v].name: (r / (used[v] * cycles), w / (used[v] * cycles))
             for v, (r, w) in rates_words.items()
         },
-        utilization=counts.macs / (cycles * accelerator.mac_units * energies.macs_per_cycle),
+        utilization=counts.macs / (cycles * accelerator.mac_units * costs.macs_per_cycle),
         period_ps=accelerator.period_ps,
         area_um2=sum(amount.value for amount in energies.area_um2.values()),
         unknown=energies.unknown,
     )
 
 
-def _finished(costs: Costs, counts: Counts, c: LevelCounts, sums: int) -> int:
-    """Finished sums that come to a level: those that another level of psum drains."""
-    inner = any(o.tensor == "psum" and o.level > c.level for o in counts.levels)
-    return sums if c.tensor == "psum" and costs.whole_packing[c.level] and inner else 0
+def _finished(costs: Costs, c: LevelCounts, sums: int) -> int:
+    """Finished sums that come to a level: all, if they stay there or leave it once."""
+    ends = c.tensor == "psum" and c.drains in (0, sums)
+    return sums if ends and costs.whole_packing[c.level] else 0
 
 
-def _check_tiles(hierarchy: Hierarchy, costs: Costs, counts: Counts, sums: int) -> None:
-    for v, level in enumerate(hierarchy.levels):
-        if level.usable_words is None:
-            continue
-        used = 0
-        for c in counts.levels:
-            if c.level == v:
-                packing = costs.packing[v, TENSORS.index(c.tensor)]
-                if c.updates and c.updates == _finished(costs, counts, c, sums):
-                    packing = max(packing, costs.whole_packing[v])
-                used += math.ceil(c.tile / packing)
-        if used > level.usable_words:
+def tiles_in(
+    hierarchy: Hierarchy, shape: LayerShape, mapping: Mapping, costs: Costs, counts: Counts,
+    resident: Resident,
+) -> list[int]:  # fmt: skip
+    """Memory words that the tiles take in an instance of each level, without what is resident.
+
+    Raises:
+        InputError: if partial sums of an ofmap that stays would leave and come back.
+    """
+    used = [0] * len(hierarchy.levels)
+    for c in counts.levels:
+        v, tile = c.level, c.tile
+        packing = costs.packing[v, TENSORS.index(c.tensor)]
+        only_finished = c.updates and c.updates == _finished(costs, c, shape.ofmap_words)
+        if v == resident.level and c.tensor in resident.tensors:
+            if c.tensor != "psum":
+                continue
+            if sums_that_come(hierarchy, shape, mapping, v) > shape.ofmap_words:
+                raise InputError(
+                    f"level {hierarchy.levels[v].name!r}: partial sums of the ofmap, which stays "
+                    "there, would leave and come back"
+                )
+            tile = 0 if only_finished else tile_words(shape, mapping, c.tensor, v)
+        elif only_finished:
+            packing = max(packing, costs.whole_packing[v])
+        used[v] += math.ceil(tile / packing)
+    return used
+
+
+def _check_tiles(hierarchy: Hierarchy, room: list[int]) -> None:
+    for level, used in zip(hierarchy.levels, room, strict=True):
+        if level.usable_words is not None and used > level.usable_words:
             raise InputError(
                 f"level {level.name!r}: the tiles take {used} memory words, there are "
                 f"{level.usable_words}"
@@ -272,11 +353,11 @@ def _memory_words(costs: Costs, counts: Counts, sums: int) -> dict[int, tuple[fl
     found: dict[int, tuple[float, float]] = {}
     for c in counts.levels:
         packing = costs.packing[c.level, TENSORS.index(c.tensor)]
-        whole = _finished(costs, counts, c, sums)
+        whole = _finished(costs, c, sums)
         saved = whole / packing - whole / costs.whole_packing[c.level] if whole else 0.0
         reads, writes = found.get(c.level, (0.0, 0.0))
         found[c.level] = (
-            reads + c.read_words / packing - (saved if c.level else 0.0),
+            reads + c.read_words / packing - (saved if c.drains else 0.0),
             writes + c.written_words / packing - saved,
         )
     return found
@@ -309,11 +390,9 @@ def _terms(
     levels = accelerator.hierarchy.levels
     found = []
     for c in counts.levels:
-        found += _level_terms(
-            levels[c.level].name, energies, costs, c, _finished(costs, counts, c, sums)
-        )
-    found.append(Term(part=PES, tensor="", action="multiply-accumulate", times=counts.macs,
-                      each_pj=energies.mac_pj, origin=energies.pe_origin))  # fmt: skip
+        found += _level_terms(levels[c.level].name, energies, costs, c, _finished(costs, c, sums))
+    found.append(Term(part=PES, tensor="", action=MAC_ACTION, times=counts.macs,
+                      each_pj=costs.mac_pj, origin=energies.pe_origin))  # fmt: skip
     drained = sum(c.drains for c in counts.levels if costs.drain_pj[c.level] and c.tensor == "psum")
     found.append(Term(part=PES, tensor="psum", action="forward", times=drained,
                       each_pj=energies.forward_pj, origin=energies.pe_origin))  # fmt: skip
@@ -334,12 +413,40 @@ def _terms(
     return [term for term in found if term.times]
 
 
+def _with_zeros(
+    accelerator: Accelerator, energies: Energies, shape: LayerShape, terms: list[Term]
+) -> list[Term]:
+    """The terms, with what zeros left of them said in their origins."""
+    left, levels = savings(accelerator, shape), accelerator.hierarchy.levels
+    notes: dict[tuple[str, str, str], str] = {}
+    for tensor, share in left.stored.items():
+        for action in ("read", "write"):
+            notes[levels[0].name, tensor, action] = f"coded, {share:.4g} of the words"
+    for v, tensor in gated_levels(accelerator, energies):
+        if (share := left.reads.get(tensor, 1.0)) < 1:
+            notes[levels[v].name, tensor, "read"] = f"gated, {share:.4g} of the reads"
+    if left.macs < 1:
+        notes[PES, "", MAC_ACTION] = f"gated, {left.macs:.4g} of the products"
+    if left.cycles < 1:
+        for part in (CLOCK, LEAKAGE):
+            for term in terms:
+                if term.part == part:
+                    told = f"skipped, at least {left.cycles:.4g} of the cycles with work"
+                    notes[part, "", term.action] = told
+    return [
+        replace(term, origin=f"{term.origin}; {MODEL}: {note}")
+        if (note := notes.get((term.part, term.tensor, term.action)))
+        else term
+        for term in terms
+    ]
+
+
 def _level_terms(
     name: str, energies: Energies, costs: Costs, c: LevelCounts, whole: int
 ) -> list[Term]:
     v, t = c.level, TENSORS.index(c.tensor)
     origin = energies.access[v, c.tensor].origin
-    whole_reads = whole if v else 0
+    whole_reads = whole if c.drains else 0
     rows = [
         (c.tensor, "read", c.read_words - whole_reads, costs.read_pj[v, t]),
         (c.tensor, "write", c.written_words - whole, costs.write_pj[v, t]),

@@ -114,6 +114,7 @@ def count(
     mapping: Mapping,
     mode: str = "exact",
     held: Sequence[str] = (),
+    resident: Sequence[str] = (),
 ) -> Counts:
     """Count what a layer does on a hierarchy under a mapping; whether tiles fit is not looked at.
 
@@ -121,12 +122,14 @@ def count(
         hierarchy, shape, mapping: accelerator, layer and loops.
         mode: one of ``MODES``.
         held: tensors whose last word stays at the MAC unit; mode ``exact``.
+        resident: tensors that the outermost level of the mapping does not keep: the next one that
+            does has all of them, before the layer or, of psum, behind it; mode ``exact``.
 
     Raises:
         InputError: if the mapping is not one of this layer on this hierarchy, or the mode is none.
     """
     require_choice("mode", mode, MODES)
-    mapping.check(hierarchy, shape)
+    mapping.check(hierarchy, shape, resident)
     nest = _Nest.of(mapping)
     levels: list[LevelCounts] = []
     network: list[NetworkCounts] = []
@@ -248,7 +251,8 @@ def _exact(
     held: bool,
 ) -> tuple[list[LevelCounts], list[NetworkCounts]]:
     keeps = [i for i, loops in enumerate(mapping.levels) if tensor in loops.keeps]
-    levels, network = [], []
+    levels: list[LevelCounts] = []
+    network: list[NetworkCounts] = []
     arrivals = 0 if tensor != "psum" else shape.ofmap_words
     drains = 0
     for outer, inner in zip(keeps, [*keeps[1:], None], strict=True):
@@ -261,7 +265,7 @@ def _exact(
             LevelCounts(
                 level=outer,
                 tensor=tensor,
-                tile=tile_words(shape, mapping, tensor, outer),
+                tile=tile_words(shape, mapping, tensor, outer if levels else 0),
                 instances=nest.instances(outer),
                 **kinds,
             )
@@ -303,6 +307,12 @@ def _as_timeloop(
             )
         )
     return found
+
+
+def sums_that_come(hierarchy: Hierarchy, shape: LayerShape, mapping: Mapping, level: int) -> int:
+    """Sums that become part of a level's tile of psum: more than there are if some come back."""
+    traffic = _traffic(hierarchy, shape, _Nest.of(mapping), "psum", 0, level)
+    return traffic.moved(ranks.NOW, ranks.BOTH)
 
 
 def tile_words(shape: LayerShape, mapping: Mapping, tensor: str, level: int) -> int:

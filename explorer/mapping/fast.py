@@ -50,6 +50,10 @@ class Problem(NamedTuple):
         whole: of each level, finished sums in a memory word; 0 if only partial ones come there.
         rates: ``[levels, 2]``: memory words that an instance reads and writes in a cycle; 0 for
             any number.
+        saving: of each level, pJ that a finished sum costs more than a partial one; 0 at the sums'
+            home, where they always are finished, and where none is.
+        home: of each tensor, the level that has all of it: the outermost that keeps it. Within the
+            chip its place is no part of ``room``, and partial sums do not leave for it and return.
     """
 
     sizes: Integers
@@ -65,6 +69,8 @@ class Problem(NamedTuple):
     packing: Floats
     whole: Floats
     rates: Floats
+    saving: Floats
+    home: Integers
 
 
 class Nest(NamedTuple):
@@ -185,16 +191,29 @@ def sums_of(problem: Problem) -> float:
 
 
 @inlined
-def _packing_of_sums(problem: Problem, nest: Nest, level: int) -> float:
-    """Sums in a memory word of a level: finished ones, if no partial one comes there."""
-    packing = problem.packing[level, PSUM]
+def _only_finished(problem: Problem, nest: Nest, level: int) -> bool:
+    """Whether no partial sum comes to a level."""
     for k in range(len(problem.pairs)):
         here = problem.pairs[k, 0] == PSUM and problem.pairs[k, 1] == level
-        if here and problem.pairs[k, 3] == 0 and problem.pairs[k, 2] < len(problem.room):
+        if here and problem.pairs[k, 3] == 0:
             served, _ = moved(problem, nest, k)
             if served <= sums_of(problem):
-                packing = problem.whole[level]
-    return float(packing)
+                return True
+    return False
+
+
+@inlined
+def _sums_return(problem: Problem, nest: Nest) -> bool:
+    """Whether partial sums come back to their home's tile after others were there."""
+    home = problem.home[PSUM]
+    times = 1.0
+    for s in range(len(problem.slot_level)):
+        if problem.temporal[s] and problem.slot_level[s] < home:
+            for d in range(8):
+                if not HAS[PSUM, d]:
+                    times *= nest.factors[d, s]
+    stays, _ = _stays(problem, nest, PSUM, home)
+    return times > stays
 
 
 @inlined
@@ -202,15 +221,21 @@ def fits(problem: Problem, nest: Nest) -> bool:
     """Whether there are instances and memory words enough."""
     if not spatial_fits(problem, nest.factors):
         return False
+    if problem.home[PSUM] > 0 and _sums_return(problem, nest):
+        return False
     for level in range(len(problem.room)):
         if problem.room[level] == 0:
             continue
         used = 0.0
         for tensor in range(3):
-            if problem.packing[level, tensor] > 0:
+            at_home = level > 0 and problem.home[tensor] == level
+            if problem.packing[level, tensor] > 0 and not (at_home and tensor != PSUM):
                 packing = problem.packing[level, tensor]
-                if tensor == PSUM and problem.whole[level] > packing:
-                    packing = _packing_of_sums(problem, nest, level)
+                finished = tensor == PSUM and (at_home or problem.whole[level] > packing)
+                if finished and _only_finished(problem, nest, level):
+                    if at_home:
+                        continue
+                    packing = problem.whole[level]
                 used += np.ceil(tile(problem, nest, level, tensor) / packing)
         if used > problem.room[level]:
             return False
@@ -239,21 +264,24 @@ def _stalled(
 
 @inlined
 def add_words(
-    problem: Problem, k: int, served: float, taken: float, sums: float, reads: Floats,
+    problem: Problem, k: int, served: float, taken: float, sums: float, whole: float, reads: Floats,
     writes: Floats,
 ) -> None:  # fmt: skip
-    """Add the memory words that a pair's levels read and write, of all instances."""
+    """Add the memory words that a pair's levels read and write, of all instances.
+
+    Of psum ``whole`` says how many finished sums are in a memory word, 0 if none come there.
+    """
     tensor, outer, inner = problem.pairs[k, 0], problem.pairs[k, 1], problem.pairs[k, 2]
     levels = len(problem.room)
     words = served / problem.packing[outer, tensor]
     if tensor == PSUM:
-        # Each update reads what it is added to, or else its sum is read when it goes on; at the
-        # outermost level the sums stay.
+        # Each update reads what it is added to, or else its sum is read when it goes on; at their
+        # home the sums stay.
         ready = sums / problem.packing[outer, PSUM]
-        if inner < levels and problem.whole[outer] > 0:
-            words += sums / problem.whole[outer] - ready
-            ready = sums / problem.whole[outer]
-        reads[outer] += words if outer else words - ready
+        if whole > 0:
+            words += sums / whole - ready
+            ready = sums / whole
+        reads[outer] += words - ready if outer == problem.home[PSUM] else words
         writes[outer] += words
     else:
         reads[outer] += words
@@ -277,14 +305,24 @@ def evaluate(problem: Problem, nest: Nest, result: Floats) -> bool:
     reads, writes = np.zeros(len(problem.room)), np.zeros(len(problem.room))
     energy = problem.fixed[0]
     sums = sums_of(problem)
+    drained = 0.0
     for k in range(len(problem.pairs)):
+        tensor, outer = problem.pairs[k, 0], problem.pairs[k, 1]
         network = problem.pairs[k, 3] == 1
         if network and problem.prices[k, 0] == 0:
             continue
         served, taken = moved(problem, nest, k)
         energy += problem.prices[k, 0] * served + problem.prices[k, 1] * taken
-        if not network:
-            add_words(problem, k, served, taken, sums, reads, writes)
+        if network:
+            continue
+        whole = 0.0
+        if tensor == PSUM:
+            # Sums are finished where they stay, or which they leave once.
+            if drained <= sums:
+                whole = problem.whole[outer]
+                energy += problem.saving[outer] * sums
+            drained = taken
+        add_words(problem, k, served, taken, sums, whole, reads, writes)
     cycles = cycles_of(problem, nest.factors, moments(problem, nest.factors), reads, writes)
     result[ENERGY] = energy + problem.fixed[1] * cycles
     result[CYCLES] = cycles

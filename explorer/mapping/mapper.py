@@ -24,6 +24,7 @@ from explorer.mapping.bound import lower_bound
 from explorer.mapping.cost import LayerCost, costs_of, evaluate
 from explorer.mapping.fast import OBJECTIVES
 from explorer.mapping.mapping import Mapping
+from explorer.mapping.resident import NOTHING, Resident
 from explorer.mapping.space import Keeps, Space
 from explorer.networks.layer import LayerShape
 from rtl_gen.atomic import write_text
@@ -85,6 +86,7 @@ def map_layer(
     options: Options | None = None,
     *,
     cache: bool = True,
+    resident: Resident = NOTHING,
 ) -> Mapped:
     """Search for the mapping of a layer that costs least.
 
@@ -94,20 +96,21 @@ def map_layer(
         shape: the layer.
         options: how to search.
         cache: whether to take what an earlier search found.
+        resident: what stays on the chip.
 
     Raises:
         InputError: if no mapping of the layer fits.
     """
     options = options or Options()
-    path = _cached(accelerator, energies, shape, options)
-    if cache and (known := _read(path, accelerator, energies, shape)) is not None:
+    path = _cached(accelerator, energies, shape, options, resident)
+    if cache and (known := _read(path, accelerator, energies, shape, resident)) is not None:
         return known
     best: Mapped | None = None
     evaluated = size = 0
     runs, tries = EFFORTS[options.effort]
-    costs = costs_of(accelerator, energies)
-    for keeps in kept_tensors(accelerator):
-        space = Space.of(accelerator.hierarchy, shape, keeps)
+    costs = costs_of(accelerator, energies, shape)
+    for keeps in kept_tensors(accelerator, resident):
+        space = Space.of(resident.rest(accelerator.hierarchy), shape, keeps)
         found = space.search(
             space.problem(costs), options.objective, options.seed, runs, tries, TEMPERATURES
         )
@@ -115,7 +118,7 @@ def map_layer(
         size += space.size
         if math.isinf(found.score):
             continue
-        cost = evaluate(accelerator, energies, shape, space.mapping(found))
+        cost = evaluate(accelerator, energies, shape, space.mapping(found), resident)
         if best is None or _value(cost, options) < _value(best.cost, options):
             best = Mapped(shape=shape, cost=cost, evaluated=0, space=0)
     if best is None:
@@ -202,8 +205,8 @@ def certify(
         seconds: of work at most, about; in the first run compiling comes on top.
     """
     options = options or Options()
-    costs = costs_of(accelerator, energies)
     shape = mapped.shape
+    costs = costs_of(accelerator, energies, shape)
     least, proven, spent = math.inf, True, 0.0
     for keeps in kept_tensors(accelerator):
         space = Space.of(accelerator.hierarchy, shape, keeps)
@@ -236,17 +239,25 @@ def _value(cost: LayerCost, options: Options) -> tuple[float, float]:
     return first[options.objective], energy
 
 
-def kept_tensors(accelerator: Accelerator) -> list[Keeps]:
-    """What the levels may keep: all, or without some of the optional tensors."""
+def kept_tensors(accelerator: Accelerator, resident: Resident = NOTHING) -> list[Keeps]:
+    """What the levels may keep: all, or without some of the optional tensors.
+
+    The outermost keeps none of the resident tensors, and their level all of them.
+    """
     choices = []
-    for level in accelerator.hierarchy.levels:
+    for index, level in enumerate(accelerator.hierarchy.levels):
         kept = []
         for passing in itertools.chain.from_iterable(
             itertools.combinations(level.optional, r) for r in range(len(level.optional) + 1)
         ):
-            kept.append(tuple(t for t in level.keeps if t not in passing))
+            away = resident.tensors if index == 0 else ()
+            if index == 0 or index != resident.level or not set(passing) & set(resident.tensors):
+                kept.append(tuple(t for t in level.keeps if t not in (*passing, *away)))
         choices.append(kept)
-    return [tuple(levels) for levels in itertools.product(*choices)]
+    found = [tuple(levels) for levels in itertools.product(*choices)]
+    if "psum" not in resident.tensors:
+        return found
+    return [keeps for keeps in found if any("psum" in k for k in keeps[resident.level + 1 :])]
 
 
 def _fits_nowhere(accelerator: Accelerator, shape: LayerShape) -> str:
@@ -258,7 +269,11 @@ def _fits_nowhere(accelerator: Accelerator, shape: LayerShape) -> str:
 
 
 def _cached(
-    accelerator: Accelerator, energies: Energies, shape: LayerShape, options: Options
+    accelerator: Accelerator,
+    energies: Energies,
+    shape: LayerShape,
+    options: Options,
+    resident: Resident,
 ) -> Path:
     here = Path(__file__).parent
     parts = {
@@ -266,6 +281,7 @@ def _cached(
         "accelerator": accelerator.digest,
         "energies": energies.digest,
         "shape": shape.to_dict(),
+        "resident": [resident.level, *resident.tensors, resident.words],
         "options": [options.objective, *EFFORTS[options.effort], options.seed],
     }
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -273,13 +289,17 @@ def _cached(
 
 
 def _read(
-    path: Path, accelerator: Accelerator, energies: Energies, shape: LayerShape
+    path: Path,
+    accelerator: Accelerator,
+    energies: Energies,
+    shape: LayerShape,
+    resident: Resident,
 ) -> Mapped | None:
     """What an earlier search found, counted anew; None if there is none that can be used."""
     with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         entry = json.loads(path.read_text())
         mapping = Mapping.from_list(entry["mapping"], accelerator.hierarchy)
-        cost = evaluate(accelerator, energies, shape, mapping)
+        cost = evaluate(accelerator, energies, shape, mapping, resident)
         if math.isclose(cost.energy_pj, entry["energy_pj"], rel_tol=1e-9):
             return Mapped(shape=shape, cost=cost, evaluated=0, space=int(entry["space"]))
     return None

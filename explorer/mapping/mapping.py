@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,8 +68,13 @@ class Mapping:
             if name == dimension
         )
 
-    def check(self, hierarchy: Hierarchy, shape: LayerShape) -> None:
+    def check(
+        self, hierarchy: Hierarchy, shape: LayerShape, resident: Collection[str] = ()
+    ) -> None:
         """See that the mapping is one of this layer on this hierarchy; not whether tiles fit.
+
+        Args:
+            resident: tensors that stay on the chip, so that the outermost level keeps none of them.
 
         Raises:
             InputError: if a loop or tensor is where it must not be; the message says which.
@@ -79,7 +84,7 @@ class Mapping:
                 f"the mapping has {len(self.levels)} levels, the accelerator "
                 f"{len(hierarchy.levels)}"
             )
-        for loops, level in zip(self.levels, hierarchy.levels, strict=True):
+        for index, (loops, level) in enumerate(zip(self.levels, hierarchy.levels, strict=True)):
             for name, count in loops.temporal + loops.spatial:
                 if name not in DIMENSIONS or count < 1:
                     raise InputError(
@@ -97,6 +102,8 @@ class Mapping:
                 if tensor in loops.keeps and tensor not in level.keeps:
                     raise InputError(f"level {level.name!r} has no place for {tensor}")
                 must = tensor in level.keeps and tensor not in level.optional
+                if index == 0 and tensor in resident:
+                    must = False
                 if must and tensor not in loops.keeps:
                     raise InputError(f"level {level.name!r} must keep {tensor}")
         self._check_sizes(shape)

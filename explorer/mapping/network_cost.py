@@ -1,14 +1,15 @@
 """A whole network on an accelerator: its layers mapped one after the other, and their totals.
 
 Each layer brings its operands from the outermost level and its ofmap back. Layers without products
-(pools, additions...) move their words between the outermost level and the chip, at its rate.
+(pools, additions...) move their words between the outermost level and the chip, at its rate. With
+``keep_between`` ofmaps stay in the buffer where that is better (``explorer.mapping.between``).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -16,23 +17,15 @@ import pandas as pd
 from explorer.accelerators.accelerator import Accelerator
 from explorer.accelerators.energies import Energies, resolve_energies
 from explorer.accelerators.pe_tables import Sources
-from explorer.mapping.cost import clock_pj
+from explorer.mapping.between import Kept, Planner
+from explorer.mapping.cost import LayerCost
 from explorer.mapping.mapper import Certificate, Mapped, Options, certify, map_layers
+from explorer.mapping.traffic import TrafficCost, traffic_cost
 from explorer.networks.layer import Layer, LayerShape, Traffic
 from explorer.networks.network import Network
+from rtl_gen.errors import InputError
 
-
-@dataclass(frozen=True, kw_only=True)
-class TrafficCost:
-    """What moving the words of a layer without products costs.
-
-    Attributes:
-        energy_pj: of reading and writing at the outermost level.
-        cycles: at its rate; 0 if that has no limit.
-    """
-
-    energy_pj: float
-    cycles: int
+_NARROWEST = (1, 1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +35,10 @@ class NetworkCost:
     Attributes:
         network, accelerator: what was mapped on what.
         options: of the search.
-        mapped: each layer that has products, by its shape.
-        traffic: the others, by name.
+        mapped: each layer that has products, by its shape, if nothing stays on the chip.
+        traffic: the others, by name, likewise.
         certificates: of layers, if they were asked for.
+        kept: what stays on the chip, and what layers cost with it; None if that was not asked for.
     """
 
     network: Network
@@ -53,13 +47,29 @@ class NetworkCost:
     mapped: dict[LayerShape, Mapped]
     traffic: dict[str, TrafficCost]
     certificates: dict[LayerShape, Certificate] = field(default_factory=dict)
+    kept: Kept | None = None
 
     def of(self, layer: Layer | Traffic) -> tuple[float, int]:
         """Energy in pJ and cycles of a layer."""
-        if isinstance(layer, Traffic):
-            return self.traffic[layer.name].energy_pj, self.traffic[layer.name].cycles
-        cost = self.mapped[layer.shape].cost
-        return cost.energy_pj, cost.cycles
+        if isinstance(layer, Layer):
+            cost = self.cost_of(layer)
+            return cost.energy_pj, cost.cycles
+        traffic = (self.kept.traffic if self.kept else self.traffic)[layer.name]
+        return traffic.energy_pj, traffic.cycles
+
+    def cost_of(self, layer: Layer) -> LayerCost:
+        """Cost of a layer that has products."""
+        return (self.kept.mapped[layer.name] if self.kept else self.mapped[layer.shape]).cost
+
+    def saved(self, layer: Layer | Traffic) -> tuple[float, int]:
+        """Energy in pJ and cycles that are saved by what stays; below 0 if there are more."""
+        energy, cycles = self.of(layer)
+        before = replace(self, kept=None).of(layer)
+        return before[0] - energy, before[1] - cycles
+
+    @property
+    def _costs(self) -> list[LayerCost]:
+        return [self.cost_of(layer) for layer in self.network.layers_with_macs]
 
     @property
     def energy_pj(self) -> float:
@@ -82,23 +92,24 @@ class NetworkCost:
         for layer in self.network.layers:
             parts = {"traffic": self.of(layer)[0]}
             if isinstance(layer, Layer):
-                parts = self.mapped[layer.shape].cost.parts_pj()
+                parts = self.cost_of(layer).parts_pj()
             for part, energy in parts.items():
                 found[part] = found.get(part, 0.0) + energy
         return dict(sorted(found.items(), key=lambda item: -item[1]))
 
     def origins(self) -> list[str]:
         """Where energies are from, each once."""
-        costs = (mapped.cost for mapped in self.mapped.values())
-        return list(dict.fromkeys(term.origin for cost in costs for term in cost.terms))
+        return list(dict.fromkeys(term.origin for cost in self._costs for term in cost.terms))
 
     def unknown(self) -> list[str]:
         """What is in no sum."""
-        costs = (mapped.cost for mapped in self.mapped.values())
-        return list(dict.fromkeys(text for cost in costs for text in cost.unknown))
+        return list(dict.fromkeys(text for cost in self._costs for text in cost.unknown))
 
     def table(self) -> pd.DataFrame:
-        """A row for each layer: MACs, bits, energy, cycles, utilization, efficiency."""
+        """A row for each layer: MACs, bits, energy, cycles, utilization, efficiency.
+
+        With ``kept``: words of the layer's ofmap that stay in the buffer, and energy saved.
+        """
         rows = []
         for layer in self.network.layers:
             energy, cycles = self.of(layer)
@@ -107,15 +118,19 @@ class NetworkCost:
                 "energy_uj": energy / 1e6, "cycles": cycles,
             }  # fmt: skip
             if isinstance(layer, Layer):
-                shape, cost = layer.shape, self.mapped[layer.shape].cost
+                shape, cost = layer.shape, self.cost_of(layer)
                 row["bits"] = f"{shape.act_bits}/{shape.weight_bits}/{shape.out_bits}"
                 row |= {"utilization": cost.utilization, "tops_per_watt": cost.tops_per_watt}
                 if shape in self.certificates:
                     row["gap"] = self.certificates[shape].gap
+            if self.kept is not None:
+                stays = self.kept.stays.get(layer.name)
+                row |= {"stays": stays.words if stays else 0}
+                row |= {"saved_uj": self.saved(layer)[0] / 1e6}
             rows.append(row)
         columns = (
             "layer", "kind", "bits", "macs", "energy_uj", "cycles", "utilization", "tops_per_watt",
-            *(["gap"] if self.certificates else []),
+            *(["gap"] if self.certificates else []), *(["stays", "saved_uj"] if self.kept else []),
         )  # fmt: skip
         return pd.DataFrame(rows, columns=list(columns))
 
@@ -123,16 +138,18 @@ class NetworkCost:
         """Plain data for JSON: totals, and every layer with its terms and mapping."""
         hierarchy = self.accelerator.hierarchy
         layers = []
-        for layer in self.network.layers:
+        for index, layer in enumerate(self.network.layers):
             energy, cycles = self.of(layer)
             entry: dict[str, Any] = {"layer": layer.name, "energy_pj": energy, "cycles": cycles}
             if isinstance(layer, Layer):
-                entry |= self.mapped[layer.shape].cost.to_dict(hierarchy)
+                entry |= self.cost_of(layer).to_dict(hierarchy)
                 if layer.shape in self.certificates:
                     certificate = self.certificates[layer.shape]
                     entry |= {"gap": certificate.gap, "gap_proven": certificate.proven}
+            if self.kept is not None:
+                entry["kept"] = self._kept_entry(self.kept, index)
             layers.append(entry)
-        return {
+        document = {
             "network": self.network.name,
             "accelerator": self.accelerator.to_dict(),
             "objective": self.options.objective,
@@ -148,6 +165,43 @@ class NetworkCost:
             "unknown": self.unknown(),
             "layers": layers,
         }
+        return document | ({"kept": self._kept_totals(self.kept)} if self.kept else {})
+
+    def _kept_entry(self, kept: Kept, index: int) -> dict[str, Any]:
+        """What is in the buffer while a layer runs, and what that saves of its cost."""
+        layer = self.network.layers[index]
+        energy, cycles = self.saved(layer)
+        return {
+            "stays": layer.name in kept.stays,
+            "why_not": kept.never.get(layer.name, ""),
+            "in_buffer": {
+                name: {"values": b.values, "memory_words": b.words}
+                for name, b in kept.during(index).items()
+            },
+            "saved_pj": energy,
+            "saved_cycles": cycles,
+        }
+
+    def _kept_totals(self, kept: Kept) -> dict[str, Any]:
+        before = replace(self, kept=None)
+        level = self.accelerator.hierarchy.levels[kept.level]
+        return {
+            "level": level.name,
+            "level_memory_words": level.words,
+            "most_memory_words": self.most_kept_words(),
+            "ofmaps": list(kept.stays),
+            "complete": kept.complete,
+            "energy_pj_before": before.energy_pj,
+            "saved_pj": before.energy_pj - self.energy_pj,
+            "cycles_before": before.cycles,
+            "saved_cycles": before.cycles - self.cycles,
+        }
+
+    def most_kept_words(self) -> int:
+        """The most memory words of the buffer that ofmaps take at once."""
+        assert self.kept is not None
+        indices = range(len(self.network.layers))
+        return max(sum(b.words for b in self.kept.during(i).values()) for i in indices)
 
 
 def map_network(
@@ -159,6 +213,7 @@ def map_network(
     jobs: int = 1,
     cache: bool = True,
     seconds: float | None = None,
+    keep_between: bool = False,
     told: Callable[[], None] = lambda: None,
 ) -> NetworkCost:
     """Map all layers of a network.
@@ -170,34 +225,36 @@ def map_network(
         jobs: threads; they change no result.
         cache: whether to take what earlier searches found.
         seconds: that the proof of a layer's certificate may take, about; None for none.
-        told: called behind each layer that is searched, and that is certified.
+        keep_between: let ofmaps stay in the buffer between the layers that make and read them.
+        told: called behind each layer that is searched, that is certified, and that is mapped
+            beside what stays.
 
     Raises:
-        InputError: if an energy is missing, or a layer fits nowhere.
+        InputError: if an energy is missing, a layer fits nowhere, there is no buffer to stay in, or
+            certificates are to be had of what stays: these are about layers alone.
     """
+    if keep_between and seconds is not None:
+        raise InputError("certify is about layers alone: leave out keep_between, or certify")
     options = options or Options()
     known: dict[tuple[int, int, int], Energies] = {}
 
-    def energies(shape: LayerShape) -> Energies:
-        bits = shape.act_bits, shape.weight_bits, shape.out_bits
+    shapes = list(network.unique_shapes())
+
+    def energies(of: LayerShape | Traffic) -> Energies:
+        shape = shapes[0] if isinstance(of, Traffic) and shapes else of
+        bits = _NARROWEST  # words of traffic enter no PE
+        if isinstance(shape, LayerShape):
+            bits = shape.act_bits, shape.weight_bits, shape.out_bits
         if bits not in known:
             known[bits] = resolve_energies(accelerator, *bits, source=sources)
         return known[bits]
 
-    shapes = list(network.unique_shapes())
     mapped = map_layers(accelerator, energies, shapes, options, jobs=jobs, cache=cache, told=told)
-    others = [layer for layer in network.layers if isinstance(layer, Traffic)]
-    traffic = {}
-    for layer in others:
-        any_shape = next(iter(shapes), None)
-        bits = (
-            layer.act_bits,
-            any_shape.weight_bits if any_shape else layer.act_bits,
-            layer.out_bits,
-        )
-        if bits not in known:
-            known[bits] = resolve_energies(accelerator, *bits, source=sources)
-        traffic[layer.name] = traffic_cost(accelerator, known[bits], layer)
+    traffic = {
+        layer.name: traffic_cost(accelerator, energies(layer), layer)
+        for layer in network.layers
+        if isinstance(layer, Traffic)
+    }
     certificates = {}
     if seconds is not None:
         for shape in shapes:
@@ -206,38 +263,13 @@ def map_network(
             )
             mapped[shape] = certificates[shape].mapped
             told()
+    kept = None
+    if keep_between:
+        kept = Planner(
+            accelerator, network, lambda x: energies(x.shape if isinstance(x, Layer) else x),
+            options, cache=cache,
+        ).best(told)  # fmt: skip
     return NetworkCost(
         network=network, accelerator=accelerator, options=options, mapped=mapped, traffic=traffic,
-        certificates=certificates,
+        certificates=certificates, kept=kept,
     )  # fmt: skip
-
-
-def traffic_cost(accelerator: Accelerator, energies: Energies, layer: Traffic) -> TrafficCost:
-    """What a layer without products costs: its words are read once, and written once."""
-    level = accelerator.hierarchy.levels[0]
-    reads, writes = _traffic_words(accelerator, layer)
-    cycles = traffic_cycles(accelerator, layer)
-    read_pj = energies.access[0, "ifmap"].read_pj / level.access_words
-    write_pj = energies.access[0, "psum"].write_pj / level.access_words
-    energy = reads * read_pj + writes * write_pj + cycles * clock_pj(accelerator, energies)
-    return TrafficCost(energy_pj=energy, cycles=cycles)
-
-
-def traffic_cycles(accelerator: Accelerator, layer: Traffic) -> int:
-    """Cycles in which the outermost level moves the words of a layer without products."""
-    level = accelerator.hierarchy.levels[0]
-    rates = level.read_words_per_cycle, level.write_words_per_cycle
-    words = zip(_traffic_words(accelerator, layer), rates, strict=True)
-    return math.ceil(max(number / rate if rate else 0.0 for number, rate in words))
-
-
-def _traffic_words(accelerator: Accelerator, layer: Traffic) -> tuple[float, float]:
-    """Memory words that are read, and that are written."""
-    read, written = (
-        accelerator.values_per_word(
-            0, tensor, act_bits=layer.act_bits, weight_bits=layer.act_bits,
-            out_bits=layer.out_bits, whole=True,
-        )
-        for tensor in ("ifmap", "psum")
-    )  # fmt: skip
-    return layer.input_words / read, layer.output_words / written

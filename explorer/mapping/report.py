@@ -59,6 +59,10 @@ def show_network(found: NetworkCost) -> None:
     if "gap" in shown:
         shown["gap"] = ["" if pd.isna(gap) else f"{100 * gap:.1f} %" for gap in shown["gap"]]
         titles.append("gap")
+    if found.kept is not None:
+        shown["stays"] = [f"{words:,}" if words else "" for words in shown["stays"]]
+        shown["saved_uj"] = [f"{saved:,.4g}" for saved in shown["saved_uj"]]
+        titles += ["stays, words", "saved uJ"]
     shown.columns = titles
     show_table(f"{found.network.name} on {found.accelerator.name}", shown)
     total = found.energy_pj
@@ -69,6 +73,8 @@ def show_network(found: NetworkCost) -> None:
         f"({rate} a second), {2 * found.network.macs / total:.3g} TOPS/W"
     )
     typer.echo(f"energy: {parts}")
+    if found.kept is not None:
+        typer.echo(kept_line(found))
     if found.certificates:
         typer.echo(certificate_line(list(found.certificates.values())))
     typer.echo("counting mode: exact; origins of energies:")
@@ -86,6 +92,21 @@ def certificate_line(certificates: list[Certificate]) -> str:
     return (
         f"gap: no mapping of the space costs less by more than {100 * gap:.2g} %, in the search's "
         f"cost model; {ended} of {len(certificates)} proofs came to their end, {seconds:.0f} s"
+    )
+
+
+def kept_line(found: NetworkCost) -> str:
+    """What stays in the buffer, and what that saves."""
+    assert found.kept is not None
+    totals = found.to_dict()["kept"]
+    left_out = "" if totals["complete"] else "; there were more sets of ofmaps than were looked at"
+    ofmaps = f"{len(totals['ofmaps'])} of {len(found.network.layers)} ofmaps"
+    room = f"{totals['most_memory_words']:,} of {totals['level_memory_words']:,} memory words"
+    energy = f"{totals['saved_pj'] / 1e6:,.4g} of {totals['energy_pj_before'] / 1e6:,.4g} uJ"
+    cycles = f"{totals['saved_cycles']:,} of {totals['cycles_before']:,} cycles"
+    return (
+        f"in {totals['level']} stay {ofmaps}, at most {room} at once; saved {energy}, "
+        f"{cycles}{left_out}"
     )
 
 

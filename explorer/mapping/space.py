@@ -90,6 +90,11 @@ class Space:
         ways = np.diff(self.choices.first)
         return int(len(ORDERS) ** len(self.choices.ordered) * math.prod(int(w) for w in ways))
 
+    @property
+    def home(self) -> tuple[int, ...]:
+        """Of each tensor the outermost level that keeps it."""
+        return tuple(next(v for v, kept in enumerate(self.keeps) if t in kept) for t in TENSORS)
+
     @classmethod
     def of(cls, hierarchy: Hierarchy, shape: LayerShape, keeps: Keeps | None = None) -> Space:
         """The space of a layer; ``keeps`` if optional tensors pass by."""
@@ -186,6 +191,8 @@ class Space:
             packing=np.where(kept, costs.packing, 0.0),
             whole=np.where(kept[:, fast.PSUM], costs.whole_packing, 0.0),
             rates=np.array(rates, float),
+            saving=prices.saving,
+            home=np.array(self.home),
         )
 
 
@@ -196,17 +203,21 @@ class Prices:
     Attributes:
         pairs: ``[pairs, 2]``: of a word that the outer level serves, and that the inner one takes.
         product, sum: of each product, and each sum, whatever the mapping.
+        saving: of each level, as ``fast.Problem`` has it.
     """
 
     pairs: Floats
     product: float
     sum: float
+    saving: Floats
 
     @classmethod
     def of(cls, pairs: tuple[Pair, ...], units: int, costs: Costs) -> Prices:
         """From costs of values; ``units`` is the number of levels."""
         prices = np.zeros((len(pairs), 2))
-        fixed = -float(costs.read_pj[0, fast.PSUM])
+        home = next(outer for tensor, outer, _, _ in pairs if tensor == fast.PSUM)
+        fixed = -float(costs.read_pj[home, fast.PSUM])
+        saving = np.zeros(units)
         for k, (tensor, outer, inner, network) in enumerate(pairs):
             if network:
                 prices[k, 0] = costs.hop_pj[outer, tensor]
@@ -214,17 +225,16 @@ class Prices:
             prices[k, 0] = costs.read_pj[outer, tensor]
             if tensor == fast.PSUM:
                 prices[k, 0] += costs.write_pj[outer, tensor]
-            if inner == units:
-                continue
-            if tensor != fast.PSUM:
-                prices[k, 1] = costs.write_pj[inner, tensor]
-                continue
-            prices[k, 1] = costs.drain_pj[inner]
-            if costs.whole_packing[outer]:
-                fixed += float(costs.whole_write_pj[outer] - costs.write_pj[outer, tensor])
-                if outer:
-                    fixed += float(costs.whole_read_pj[outer] - costs.read_pj[outer, tensor])
-        return cls(pairs=prices, product=costs.mac_pj, sum=fixed)
+                if costs.whole_packing[outer]:
+                    saving[outer] = costs.whole_write_pj[outer] - costs.write_pj[outer, tensor]
+                    if outer != home:
+                        saving[outer] += costs.whole_read_pj[outer] - costs.read_pj[outer, tensor]
+            if inner < units:
+                inwards = costs.drain_pj[inner], costs.write_pj[inner, tensor]
+                prices[k, 1] = inwards[tensor != fast.PSUM]
+        fixed += float(saving[home])
+        saving[home] = 0.0
+        return cls(pairs=prices, product=costs.mac_pj, sum=fixed, saving=saving)
 
 
 def _pairs(hierarchy: Hierarchy, keeps: Keeps) -> tuple[Pair, ...]:

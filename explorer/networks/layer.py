@@ -29,6 +29,7 @@ _SIZES = (
 )  # fmt: skip
 _STEPS = ("stride_height", "stride_width", "dilation_height", "dilation_width")
 _WIDTHS = ("act_bits", "weight_bits", "out_bits")
+_DENSITIES = ("act_density", "weight_density", "out_density")
 
 
 def check_keys(what: str, entry: Mapping[Any, Any], allowed: Collection[str]) -> None:
@@ -49,6 +50,13 @@ def _require_name(name: str, value: object) -> str:
     if not isinstance(value, str) or not value or not value.isprintable():
         raise InputError(f"{name} must be a text of one line, not {shown(value)}")
     return value
+
+
+def _require_density(name: str, value: object) -> float:
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    if not plain or not 0 < float(value) <= 1:  # type: ignore[arg-type]  # it is a number then
+        raise InputError(f"{name} must be a number above 0, at most 1, not {shown(value)}")
+    return float(value)  # type: ignore[arg-type]  # likewise
 
 
 def _require_names(name: str, values: object) -> tuple[str, ...]:
@@ -75,6 +83,7 @@ class LayerShape:
         dilation_height, dilation_width: distance of a filter's words, in words of the ifmap.
         padding: zeros above, below, left and right of the ifmap.
         act_bits, weight_bits, out_bits: of a word of ifmap, weights and ofmap.
+        act_density, weight_density, out_density: shares of these words that are not zero.
 
     Raises:
         InputError: if a size is not positive, another value is out of range, or the filter is
@@ -97,12 +106,17 @@ class LayerShape:
     act_bits: int = 8
     weight_bits: int = 8
     out_bits: int = 8
+    act_density: float = 1.0
+    weight_density: float = 1.0
+    out_density: float = 1.0
 
     def __post_init__(self) -> None:
         for names, low, high in ((_SIZES, 1, MOST), (_STEPS, 1, MOST_STEP), (_WIDTHS, *BITS)):
             for name in names:
                 value = require_int(name, getattr(self, name), low, high)
                 object.__setattr__(self, name, value)
+        for name in _DENSITIES:
+            object.__setattr__(self, name, _require_density(name, getattr(self, name)))
         if not isinstance(self.padding, tuple | list) or len(self.padding) != 4:
             raise InputError(
                 "padding must be four numbers, above, below, left and right, not "
@@ -139,6 +153,11 @@ class LayerShape:
             self.filter_height, self.filter_width,
         )  # fmt: skip
         return dict(zip(DIMENSIONS, numbers, strict=True))
+
+    @property
+    def has_zeros(self) -> bool:
+        """Whether a density is told."""
+        return any(getattr(self, name) < 1 for name in _DENSITIES)
 
     @property
     def macs(self) -> int:
@@ -274,6 +293,7 @@ class Traffic:
             producers write their results in place.
         parameters: words that training finds, as scale and shift of LayerNorm.
         act_bits, out_bits: of a word read, and written.
+        act_density, out_density: shares of these words that are not zero.
 
     Raises:
         InputError: if one is of another type or out of range.
@@ -287,6 +307,8 @@ class Traffic:
     parameters: int = 0
     act_bits: int = 8
     out_bits: int = 8
+    act_density: float = 1.0
+    out_density: float = 1.0
 
     def __post_init__(self) -> None:
         _require_name("name", self.name)
@@ -297,6 +319,8 @@ class Traffic:
         require_int("parameters", self.parameters, 0, MOST_WORDS)
         require_int("act_bits", self.act_bits, *BITS)
         require_int("out_bits", self.out_bits, *BITS)
+        for name in ("act_density", "out_density"):
+            object.__setattr__(self, name, _require_density(name, getattr(self, name)))
 
     @property
     def macs(self) -> int:

@@ -165,7 +165,7 @@ ELSEWHERE = "; a memory beside the PE is kind sram"
             {"levls": []},
             "'levls' is not an entry of an accelerator; the nearest is levels; allowed are name, "
             "period_ps, packing, macs_per_pe, psum_bits, dram, network, energies, platform, "
-            "sram_transistors, pe, levels",
+            "sram_transistors, sparsity, pe, levels",
         ),
         ({"packing": "tight"}, "packing must be one of padded, dense, not 'tight'"),
         (

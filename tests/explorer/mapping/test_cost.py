@@ -120,15 +120,15 @@ def test_a_slow_dram_stalls_the_array(small: Accelerator, energies: Energies) ->
 
 def test_tiles_that_do_not_fit_are_refused(small: Accelerator, energies: Energies) -> None:
     """Four sums in words of 32 bits, of 24 bits each: they fit into 4 words, not into 3."""
-    evaluate(replace(small, hierarchy=_with_words(small, "psums", 4)), energies, SHAPE, nest(small))
-    tight = replace(small, hierarchy=_with_words(small, "psums", 3))
+    evaluate(replace(small, hierarchy=with_words(small, "psums", 4)), energies, SHAPE, nest(small))
+    tight = replace(small, hierarchy=with_words(small, "psums", 3))
     with pytest.raises(
         InputError, match=r"^level 'psums': the tiles take 4 memory words, there are 3$"
     ):
         evaluate(tight, energies, SHAPE, nest(small))
 
 
-def _with_words(small: Accelerator, name: str, words: int) -> Hierarchy:
+def with_words(small: Accelerator, name: str, words: int) -> Hierarchy:
     levels = [
         replace(level, words=words) if level.name == name else level
         for level in small.hierarchy.levels
@@ -200,7 +200,7 @@ def test_what_was_found_is_kept(small: Accelerator, energies: Energies, own_cach
 
 def test_a_layer_that_fits_nowhere_is_named(tmp_path: Path) -> None:
     roomy = accelerator(tmp_path)
-    small = replace(roomy, hierarchy=_with_words(roomy, "buffer", 2))
+    small = replace(roomy, hierarchy=with_words(roomy, "buffer", 2))
     with pytest.raises(
         InputError,
         match=r"^layer N1 G1 M8 C6 P6 Q6 R3 S3 fits nowhere on small: even with one word of each "

@@ -125,3 +125,37 @@ def test_networks_are_listed_and_written(folder: Path) -> None:
     assert "wrote r.yaml" in run.stdout
     again = json.loads(peforge("networks", "r.yaml", "--json", cwd=folder).stdout)
     assert {layer.get("weight_bits") for layer in again["layers"] if "filters" in layer} == {4}
+
+
+def test_ofmaps_stay_between_layers(folder: Path) -> None:
+    options = ("-a", "small.yaml", "-n", "resnet20-cifar", "--effort", "quick")
+    plain = json.loads(peforge("map", *options, "--json", cwd=folder).stdout)
+    run = peforge("map", *options, "--keep-between", "-o", "kept.json", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    kept = json.loads((folder / "kept.json").read_text())
+    assert "kept" not in plain
+    assert kept["kept"]["energy_pj_before"] == pytest.approx(plain["energy_pj"])
+    assert kept["energy_pj"] < plain["energy_pj"]
+    told = f"in buffer stay {len(kept['kept']['ofmaps'])} of 30 ofmaps, at most "
+    assert told in run.stdout
+    assert kept["layers"][0]["kept"]["stays"] == ("conv1" in kept["kept"]["ofmaps"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("--certify", "1"),
+            "certify is about layers alone: leave out keep-between, or certify",
+        ),
+        (
+            ("--layer", LAYER),
+            "keep-between is about a whole network: leave out layer and mapping",
+        ),
+    ],
+)
+def test_what_stays_is_about_networks(
+    folder: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    run = peforge("map", "-a", "small.yaml", "--keep-between", *arguments, cwd=folder)
+    assert (run.returncode, run.stderr) == (2, f"peforge: error: {message}\n")

@@ -30,7 +30,7 @@ def shapes(draw: st.DrawFn) -> LayerShape:
         dilation_height=dilation_height, dilation_width=dilation_width,
         padding=draw(st.tuples(*[st.integers(0, 2)] * 4)),
         act_bits=draw(st.integers(1, 32)), weight_bits=draw(st.integers(1, 32)),
-        out_bits=draw(st.integers(1, 32)),
+        out_bits=draw(st.integers(1, 32)), act_density=draw(st.sampled_from([1.0, 0.4])),
     )  # fmt: skip
 
 
@@ -72,7 +72,8 @@ def test_a_shape_is_what_its_dict_says(shape: LayerShape) -> None:
     assert list(shape.to_dict()) == [
         "batch", "groups", "filters", "channels", "height", "width", "filter_height",
         "filter_width", "stride_height", "stride_width", "dilation_height", "dilation_width",
-        "padding", "act_bits", "weight_bits", "out_bits",
+        "padding", "act_bits", "weight_bits", "out_bits", "act_density", "weight_density",
+        "out_density",
     ]  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def test_one_number_pads_all_sides() -> None:
          "'chanels' is not an entry of a layer's shape; the nearest is channels; allowed are "
          "batch, groups, filters, channels, height, width, filter_height, filter_width, "
          "stride_height, stride_width, dilation_height, dilation_width, padding, act_bits, "
-         "weight_bits, out_bits"),
+         "weight_bits, out_bits, act_density, weight_density, out_density"),
     ],
 )  # fmt: skip
 def test_bad_shapes_are_refused(entry: dict[str, Any], message: str) -> None:

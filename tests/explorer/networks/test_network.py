@@ -17,7 +17,8 @@ CONFIGS = Path(__file__).parents[3] / "configs" / "networks"
 LAYER_ENTRIES = (
     "name, inputs, weights_are_activations, bias, fused_parameters, batch, groups, filters, "
     "channels, height, width, filter_height, filter_width, stride_height, stride_width, "
-    "dilation_height, dilation_width, padding, act_bits, weight_bits, out_bits"
+    "dilation_height, dilation_width, padding, act_bits, weight_bits, out_bits, "
+    "act_density, weight_density, out_density"
 )
 CONV: dict[str, Any] = {"name": "conv", "filters": 8, "channels": 3, "height": 9, "width": 7}
 POOL: dict[str, Any] = {"name": "pool", "kind": "max_pool", "input_words": 8, "output_words": 2}
@@ -207,7 +208,7 @@ def test_the_example_is_read() -> None:
         ({"layers": [CONV, {**POOL, "ouput_words": 1}]},
          "layer 2 ('pool'): 'ouput_words' is not an entry of a layer with kind, which has no "
          "MACs; the nearest is output_words; allowed are name, kind, inputs, input_words, "
-         "output_words, parameters, act_bits, out_bits"),
+         "output_words, parameters, act_bits, out_bits, act_density, out_density"),
         ({"layers": [{"name": "pool", "kind": "max_pool", "input_words": 1}]},
          "layer 1 ('pool'): needs output_words"),
     ],
