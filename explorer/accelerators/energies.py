@@ -23,6 +23,7 @@ from explorer.accelerators.memories import MemoryCost, sram_cost
 from explorer.accelerators.network_cost import NetworkCost, network_cost
 from explorer.accelerators.pe_components import Components, layer_components
 from explorer.accelerators.pe_tables import PETable, Sources, pe_table
+from rtl_gen.errors import InputError
 
 #: Of a netlist that was measured; of the surrogates; of these beyond what they were trained on; of
 #: CACTI; of a publication; of a user's table; of a formula, which is named.
