@@ -29,10 +29,10 @@ class Growth:
         warm, warm_tries: designs that are searched from what is known, and moves of each.
     """
 
-    cold: int = 24
-    cold_tries: int = 8_000
-    warm: int = 400
-    warm_tries: int = 1_500
+    cold: int = 64
+    cold_tries: int = 4_000
+    warm: int = 2_400
+    warm_tries: int = 400
 
 
 #: First and last temperature of a search from what is known.
