@@ -59,6 +59,13 @@ def map_verb(
     objective: Annotated[
         str, typer.Option("--objective", help="What is to be small: energy, delay or edp.")
     ] = "energy",
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            help="Of counting: exact, of any mapping; rtl, what the array of peforge rtl does.",
+        ),
+    ] = "exact",
     effort: Annotated[
         str, typer.Option("--effort", help="Of the search: quick, normal or thorough.")
     ] = "normal",
@@ -93,32 +100,30 @@ def map_verb(
     Examples: `peforge map --network resnet18 --accelerator eyeriss`,
     `peforge map -n mobilenetv1 -a my.yaml --bits 8,4,8 --objective edp -o build/map.json`,
     `peforge map -n resnet18 --layer layer1.0.conv1 --objective delay --certify 10`,
-    `peforge map -n resnet20-cifar -a edge-tiny --keep-between`
+    `peforge map -n resnet20-cifar -a edge-tiny --keep-between`,
+    `peforge map -n resnet18 -a eyeriss --mode rtl`
     """
     from explorer.accelerators.accelerator import load_accelerator
     from explorer.accelerators.pe_tables import DATASET, Sources
     from explorer.mapping.mapper import Options
     from explorer.mapping.network_cost import map_network
-    from explorer.mapping.report import certificate_line, show_layer, show_network
+    from explorer.mapping.report import certificate_line, evaluated_line, show_layer, show_network
     from rtl_gen.atomic import write_text
 
     chosen = chosen_network(network, bits, batch)
     on = load_accelerator(accelerator)
     sources = Sources(actions=actions, dataset=dataset or DATASET, model=model)
-    options = Options(objective=objective, effort=effort, seed=seed)
-    if certify is not None and not 0 < certify < 1e6:
-        raise InputError(f"certify must be a number of seconds above 0, not {certify:g}")
-    if keep_between and (layer or mapping is not None):
-        raise InputError("keep-between is about a whole network: leave out layer and mapping")
-    if keep_between and certify is not None:
-        raise InputError("certify is about layers alone: leave out keep-between, or certify")
+    options = Options(objective=objective, effort=effort, seed=seed, mode=mode)
+    alone = bool(layer) or mapping is not None
+    _check_options(mode, mapping, certify, keep_between=keep_between, alone=alone)
     if layer or mapping is not None:
         chosen = _only(chosen, layer)
     if mapping is not None:
         show_layer(on, chosen, _evaluate(on, chosen, sources, mapping), as_json=as_json)
         return
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=as_json) as bar:
+    silent = as_json or not console.is_terminal
+    with Progress(console=console, transient=True, disable=silent) as bar:
         layers = len(chosen.unique_shapes())
         total = layers + (layers if certify else 0) + (len(chosen.layers) if keep_between else 0)
         task = bar.add_task("mapping", total=total)
@@ -135,13 +140,33 @@ def map_verb(
     if layer:
         (mapped,) = found.mapped.values()
         show_layer(on, chosen, mapped.cost, as_json=False)
-        typer.echo(f"{mapped.evaluated:,} mappings of {mapped.space:.1e} evaluated")
+        typer.echo(evaluated_line(mapped))
         for certificate in found.certificates.values():
             typer.echo(certificate_line([certificate]))
     else:
         show_network(found)
     if output is not None:
         typer.echo(f"wrote {output}")
+
+
+def _check_options(
+    mode: str, mapping: Path | None, certify: float | None, *, keep_between: bool, alone: bool
+) -> None:
+    """Refuse options of ``map`` that do not go together."""
+    exact = {
+        "--certify": certify is not None,
+        "--mapping": mapping is not None,
+        "--keep-between": keep_between,
+    }
+    for option, chosen in exact.items():
+        if chosen and mode != "exact":
+            raise InputError(f"{option} is of mode exact, not {mode}")
+    if certify is not None and not 0 < certify < 1e6:
+        raise InputError(f"certify must be a number of seconds above 0, not {certify:g}")
+    if keep_between and alone:
+        raise InputError("keep-between is about a whole network: leave out layer and mapping")
+    if keep_between and certify is not None:
+        raise InputError("certify is about layers alone: leave out keep-between, or certify")
 
 
 def explore_accelerators(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping as Named
 from dataclasses import asdict, dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,26 +53,36 @@ class Term:
         return self.times * self.each_pj
 
 
+class Plan(Protocol):
+    """How a mapping is run, beyond its loops."""
+
+    def lines(self) -> list[str]:
+        """For people."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LayerCost:
     """A layer on an accelerator under a mapping.
 
     Attributes:
         mapping, counts: what was counted, in which mode.
+        plan: of mode ``rtl``: tiling, banks and runs, of which the mapping is the loop nest.
         terms: of the energy; they add up to it.
-        room: of each level, memory words that the tiles take in an instance.
         cycles: with stalls; ``busy_cycles`` without.
         rates: of each level, memory words that an instance reads and writes in a cycle.
         utilization: products over those that all MAC units could make in that time, 0..1.
         period_ps: of the clock.
         area_um2: of the accelerator, of what is known.
         unknown: what is in no sum.
+        room: of each level, memory words that the tiles take in an instance; of mode ``exact``.
     """
 
     mapping: Mapping
     counts: Counts
     terms: tuple[Term, ...]
-    room: tuple[int, ...]
     cycles: int
     busy_cycles: int
     rates: Named[str, tuple[float, float]]
@@ -80,6 +90,8 @@ class LayerCost:
     period_ps: int
     area_um2: float
     unknown: tuple[str, ...]
+    room: tuple[int, ...] = ()
+    plan: Plan | None = None
 
     @property
     def energy_pj(self) -> float:
@@ -129,6 +141,7 @@ class LayerCost:
             ],
             "mapping": self.mapping.to_list(hierarchy),
             "unknown": list(self.unknown),
+            **({} if self.plan is None else {"plan": self.plan.to_dict()}),
         }
 
 
@@ -277,8 +290,8 @@ def evaluate(
     _check_tiles(hierarchy, room)
     rates_words = _memory_words(costs, counts, sums)
     busy = math.ceil(counts.steps / costs.macs_per_cycle)
-    cycles = math.ceil(_slowest(hierarchy, counts, rates_words, busy))
     used = {c.level: c.instances for c in counts.levels}
+    cycles = math.ceil(slowest(hierarchy, used, rates_words, busy))
     return LayerCost(
         mapping=mapping,
         counts=counts,
@@ -363,12 +376,21 @@ def _memory_words(costs: Costs, counts: Counts, sums: int) -> dict[int, tuple[fl
     return found
 
 
-def _slowest(
-    hierarchy: Hierarchy, counts: Counts, words: Named[int, tuple[float, float]], busy: int
+def slowest(
+    hierarchy: Hierarchy,
+    used: Named[int, int],
+    words: Named[int, tuple[float, float]],
+    busy: int,
 ) -> float:
-    """Cycles of the MAC units, or of the level that takes longest for its words."""
+    """Cycles of the MAC units, or of the level that takes longest for its words.
+
+    Args:
+        hierarchy: of the accelerator.
+        used: instances of each level that take part.
+        words: memory words that they read and write.
+        busy: cycles of the MAC units.
+    """
     cycles = float(busy)
-    used = {c.level: c.instances for c in counts.levels}
     for v, moved in words.items():
         level = hierarchy.levels[v]
         for rate, number in zip(
@@ -400,6 +422,13 @@ def _terms(
         each = float(costs.hop_pj[n.level, TENSORS.index(n.tensor)])
         found.append(Term(part=NETWORK, tensor=n.tensor, action=f"below {levels[n.level].name}",
                           times=n.words, each_pj=each, origin=energies.hop_origin))  # fmt: skip
+    found += standing_terms(accelerator, energies, cycles)
+    return [term for term in found if term.times]
+
+
+def standing_terms(accelerator: Accelerator, energies: Energies, cycles: int) -> list[Term]:
+    """Clocks and leakage, over all cycles."""
+    found = []
     for part, each, origin in (
         (PES, accelerator.mac_units * energies.cycle_pj, energies.pe_origin),
         (NETWORK, energies.network_cycle_pj, energies.network_origin),
@@ -410,7 +439,7 @@ def _terms(
         found.append(Term(part=LEAKAGE, tensor="", action=part, times=cycles,
                           each_pj=leakage_pj(amount.value, accelerator.period_ps),
                           origin=amount.origin))  # fmt: skip
-    return [term for term in found if term.times]
+    return found
 
 
 def _with_zeros(

@@ -25,6 +25,8 @@ from explorer.mapping.cost import LayerCost, costs_of, evaluate
 from explorer.mapping.fast import OBJECTIVES
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.resident import NOTHING, Resident
+from explorer.mapping.rtl_array import RtlArray
+from explorer.mapping.rtl_search import best_tiling
 from explorer.mapping.space import Keeps, Space
 from explorer.networks.layer import LayerShape
 from rtl_gen.atomic import write_text
@@ -37,6 +39,8 @@ EFFORTS = {"quick": (1, 32_000), "normal": (3, 32_000), "thorough": (8, 100_000)
 TEMPERATURES = (0.2, 0.01)
 SEEDS = (0, (1 << 31) - 1)
 _ROUNDING = 1e-9
+#: Counting modes that are searched: all mappings; tilings of the array of this project.
+MODES = ("exact", "rtl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,8 @@ class Options:
         objective: of ``OBJECTIVES``.
         effort: of ``EFFORTS``.
         seed: of the random numbers.
+        mode: of counting, of ``MODES``. In ``rtl`` all tilings are searched, whatever effort and
+            seed.
 
     Raises:
         InputError: on a value that is none of these.
@@ -55,11 +61,13 @@ class Options:
     objective: str = "energy"
     effort: str = "normal"
     seed: int = 1
+    mode: str = "exact"
 
     def __post_init__(self) -> None:
         require_choice("objective", self.objective, OBJECTIVES)
         require_choice("effort", self.effort, EFFORTS)
         require_int("seed", self.seed, *SEEDS)
+        require_choice("mode", self.mode, MODES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +78,7 @@ class Mapped:
         shape: the layer.
         cost: under the mapping, counted exactly.
         evaluated: mappings that were evaluated; 0 if it was in the cache.
-        space: mappings in the map space.
+        space: mappings in the map space; in mode ``rtl`` tilings and shares of the buffer.
     """
 
     shape: LayerShape
@@ -99,9 +107,14 @@ def map_layer(
         resident: what stays on the chip.
 
     Raises:
-        InputError: if no mapping of the layer fits.
+        InputError: if no mapping of the layer fits; in mode ``rtl`` also if the accelerator is not
+            an array of this project, or that has no such layer.
     """
     options = options or Options()
+    if options.mode == "rtl":
+        array = RtlArray(accelerator=accelerator, energies=energies)
+        tiled = best_tiling(array, shape, options.objective)
+        return Mapped(shape=shape, cost=tiled.cost, evaluated=tiled.evaluated, space=tiled.space)
     path = _cached(accelerator, energies, shape, options, resident)
     if cache and (known := _read(path, accelerator, energies, shape, resident)) is not None:
         return known
@@ -203,8 +216,15 @@ def certify(
         options: of the search.
         tolerance: share of the cost that need not be looked for.
         seconds: of work at most, about; in the first run compiling comes on top.
+
+    Raises:
+        InputError: in mode ``rtl``, whose search leaves nothing to be proven.
     """
     options = options or Options()
+    if options.mode != "exact":
+        raise InputError(
+            f"certificates are of mode exact, not {options.mode}, which searches all tilings"
+        )
     shape = mapped.shape
     costs = costs_of(accelerator, energies, shape)
     least, proven, spent = math.inf, True, 0.0

@@ -155,7 +155,7 @@ class NetworkCost:
             "objective": self.options.objective,
             "effort": self.options.effort,
             "seed": self.options.seed,
-            "mode": "exact",
+            "mode": self.options.mode,
             "macs": self.network.macs,
             "energy_pj": self.energy_pj,
             "cycles": self.cycles,

@@ -13,7 +13,7 @@ from rich.table import Table
 from explorer.accelerators.accelerator import Accelerator
 from explorer.cli_options import out
 from explorer.mapping.cost import LayerCost
-from explorer.mapping.mapper import Certificate
+from explorer.mapping.mapper import Certificate, Mapped
 from explorer.mapping.network_cost import NetworkCost
 from explorer.networks.network import Network
 
@@ -25,6 +25,8 @@ def show_layer(on: Accelerator, network: Network, cost: LayerCost, *, as_json: b
         return
     name = network.layers_with_macs[0].name
     typer.echo(cost.mapping.nest(on.hierarchy))
+    for line in cost.plan.lines() if cost.plan is not None else ():
+        typer.echo(line)
     terms = pd.DataFrame(
         [
             {
@@ -77,11 +79,21 @@ def show_network(found: NetworkCost) -> None:
         typer.echo(kept_line(found))
     if found.certificates:
         typer.echo(certificate_line(list(found.certificates.values())))
-    typer.echo("counting mode: exact; origins of energies:")
+    typer.echo(f"counting mode: {found.options.mode}; origins of energies:")
     for origin in found.origins():
         typer.echo(f"  {origin}")
     if found.unknown():
         typer.echo(f"in no sum: {', '.join(found.unknown())}")
+
+
+def evaluated_line(mapped: Mapped) -> str:
+    """How much of the map space was looked at."""
+    if mapped.cost.counts.mode == "rtl":
+        return (
+            f"{mapped.evaluated:,} of {mapped.space:,} tilings with shares of the buffer "
+            "evaluated; by their bounds no other costs less"
+        )
+    return f"{mapped.evaluated:,} mappings of {mapped.space:.1e} evaluated"
 
 
 def certificate_line(certificates: list[Certificate]) -> str:

@@ -96,6 +96,18 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
             "objective must be one of energy, delay, edp, not 'power'",
         ),
         (
+            ("map", "-a", "simba", "--mode", "rtll"),
+            "mode must be one of exact, rtl, not 'rtll'",
+        ),
+        (
+            ("map", "-a", "small.yaml", "--mode", "rtl"),
+            "mode rtl: small needs a pe, and network: kind array, not network: kind wires",
+        ),
+        (
+            ("map", "-a", "edge-tiny", "--mode", "rtl", "--certify", "10"),
+            "--certify is of mode exact, not rtl",
+        ),
+        (
             ("accelerators", "small.yaml", "--bits", "0,8,8"),
             "act_bits must be an integer from 1 to 32, not 0",
         ),
@@ -106,6 +118,18 @@ def test_wrong_input_is_said_in_a_line(
 ) -> None:
     run = peforge(*arguments, cwd=folder)
     assert (run.returncode, run.stderr) == (2, f"peforge: error: {message}\n")
+
+
+def test_mode_rtl_shows_the_tiling_and_its_nest(folder: Path) -> None:
+    """On a preset whose PE was measured, so that no surrogates are asked."""
+    options = ("-a", "edge-tiny", "-n", "resnet20-cifar", "--bits", "8,8,8", "--mode", "rtl")
+    run = peforge("map", *options, "--layer", "fc", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "tiling filters 5, channels 4, filter_rows 1, sets 4, columns 1\n" in run.stdout
+    assert "counting mode: rtl\n" in run.stdout
+    document = json.loads(peforge("map", *options, "--layer", "fc", "--json", cwd=folder).stdout)
+    (layer,) = document["layers"]
+    assert (document["mode"], layer["mode"], layer["plan"]["runs"]) == ("rtl", "rtl", 1)
 
 
 def test_accelerators_are_listed_and_shown(folder: Path) -> None:
