@@ -111,16 +111,27 @@ def _measured(
     """From a dataset; None if it has not measured this very PE with energies per action."""
     if folder is None or not (folder / MANIFEST).is_file():
         return None
-    points, actions = _dataset(folder, (folder / MANIFEST).stat().st_mtime_ns)
-    rows = points[
-        (points["digest"] == design.digest)
-        & (points["period_ps"] == period_ps)
-        & (points["platform"] == platform)
+    known = _dataset(folder, (folder / MANIFEST).stat().st_mtime_ns)
+    return known.get((design.digest, period_ps, platform))
+
+
+@functools.lru_cache(maxsize=4)
+def _dataset(folder: Path, _changed: int) -> dict[tuple[str, int, str], PETable]:
+    """What was measured with energies per action, by digest, period and platform."""
+    points = read_points(folder)
+    points = points[
+        (points["status"] == "ok") & (points["perturbation"] == 0) & (points["flow"] == _FLOW)
     ]
-    for row in rows.to_dict("records"):
+    rows = read_todays_actions(folder, actions_code())
+    rows = rows[rows["kind"] == "action"]
+    actions: dict[str, dict[str, float]] = {}
+    for key, name, value in zip(rows["key"], rows["name"], rows["value"], strict=True):
+        actions.setdefault(key, {})[name] = float(value)
+    found: dict[tuple[str, int, str], PETable] = {}
+    for row in points.to_dict("records"):
         if energies := actions.get(str(row["key"])):
             origin = f"measured: {row['name']} ({str(row['key'])[:12]})"
-            return PETable(
+            table = PETable(
                 energies_pj=energies,
                 leakage_uw=float(row["leakage_uw"]),
                 area_um2=float(row["area_um2"]),
@@ -130,22 +141,9 @@ def _measured(
                 energies_origin=origin,
                 leakage_origin=origin,
             )
-    return None
-
-
-@functools.lru_cache(maxsize=4)
-def _dataset(folder: Path, _changed: int) -> tuple[pd.DataFrame, dict[str, dict[str, float]]]:
-    """Measured points, and energies per action by their keys."""
-    points = read_points(folder)
-    points = points[
-        (points["status"] == "ok") & (points["perturbation"] == 0) & (points["flow"] == _FLOW)
-    ]
-    rows = read_todays_actions(folder, actions_code())
-    rows = rows[rows["kind"] == "action"]
-    tables: dict[str, dict[str, float]] = {}
-    for key, name, value in zip(rows["key"], rows["name"], rows["value"], strict=True):
-        tables.setdefault(key, {})[name] = float(value)
-    return points, tables
+            key = str(row["digest"]), int(row["period_ps"]), str(row["platform"])
+            found.setdefault(key, table)
+    return found
 
 
 def pe_tables(

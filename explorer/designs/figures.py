@@ -42,7 +42,7 @@ class Figures:
         space: the designs are of.
         pe, frame: of each design, ``[n]``.
         tables: of each PE.
-        samples: an accelerator for each frame, with the first PE.
+        outlines: by PE and number of memories, an accelerator with these.
         memory: of each frame, the number of its memories among those that are alike.
         srams: by these numbers, what each memory takes, by position of its level.
         hops: ``[n, levels]``: pJ of a bit to all instances below a level.
@@ -57,7 +57,7 @@ class Figures:
     pe: Indices
     frame: Indices
     tables: Sequence[PETable]
-    samples: Sequence[Accelerator]
+    outlines: Mapping[tuple[int, int], Accelerator]
     memory: Indices
     srams: Mapping[int, Mapping[int, MemoryCost]]
     hops: Floats
@@ -69,7 +69,7 @@ class Figures:
     @property
     def fanouts(self) -> Indices:
         """``[frames, levels, 2]``: instances below, along x and y."""
-        return np.array([sample.hierarchy.fanouts for sample in self.samples])
+        return np.array([outline.hierarchy.fanouts for outline in self.space.outlines])
 
 
 def figures(space: DesignSpace, pe: Indices, frame: Indices, sources: Sources) -> Figures:
@@ -78,7 +78,7 @@ def figures(space: DesignSpace, pe: Indices, frame: Indices, sources: Sources) -
     Raises:
         InputError: as ``resolve_energies``.
     """
-    samples = [space.outline(0, number) for number in range(len(space.frames))]
+    samples = space.outlines
     designs = [design_of(row) for row in space.pes.to_dict("records")]
     tables = pe_tables(designs, space.pes["period_ps"].tolist(), samples[0].platform, sources)
     if any(table.core_area_um2 is None for table in tables):
@@ -89,6 +89,7 @@ def figures(space: DesignSpace, pe: Indices, frame: Indices, sources: Sources) -
         int(number): memories_of(samples[example], sources)
         for number, example in zip(numbers, examples, strict=True)
     }
+    used = np.unique(np.stack([pe, memory[frame]]), axis=1).T.tolist()
     of_frame = [srams[int(number)] for number in memory]
     instances = np.array([s.hierarchy.instances for s in samples])
     sram = _sram_totals(of_frame, instances)
@@ -107,7 +108,8 @@ def figures(space: DesignSpace, pe: Indices, frame: Indices, sources: Sources) -
     area = units * pes["area"].to_numpy() + sram[frame, 0] + network["area_um2"]
     least = np.maximum.reduce([pes["least"].to_numpy(), sram[frame, 2], network["least_period_ps"]])
     return Figures(
-        space=space, pe=pe, frame=frame, tables=tables, samples=samples, memory=memory, srams=srams,
+        space=space, pe=pe, frame=frame, tables=tables, memory=memory,
+        outlines={(p, m): space.outline(p, int(examples[m])) for p, m in used}, srams=srams,
         hops=hop_pj_per_bit(lengths, platform) * span[frame],
         leakage_uw=units * pes["leakage"].to_numpy() + sram[frame, 1] + network["leakage_uw"],
         network_cycle_pj=network["cycle_pj"],
@@ -193,11 +195,8 @@ def costing(found: Figures, bits: Bits, shape: LayerShape | None = None) -> Cost
     """
     costs: dict[tuple[int, int], Costs | None] = {}
     cycle = np.full(len(found.tables), np.nan)
-    frames = np.unique(found.memory, return_index=True)[1]
-    used = np.unique(np.stack([found.pe, found.memory[found.frame]]), axis=1)
-    for pe, number in used.T.tolist():
+    for (pe, number), accelerator in found.outlines.items():
         costs[pe, number] = None
-        accelerator = found.space.outline(pe, int(frames[number]))
         assert accelerator.pe is not None
         if bits[0] > accelerator.pe.act_bits or bits[1] > accelerator.pe.weight_bits:
             continue

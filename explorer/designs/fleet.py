@@ -24,15 +24,17 @@ class Ordered:
         fleet: the designs that a layer of these widths can run on.
         designs: number of each of its designs.
         geometry: of each of its designs.
+        example: costs of one of them.
     """
 
     fleet: Fleet
     designs: Indices
     geometry: Indices
+    example: Costs
 
 
-def fleet_of(found: Figures, costing: Costing, space: Space, bits: Bits) -> Ordered:
-    """Arrays for the designs that take operands of these widths.
+def fleet_of(found: Figures, costing: Costing, space: Space, bits: Bits) -> Ordered | None:
+    """Arrays for the designs that take operands of these widths; None if there is none.
 
     Args:
         found, costing: of the designs.
@@ -40,6 +42,8 @@ def fleet_of(found: Figures, costing: Costing, space: Space, bits: Bits) -> Orde
         bits: of activations, weights and outputs.
     """
     rows = {key: costs for key, costs in costing.costs.items() if costs is not None}
+    if not rows:
+        return None
     numbers = np.full((len(found.tables), int(found.memory.max()) + 1), -1)
     for row, key in enumerate(rows):
         numbers[key] = row
@@ -50,7 +54,7 @@ def fleet_of(found: Figures, costing: Costing, space: Space, bits: Bits) -> Orde
     most = _most(found, space)
     rates = np.array(
         [[(v.read_words_per_cycle or 0, v.write_words_per_cycle or 0) for v in s.hierarchy.levels]
-         for s in found.samples], float,
+         for s in found.space.outlines], float,
     )  # fmt: skip
     shapes = np.concatenate([most, rates.reshape(len(rates), -1)], axis=1)
     frame_class = np.unique(shapes, axis=0, return_inverse=True)[1].ravel()
@@ -65,13 +69,16 @@ def fleet_of(found: Figures, costing: Costing, space: Space, bits: Bits) -> Orde
         first=first,
         most=most[frames[first[:-1]]],
         rates=rates[frames[first[:-1]]],
+        kind=row_class[row_of[designs[first[:-1]]]],
         example=row_of[designs[first[:-1]]],
         row=row_of[designs],
         cycle_pj=costing.cycle_pj[designs],
         hops=np.ascontiguousarray(found.hops[designs]),
         **tables,
     )
-    return Ordered(fleet=fleet, designs=designs, geometry=geometry)
+    return Ordered(
+        fleet=fleet, designs=designs, geometry=geometry, example=next(iter(rows.values()))
+    )
 
 
 def _tables(
@@ -80,11 +87,9 @@ def _tables(
     """What belongs to PE and memories: a row for each pair."""
     prices = [Prices.of(space.pairs, len(space.keeps), each) for each in costs]
     kept = np.array([[t in names for t in TENSORS] for names in space.keeps])
-    frames = np.unique(found.memory, return_index=True)[1]
-    room = []
-    for pe, memory in keys:
-        levels = found.space.outline(pe, int(frames[memory])).hierarchy.levels
-        room.append([level.usable_words or 0 for level in levels])
+    room = [
+        [level.usable_words or 0 for level in found.outlines[key].hierarchy.levels] for key in keys
+    ]
     psum = found.space.pes["psum_bits"].to_numpy()
     return {
         "room": np.array(room, float),

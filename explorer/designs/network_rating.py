@@ -11,7 +11,7 @@ import numpy as np
 
 from explorer.accelerators.hierarchy import Hierarchy
 from explorer.designs.figures import Bits, Costing, Figures, costing
-from explorer.designs.fleet import fleet_of
+from explorer.designs.fleet import Ordered, fleet_of
 from explorer.designs.pool import Growth, LayerPool
 from explorer.mapping.compiled import Floats
 from explorer.mapping.fast import IFMAP
@@ -69,8 +69,21 @@ def rate_network(
         for shape in times
     }
 
+    keeps = kept_tensors(found.space.outlines[0])
+    fleets: dict[tuple[int, int], Ordered | None] = {}
+    for shape, costs in of_shape.items():
+        for number, kept in enumerate(keeps):
+            if (id(costs), number) not in fleets:
+                space = Space.of(_largest(found), shape, kept)
+                fleets[id(costs), number] = fleet_of(found, costs, space, _bits(shape))
+
     def one(shape: LayerShape) -> tuple[Floats, Floats, int]:
-        rated = _rate_layer(found, of_shape[shape], shape, objective, growth, seed)
+        pools = []
+        for number, kept in enumerate(keeps):
+            fleet = fleets[id(of_shape[shape]), number]
+            if fleet is not None:
+                pools.append(LayerPool(Space.of(_largest(found), shape, kept), fleet, growth))
+        rated = _rate_layer(pools, count, objective, seed)
         told()
         return rated
 
@@ -91,33 +104,28 @@ def _bits(shape: LayerShape) -> Bits:
 
 
 def _rate_layer(
-    found: Figures, costs: Costing, shape: LayerShape, objective: str, growth: Growth, seed: int
+    pools: list[LayerPool], count: int, objective: str, seed: int
 ) -> tuple[Floats, Floats, int]:
-    count = len(found.pe)
+    """The best of a layer's pools, one for each choice of what levels keep, on each design."""
     energy, cycles, score = (np.full(count, np.inf) for _ in range(3))
     mappings = 0
-    any_costs = next((each for each in costs.costs.values() if each is not None), None)
-    if any_costs is None:
-        return energy, cycles, 0
-    for keeps in kept_tensors(found.samples[0]):
-        space = Space.of(_largest(found), shape, keeps)
-        ordered = fleet_of(found, costs, space, _bits(shape))
-        layer = LayerPool(space, space.problem(any_costs), ordered, growth)
-        layer.grow(objective, seed)
-        own_energy, own_cycles = layer.rate(objective)
+    for pool in pools:
+        pool.grow(objective, seed)
+        own_energy, own_cycles = pool.rate(objective)
         own = {"energy": own_energy, "delay": own_cycles, "edp": own_energy * own_cycles}[objective]
-        better = own < score[ordered.designs]
-        at = ordered.designs[better]
+        designs = pool.ordered.designs
+        better = own < score[designs]
+        at = designs[better]
         energy[at], cycles[at] = own_energy[better], own_cycles[better]
         score[at] = own[better]
-        mappings += layer.size
+        mappings += pool.size
     return energy, cycles, mappings
 
 
 def _largest(found: Figures) -> Hierarchy:
     """Levels with as many instances as any of the designs has."""
     most = found.fanouts.max(axis=0)
-    levels = found.samples[0].hierarchy.levels
+    levels = found.space.outlines[0].hierarchy.levels
     return Hierarchy(
         tuple(
             replace(level, fanout_x=int(x), fanout_y=int(y))
@@ -137,12 +145,12 @@ def _rate_traffic(found: Figures, costs: Costing, layer: Traffic) -> tuple[Float
     at = found.pe, found.memory[found.frame]
     moved = [
         words_at(sample, layer, 0, layer.input_words, layer.output_words)
-        for sample in found.samples
+        for sample in found.space.outlines
     ]
     words = np.array(moved)[found.frame]
     rates = [
         (level.read_words_per_cycle or math.inf, level.write_words_per_cycle or math.inf)
-        for level in (sample.hierarchy.levels[0] for sample in found.samples)
+        for level in (sample.hierarchy.levels[0] for sample in found.space.outlines)
     ]
     cycles = np.ceil((words / np.array(rates)[found.frame]).max(axis=1))
     energy = words[:, 0] * read[at] + words[:, 1] * write[at] + cycles * costs.cycle_pj

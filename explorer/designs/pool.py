@@ -12,10 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from explorer.designs.fleet import Ordered, problem_on
-from explorer.designs.rating import Pool, add_mapping, best_of, fitting, prices_of, rate_designs
+from explorer.designs.rating import (
+    Pool,
+    add_mapping,
+    best_of,
+    fitting,
+    prices_of,
+    rate_designs,
+    roomy,
+)
 from explorer.mapping import fast
 from explorer.mapping.compiled import Floats
-from explorer.mapping.fast import Problem
 from explorer.mapping.mapper import TEMPERATURES
 from explorer.mapping.space import Space
 
@@ -48,10 +55,10 @@ class LayerPool:
         size: mappings.
     """
 
-    def __init__(self, space: Space, problem: Problem, ordered: Ordered, growth: Growth) -> None:
-        """An empty pool; ``problem`` is the layer's on any of the designs."""
+    def __init__(self, space: Space, ordered: Ordered, growth: Growth) -> None:
+        """An empty pool."""
         self.space, self.ordered, self.growth, self.size = space, ordered, growth, 0
-        self._problem = problem
+        self._problem = space.problem(ordered.example)
         self._macs = float(space.shape.macs)
         self._seen: set[bytes] = set()
         most = growth.cold + growth.warm
@@ -59,7 +66,8 @@ class LayerPool:
         self.pool = Pool(
             ways=np.zeros((most, 8), np.int64),
             picks=np.zeros((most, levels), np.int64),
-            factors=np.ones((most, 8, slots), np.int64),
+            extents=np.ones((most, slots), np.int64),
+            instances=np.ones((most, levels)),
             served=np.zeros((most, pairs)),
             taken=np.zeros((most, pairs)),
             tiles=np.zeros((most, levels, 3), np.int64),
@@ -84,7 +92,8 @@ class LayerPool:
         mappings, cycles = np.zeros(self.size, np.int64), np.zeros(self.size)
         g = int(self.ordered.geometry[i])
         args = self._problem, self.pool
-        count = fitting(*args, self.size, self.ordered.fleet, g, mappings, cycles)
+        candidates = roomy(*args, self.size, self.ordered.fleet, g)
+        count = fitting(*args, candidates, self.ordered.fleet, g, mappings, cycles)
         prices = np.zeros((len(self.space.pairs), 2))
         place, _ = best_of(
             *args, self.ordered.fleet, i, fast.OBJECTIVES.index(objective), self._macs, prices,

@@ -11,24 +11,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from explorer.mapping.compiled import Floats, Integers, compiled
+from explorer.mapping.compiled import Floats, Integers, compiled, inlined
 from explorer.mapping.fast import (
     PSUM,
     Choices,
     Nest,
     Problem,
     add_words,
-    cycles_of,
+    at_rate,
     moments,
     moved,
     nest_of,
-    spatial_fits,
     sums_of,
     tile,
 )
 
 #: Designs of a geometry that choose which mappings all of them try, and how many each.
-_SPEAKERS, _CHOICES = 8, 2
+_SPEAKERS, _CHOICES = 4, 3
 
 
 class Pool(NamedTuple):
@@ -36,7 +35,8 @@ class Pool(NamedTuple):
 
     Attributes:
         ways, picks: ``[m, 8]`` splits, ``[m, levels]`` orders, of the layer's choices.
-        factors: ``[m, 8, slots]``.
+        extents: ``[m, slots]``: instances that are used, 1 of temporal slots.
+        instances: ``[m, levels]``: of each level, that are used.
         served, taken: ``[m, pairs]``: words that a pair's outer level serves, and its inner takes.
         tiles: ``[m, levels, 3]``: words of a tensor in an instance.
         finished: ``[m, levels]``: 1 if only finished sums come to a level.
@@ -46,7 +46,8 @@ class Pool(NamedTuple):
 
     ways: Integers
     picks: Integers
-    factors: Integers
+    extents: Integers
+    instances: Floats
     served: Floats
     taken: Floats
     tiles: Integers
@@ -62,7 +63,9 @@ class Fleet(NamedTuple):
         first: designs of geometry ``g`` are ``first[g]`` to ``first[g + 1]``.
         most: ``[g, slots]``: instances.
         rates: ``[g, levels, 2]``.
-        example: of each geometry, a row of the next five.
+        kind: of each geometry, the number of its memories among those that are alike; geometries
+            of one kind follow each other.
+        example: of each geometry, a row of the next four.
         room, packing, whole: ``[rows, levels]``, ``[rows, levels, 3]``, ``[rows, levels]``.
         per_cycle: ``[rows]``: products of a MAC unit in a cycle.
         pairs_pj: ``[rows, pairs, 2]``.
@@ -77,6 +80,7 @@ class Fleet(NamedTuple):
     first: Integers
     most: Integers
     rates: Floats
+    kind: Integers
     example: Integers
     room: Floats
     packing: Floats
@@ -100,8 +104,9 @@ def add_mapping(
     pool.ways[m] = ways
     pool.picks[m] = picks
     orders = np.zeros((len(picks), 8), np.int64)
+    factors = np.ones((8, len(problem.slot_level)), np.int64)
     nest = Nest(
-        pool.factors[m], orders, choices.rows[0, 0], choices.columns[0, 0],
+        factors, orders, choices.rows[0, 0], choices.columns[0, 0],
         choices.row_tiles[0, 0], choices.column_tiles[0, 0],
     )  # fmt: skip
     nest = nest_of(choices, ways, picks, nest)
@@ -121,6 +126,10 @@ def add_mapping(
         for tensor in range(3):
             pool.tiles[m, level, tensor] = tile(problem, nest, level, tensor)
     pool.steps[m] = moments(problem, nest.factors)
+    pool.instances[m] = 1.0
+    for s in range(len(problem.slot_level)):
+        pool.extents[m, s] = 1 if problem.temporal[s] else factors[:, s].prod()
+        pool.instances[m, problem.slot_level[s] + 1 :] *= pool.extents[m, s]
 
 
 @compiled
@@ -136,44 +145,61 @@ def _on(problem: Problem, fleet: Fleet, g: int) -> Problem:
 
 
 @compiled
-def _fits(problem: Problem, pool: Pool, m: int) -> bool:
-    if not spatial_fits(problem, pool.factors[m]):
-        return False
-    for level in range(len(problem.room)):
-        if problem.room[level] == 0:
-            continue
-        used = 0.0
-        for tensor in range(3):
-            packing = problem.packing[level, tensor]
-            if packing > 0:
-                if tensor == PSUM and pool.finished[m, level]:
-                    packing = max(packing, problem.whole[level])
-                used += np.ceil(pool.tiles[m, level, tensor] / packing)
-        if used > problem.room[level]:
-            return False
-    return True
+def roomy(problem: Problem, pool: Pool, size: int, fleet: Fleet, g: int) -> Integers:
+    """Mappings whose tiles fit the memories of a geometry."""
+    here = _on(problem, fleet, g)
+    found = np.zeros(size, np.int64)
+    count = 0
+    for m in range(size):
+        fits = True
+        for level in range(len(here.room)):
+            if here.room[level] == 0:
+                continue
+            used = 0.0
+            for tensor in range(3):
+                packing = here.packing[level, tensor]
+                if packing > 0:
+                    if tensor == PSUM and pool.finished[m, level]:
+                        packing = max(packing, here.whole[level])
+                    used += np.ceil(pool.tiles[m, level, tensor] / packing)
+            fits &= used <= here.room[level]
+        if fits:
+            found[count] = m
+            count += 1
+    return found[:count]
 
 
 @compiled
 def fitting(
-    problem: Problem, pool: Pool, size: int, fleet: Fleet, g: int, found: Integers, cycles: Floats
-) -> int:
-    """Mappings that fit a geometry into ``found``, and their cycles; how many."""
+    problem: Problem, pool: Pool, candidates: Integers, fleet: Fleet, g: int, found: Integers,
+    cycles: Floats,
+) -> int:  # fmt: skip
+    """Which of the ``roomy`` mappings have instances enough, into ``found``, and their cycles."""
     here = _on(problem, fleet, g)
     reads, writes = np.zeros(len(here.room)), np.zeros(len(here.room))
     sums = sums_of(problem)
+    limited = np.zeros(len(here.room) + 1, np.bool_)  # levels whose words may take longer
+    for level in range(len(here.room)):
+        limited[level] = here.rates[level, 0] > 0 or here.rates[level, 1] > 0
+    slow = np.flatnonzero(limited)
     count = 0
-    for m in range(size):
-        if not _fits(here, pool, m):
+    for m in candidates:
+        enough = True
+        for s in range(len(here.slot_most)):
+            enough &= pool.extents[m, s] <= here.slot_most[s]
+        if not enough:
             continue
         reads[:] = 0.0
         writes[:] = 0.0
         for k in range(len(problem.pairs)):
-            if problem.pairs[k, 3] == 0:
-                outer = problem.pairs[k, 1]
+            outer, inner = problem.pairs[k, 1], problem.pairs[k, 2]
+            if problem.pairs[k, 3] == 0 and (limited[outer] or limited[inner]):
                 whole = here.whole[outer] if pool.ends[m, outer] > 0 else 0.0
                 add_words(here, k, pool.served[m, k], pool.taken[m, k], sums, whole, reads, writes)
-        cycles[count] = np.ceil(cycles_of(here, pool.factors[m], pool.steps[m], reads, writes))
+        needed = pool.steps[m] / here.fixed[2]
+        for level in slow:
+            needed = at_rate(here, level, pool.instances[m, level], reads, writes, needed)
+        cycles[count] = np.ceil(needed)
         found[count] = m
         count += 1
     return count
@@ -192,10 +218,20 @@ def prices_of(problem: Problem, fleet: Fleet, i: int, prices: Floats) -> None:
             prices[k] = fleet.pairs_pj[row, k]
 
 
-@compiled
-def _energy(pool: Pool, m: int, prices: Floats, saving: Floats) -> float:
-    """Of the words of a mapping."""
-    energy = 0.0
+@inlined
+def _fixed(problem: Problem, fleet: Fleet, i: int, macs: float) -> float:
+    """Energy of a layer on a design, whatever the mapping."""
+    row = fleet.row[i]
+    return float(fleet.product_pj[row] * macs + fleet.sum_pj[row] * sums_of(problem))
+
+
+@inlined
+def _energy(
+    pool: Pool, m: int, prices: Floats, fleet: Fleet, i: int, cycles: float
+) -> float:  # fmt: skip
+    """Of the words of a mapping on a design, and of its cycles."""
+    energy = float(fleet.cycle_pj[i] * cycles)
+    saving = fleet.saving[fleet.row[i]]
     for level in range(len(saving)):
         energy += saving[level] * pool.ends[m, level]
     for k in range(len(prices)):
@@ -203,7 +239,7 @@ def _energy(pool: Pool, m: int, prices: Floats, saving: Floats) -> float:
     return energy
 
 
-@compiled
+@inlined
 def _score(energy: float, cycles: float, objective: int) -> float:
     if objective == 0:
         return energy
@@ -224,12 +260,10 @@ def best_of(
         places: of those to be tried.
     """
     prices_of(problem, fleet, i, prices)
-    row = fleet.row[i]
-    fixed = fleet.product_pj[row] * macs + fleet.sum_pj[row] * sums_of(problem)
+    fixed = _fixed(problem, fleet, i, macs)
     best, least, of_best = -1, np.inf, np.inf
     for place in places:
-        energy = fixed + fleet.cycle_pj[i] * cycles[place]
-        energy += _energy(pool, mappings[place], prices, fleet.saving[row])
+        energy = fixed + _energy(pool, mappings[place], prices, fleet, i, cycles[place])
         score = _score(energy, cycles[place], objective)
         if score < least:
             best, least, of_best = place, score, energy
@@ -242,21 +276,27 @@ def _chosen(
     prices: Floats, mappings: Integers, cycles: Floats,
 ) -> Integers:  # fmt: skip
     """Places of the mappings that some designs of a geometry like best."""
-    places = np.arange(len(mappings))
     wanted = np.zeros(len(mappings), np.bool_)
     begin, end = fleet.first[g], fleet.first[g + 1]
     speakers = min(_SPEAKERS, end - begin)
+    best, scores = np.zeros(_CHOICES, np.int64), np.zeros(_CHOICES)
     for speaker in range(speakers):
         i = begin + (end - 1 - begin) * speaker // max(1, speakers - 1)
-        left = places
-        for _ in range(_CHOICES):
-            place, _ = best_of(
-                problem, pool, fleet, i, objective, macs, prices, mappings, cycles, left
-            )
-            if place < 0:
-                break
-            wanted[place] = True
-            left = left[left != place]
+        prices_of(problem, fleet, i, prices)
+        fixed = _fixed(problem, fleet, i, macs)
+        scores[:] = np.inf
+        for place in range(len(mappings)):
+            energy = fixed + _energy(pool, mappings[place], prices, fleet, i, cycles[place])
+            score = _score(energy, cycles[place], objective)
+            if score < scores[-1]:
+                k = _CHOICES - 1
+                while k > 0 and scores[k - 1] > score:
+                    scores[k], best[k] = scores[k - 1], best[k - 1]
+                    k -= 1
+                scores[k], best[k] = score, place
+        for k in range(_CHOICES):
+            if scores[k] < np.inf:
+                wanted[best[k]] = True
     return np.flatnonzero(wanted)
 
 
@@ -276,8 +316,11 @@ def rate_designs(
     """
     mappings, needed = np.zeros(size, np.int64), np.zeros(size)
     prices = np.zeros((len(problem.pairs), 2))
+    candidates, kind = mappings[:0], np.int64(-1)
     for g in range(len(fleet.first) - 1):
-        count = fitting(problem, pool, size, fleet, g, mappings, needed)
+        if fleet.kind[g] != kind:
+            kind, candidates = fleet.kind[g], roomy(problem, pool, size, fleet, g)
+        count = fitting(problem, pool, candidates, fleet, g, mappings, needed)
         kept, own = mappings[:count], needed[:count]
         places = _chosen(problem, pool, fleet, g, objective, macs, prices, kept, own)
         for i in range(fleet.first[g], fleet.first[g + 1]):

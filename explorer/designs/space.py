@@ -58,6 +58,7 @@ class DesignSpace:
         pes: points of a space of PEs, columns ``rtl_gen.space.POINT_COLUMNS``.
         vary: names of what varies, and their values.
         frames: legal combinations of these.
+        outlines: of each frame, the accelerator with the first PE, as ``outline`` has it.
     """
 
     name: str
@@ -65,6 +66,7 @@ class DesignSpace:
     pes: pd.DataFrame
     vary: Mapping[str, tuple[Any, ...]]
     frames: tuple[Mapping[str, Any], ...]
+    outlines: tuple[Accelerator, ...]
 
     @property
     def size(self) -> int:
@@ -141,10 +143,12 @@ def load_designs(path: Path) -> DesignSpace:
         base = _base(document["accelerator"], path.parent)
         vary = _vary(document.get("vary") or {}, base)
         pes = load_space(path.parent / document["pes"]).table()
-        frames = _legal_frames(base, vary, pes)
+        frames, outlines = _legal_frames(base, vary, pes)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return DesignSpace(name=str(path), base=base, pes=pes, vary=vary, frames=frames)
+    return DesignSpace(
+        name=str(path), base=base, pes=pes, vary=vary, frames=frames, outlines=outlines
+    )
 
 
 def _base(name: str, folder: Path) -> Mapping[str, Any]:
@@ -191,25 +195,25 @@ def _vary(entries: object, base: Mapping[str, Any]) -> dict[str, tuple[Any, ...]
 
 def _legal_frames(
     base: Mapping[str, Any], vary: Mapping[str, tuple[Any, ...]], pes: pd.DataFrame
-) -> tuple[Mapping[str, Any], ...]:
-    """Combinations that are accelerators with the first PE, at any clock.
+) -> tuple[tuple[Mapping[str, Any], ...], tuple[Accelerator, ...]]:
+    """Combinations that are accelerators with the first PE, at any clock, and these.
 
     Raises:
         InputError: if there is none: why the first is not; or if a value alone is not legal.
     """
     pe = design_of(pes.iloc[0].to_dict()).to_dict()
-    frames, first = [], ""
+    frames, outlines, first = [], [], ""
     for values in itertools.product(*vary.values()):
         frame = dict(zip(vary, values, strict=True))
         try:
-            _build(base, frame, pe, "frame")
+            outlines.append(_build(base, frame, pe, "frame"))
         except InputError as error:
             first = first or f"{' '.join(f'{k}={v}' for k, v in frame.items())}: {error}"
             continue
         frames.append(frame)
     if not frames:
         raise InputError(f"no accelerator; the first combination, {first}")
-    return tuple(frames)
+    return tuple(frames), tuple(outlines)
 
 
 def _build(

@@ -92,8 +92,7 @@ class Nest(NamedTuple):
 
 
 @inlined
-def spatial_fits(problem: Problem, factors: Integers) -> bool:
-    """Whether there are instances enough."""
+def _spatial_fits(problem: Problem, factors: Integers) -> bool:
     for s in range(len(problem.slot_level)):
         if not problem.temporal[s]:
             used = 1
@@ -219,7 +218,7 @@ def _sums_return(problem: Problem, nest: Nest) -> bool:
 @inlined
 def fits(problem: Problem, nest: Nest) -> bool:
     """Whether there are instances and memory words enough."""
-    if not spatial_fits(problem, nest.factors):
+    if not _spatial_fits(problem, nest.factors):
         return False
     if problem.home[PSUM] > 0 and _sums_return(problem, nest):
         return False
@@ -243,6 +242,17 @@ def fits(problem: Problem, nest: Nest) -> bool:
 
 
 @inlined
+def at_rate(
+    problem: Problem, level: int, instances: float, reads: Floats, writes: Floats, cycles: float
+) -> float:
+    """These cycles, or more if a level takes longer for its words."""
+    for words, rate in ((reads, problem.rates[level, 0]), (writes, problem.rates[level, 1])):
+        if rate > 0:
+            cycles = max(cycles, words[level] / (instances * rate))
+    return cycles
+
+
+@inlined
 def _stalled(
     problem: Problem, factors: Integers, busy: float, reads: Floats, writes: Floats
 ) -> float:
@@ -256,9 +266,7 @@ def _stalled(
                 for d in range(8):
                     instances *= factors[d, s]
             s += 1
-        for words, rate in ((reads, problem.rates[level, 0]), (writes, problem.rates[level, 1])):
-            if rate > 0:
-                cycles = max(cycles, words[level] / (instances * rate))
+        cycles = at_rate(problem, level, instances, reads, writes, cycles)
     return cycles
 
 
@@ -289,14 +297,6 @@ def add_words(
             writes[inner] += taken / problem.packing[inner, tensor]
 
 
-@inlined
-def cycles_of(
-    problem: Problem, factors: Integers, steps: float, reads: Floats, writes: Floats
-) -> float:
-    """Cycles for so many iterations and memory words."""
-    return _stalled(problem, factors, np.ceil(steps / problem.fixed[2]), reads, writes)
-
-
 @compiled
 def evaluate(problem: Problem, nest: Nest, result: Floats) -> bool:
     """Energy and cycles of a mapping into ``result``; False if it does not fit."""
@@ -323,7 +323,8 @@ def evaluate(problem: Problem, nest: Nest, result: Floats) -> bool:
                 energy += problem.saving[outer] * sums
             drained = taken
         add_words(problem, k, served, taken, sums, whole, reads, writes)
-    cycles = cycles_of(problem, nest.factors, moments(problem, nest.factors), reads, writes)
+    busy = np.ceil(moments(problem, nest.factors) / problem.fixed[2])
+    cycles = _stalled(problem, nest.factors, busy, reads, writes)
     result[ENERGY] = energy + problem.fixed[1] * cycles
     result[CYCLES] = cycles
     return True
