@@ -1,7 +1,7 @@
 """Whole accelerators in bulk: speed, and how far its figures are from the mapper's.
 
     python -m benchmarks.designs                  # a million designs x ResNet-18: time and memory
-    python -m benchmarks.designs --compare 500    # so many of 20,000 beside the mapper (half an hour)
+    python -m benchmarks.designs --compare 500    # of 20,000, beside the mapper: half an hour
 
 Of ``configs/designs/eyeriss-like.yaml``, with 8 bits everywhere; the naive version is the mapper.
 """

@@ -214,7 +214,7 @@ def test_the_compiled_cost_beside_what_stays(
     densities = ("act_density", "weight_density", "out_density")
     shape = replace(shape, **{name: data.draw(st.sampled_from([0.1, 0.6])) for name in densities})
     resident = Resident(level=BUFFER, tensors=tensors, words=data.draw(st.integers(0, 500)))
-    keeps = mapper._keeps(small, resident)[0]
+    keeps = mapper.kept_tensors(small, resident)[0]
     space = Space.of(resident.rest(small.hierarchy), shape, keeps)
     choices = space.choices
     ways = np.array([data.draw(st.integers(0, int(n) - 1)) for n in np.diff(choices.first)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,11 +67,12 @@ def energy_pj(costs: Costs, counts: Counts, cycles: float) -> float:
 
 
 def finished(costs: Costs, counts: Counts, c: LevelCounts) -> tuple[int, int]:
-    """Finished sums that a level reads and writes: those that another level of psum drains."""
-    inner = [o for o in counts.levels if o.tensor == "psum" and o.level > c.level]
-    if c.tensor != "psum" or not costs.whole_packing[c.level] or not inner:
-        return 0, 0
+    """Finished sums that a level reads and writes: all, if none is added up further outside."""
     sums = counts.of(0, "psum").updates - counts.of(0, "psum").accumulations
+    outside = [o for o in counts.levels if o.tensor == "psum" and 0 < o.level <= c.level]
+    added_up_outside = c.level > 0 and outside[-1].drains > sums
+    if c.tensor != "psum" or not costs.whole_packing[c.level] or added_up_outside:
+        return 0, 0
     return (sums if c.level else 0), sums
 
 
@@ -110,16 +112,26 @@ def rate(space: Space, costs: Costs, found: Found) -> tuple[bool, np.ndarray]:
     return fast.evaluate(space.problem(costs), nest, result), result
 
 
+@st.composite
+def some_mappings(draw: st.DrawFn, space: Space) -> Found:
+    """Any mapping, or one that fits: where a short search of any prices came to."""
+    if draw(st.integers(0, 3)):
+        costs = replace(prices(EYERISS), cycle_pj=draw(st.sampled_from([0.0, 1e3])))
+        tries, seed = draw(st.integers(1, 60)), draw(st.integers(0, 1 << 20))
+        return space.search(space.problem(costs), "energy", seed, 1, tries, (9.0, 9.0))
+    ways = [draw(st.integers(0, int(n) - 1)) for n in np.diff(space.choices.first)]
+    orders = [draw(st.integers(0, len(ORDERS) - 1)) for _ in EYERISS.levels]
+    return Found(0.0, np.array(ways), np.array(orders), 0, 0)
+
+
 @given(shapes(most=4000), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_the_compiled_cost_is_the_exact_one_or_a_little_more(
     shape: LayerShape, data: st.DataObject
 ) -> None:
     space = Space.of(EYERISS, shape)
     costs = prices(EYERISS)
-    ways = [data.draw(st.integers(0, int(n) - 1)) for n in np.diff(space.choices.first)]
-    orders = [data.draw(st.integers(0, len(ORDERS) - 1)) for _ in EYERISS.levels]
-    found = Found(0.0, np.array(ways), np.array(orders), 0, 0)
+    found = data.draw(some_mappings(space))
     fits, result = rate(space, costs, found)
     mapping = space.mapping(found)
     room = all(
