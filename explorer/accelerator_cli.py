@@ -29,6 +29,12 @@ Bits = Annotated[
     str,
     typer.Option("--bits", help="Of activations, weights and outputs of every layer, as 8,4,8."),
 ]
+BatchSize = Annotated[
+    int | None, typer.Option("--batch", help="Images or sequences [as the network has].")
+]
+Threads = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, max=1024, help="Threads [processors].")
+]
 DatasetFolder = Annotated[
     Path | None, typer.Option("--dataset", help="Measured PEs [those of the project].")
 ]
@@ -51,7 +57,7 @@ def map_verb(
     network: NetworkName = "resnet18",
     accelerator: AcceleratorName = "eyeriss",
     bits: Bits = "",
-    batch: Annotated[int, typer.Option("--batch", help="Images or sequences.")] = 1,
+    batch: BatchSize = None,
     layer: Annotated[str, typer.Option("--layer", help="Only this one, with its loops.")] = "",
     mapping: Annotated[
         Path | None, typer.Option("--mapping", help="YAML: cost of this mapping of --layer.")
@@ -70,7 +76,7 @@ def map_verb(
         str, typer.Option("--effort", help="Of the search: quick, normal or thorough.")
     ] = "normal",
     seed: Annotated[int, typer.Option("--seed", help="Of the search.")] = 1,
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Threads [processors].")] = None,
+    jobs: Threads = None,
     certify: Annotated[
         float | None,
         typer.Option(
@@ -161,6 +167,8 @@ def _check_options(
     for option, chosen in exact.items():
         if chosen and mode != "exact":
             raise InputError(f"{option} is of mode exact, not {mode}")
+    if certify is not None and mapping is not None:
+        raise InputError("--certify is about what a search found: leave out --mapping")
     if certify is not None and not 0 < certify < 1e6:
         raise InputError(f"certify must be a number of seconds above 0, not {certify:g}")
     if keep_between and alone:
@@ -171,7 +179,7 @@ def _check_options(
 
 def explore_accelerators(
     space: Path, network: Network, where: list[str], mapping: str, refine: int, objectives: str,
-    n: int, seed: int, jobs: int, model: Path, output: Path, *, as_json: bool,
+    n: int, seed: int, jobs: int | None, model: Path, output: Path, *, as_json: bool,
 ) -> None:  # fmt: skip
     """What ``peforge explore --network`` does."""
     from explorer.accelerators.pe_tables import Sources
@@ -187,7 +195,7 @@ def explore_accelerators(
     designs = load_designs(space)
     with Progress(console=Console(stderr=True), transient=True, disable=as_json) as bar:
         tasks = {
-            "layer": bar.add_task("rating designs", total=len(network.unique_shapes())),
+            "layer": bar.add_task("rating designs", total=2 * len(network.unique_shapes())),
             "design": bar.add_task("mapping the front", total=refine),
         }
         result = explore_designs(
@@ -247,7 +255,7 @@ def accelerators_verb(
         return
     show_table(f"{on.name}: energies, bits {bits}", of_energies)
     show_table(f"{on.name}: area and leakage", of_parts)
-    typer.echo(f"clock: {on.period_ps} ps; {reached(energies.period_ps.value, on.period_ps)}")
+    typer.echo(f"clock: {on.period_ps} ps; {reached(energies.period_ps, on.period_ps)}")
     if energies.unknown:
         typer.echo(f"in no sum: {', '.join(energies.unknown)}")
 
@@ -257,7 +265,7 @@ def networks_verb(
         str, typer.Argument(help="A built-in network, a YAML or an ONNX file; none: all.")
     ] = "",
     bits: Bits = "",
-    batch: Annotated[int, typer.Option("--batch", help="Images or sequences.")] = 1,
+    batch: BatchSize = None,
     save: Annotated[
         Path | None, typer.Option("-o", "--output", help="YAML to write, to be edited.")
     ] = None,
@@ -271,6 +279,8 @@ def networks_verb(
     from explorer.mapping.report import show_rows, show_table
     from explorer.networks.builtin import NETWORKS
 
+    if not name and save is not None:
+        raise InputError("-o writes one network: name it")
     if not name:
         chosen = [chosen_network(key, bits, batch) for key in NETWORKS]
         rows = [
@@ -301,7 +311,7 @@ def _three(bits: str) -> tuple[int, int, int]:
     return act, weight, output
 
 
-def chosen_network(name: str, bits: str, batch: int) -> Network:
+def chosen_network(name: str, bits: str, batch: int | None) -> Network:
     """A network by name or file, with these bits, if any, and this batch.
 
     Raises:
@@ -313,12 +323,14 @@ def chosen_network(name: str, bits: str, batch: int) -> Network:
     if bits:
         act, weight, output = _three(bits)
         network = network.with_bits(act=act, weight=weight, out=output)
-    return network if batch == network.batch else network.with_batch(batch)
+    return network if batch is None or batch == network.batch else network.with_batch(batch)
 
 
 def _only(network: Network, layer: str) -> Network:
     """The network with one layer alone."""
     names = [one.name for one in network.layers_with_macs]
+    if not layer:
+        raise InputError("--mapping is of one layer: name it with --layer")
     if layer not in names:
         raise InputError(
             f"{network.name} has no layer {layer!r} with products"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +16,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from explorer.accelerator_cli import chosen_network, explore_accelerators, register
+from explorer.accelerator_cli import (
+    BatchSize,
+    Threads,
+    chosen_network,
+    explore_accelerators,
+    register,
+)
 from explorer.array_options import (
     ArrayChoice,
     LayerChoice,
@@ -88,10 +96,19 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fail(f"error: what is printed cannot be written: {error.strerror}", 1)
     if code == INTERRUPTED:
         kept = arguments[0] in MEASURING
         again = "; the same command goes on where it was" if kept else ""
-        _fail(f"interrupted{again}", INTERRUPTED)
+        typer.echo(f"peforge: interrupted{again}", err=True)
+        if threading.active_count() > 1:  # in compiled code, which nothing else can stop
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        sys.exit(INTERRUPTED)
     sys.exit(code or 0)
 
 
@@ -1346,7 +1363,7 @@ def explore(
     bits: Annotated[
         str, typer.Option("--bits", help="Of its activations, weights and outputs, as 8,4,8.")
     ] = "",
-    batch: Annotated[int, typer.Option("--batch", help="Images or sequences.")] = 1,
+    batch: BatchSize = None,
     where: Annotated[
         list[str] | None,
         typer.Option("--where", help="Accelerators that meet this, as 'area_mm2 < 4'; repeatable."),
@@ -1357,7 +1374,7 @@ def explore(
     refine: Annotated[
         int, typer.Option("--refine", help="Accelerators of the front to map again, thoroughly.")
     ] = 10,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", help="Threads [all processors].")] = 0,
+    jobs: Threads = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Predict a whole design space and find its Pareto front.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rtl_gen.space import load_yaml
 #: A multiply-accumulate: name of the component, and of its action, any of them.
 MAC = "mac"
 MAC_ACTIONS = ("compute", "mac_random", "mac")
+_MOST_PJ = 1e12
 _TABLES = {"ERT": "tables", "ERT_summary": "table_summary"}
 
 
@@ -107,6 +107,8 @@ def _component(where: str, entry: Any) -> tuple[str, dict[str, float]]:
 
 def _energy(what: str, value: Any) -> float:
     plain = isinstance(value, int | float) and not isinstance(value, bool)
-    if not plain or not 0 <= value < math.inf:
-        raise InputError(f"{what} must be a number of pJ, at least 0, not {shown(value)}")
+    if not plain or not 0 <= value <= _MOST_PJ:
+        raise InputError(
+            f"{what} must be a number of pJ from 0 to {_MOST_PJ:.0e}, not {shown(value)}"
+        )
     return float(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,14 @@ class Figures:
     network_cycle_pj: Floats
     mac_units: Indices
     table: pd.DataFrame
+
+    def take(self, numbers: Indices) -> Figures:
+        """Some of the designs."""
+        own = {
+            name: getattr(self, name)[numbers]
+            for name in ("pe", "frame", "hops", "leakage_uw", "network_cycle_pj", "mac_units")
+        }
+        return replace(self, **own, table=self.table.iloc[numbers])
 
     @property
     def fanouts(self) -> Indices:
@@ -185,6 +193,10 @@ class Costing:
 
     costs: dict[tuple[int, int], Costs | None]
     cycle_pj: Floats
+
+    def take(self, numbers: Indices) -> Costing:
+        """Of some of the designs."""
+        return replace(self, cycle_pj=self.cycle_pj[numbers])
 
 
 def costing(found: Figures, bits: Bits, shape: LayerShape | None = None) -> Costing:

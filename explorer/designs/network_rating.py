@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from explorer.accelerators.hierarchy import Hierarchy
 from explorer.designs.figures import Bits, Costing, Figures, costing
 from explorer.designs.fleet import Ordered, fleet_of
 from explorer.designs.pool import Growth, LayerPool
+from explorer.designs.space import Indices
 from explorer.mapping.compiled import Floats
 from explorer.mapping.fast import IFMAP
 from explorer.mapping.mapper import kept_tensors
@@ -20,6 +22,12 @@ from explorer.mapping.space import Space
 from explorer.mapping.traffic import words_at
 from explorer.networks.layer import LayerShape, Traffic
 from explorer.networks.network import Network
+
+#: Share of the designs that pools are grown for again.
+_BEST = 0.01
+#: Designs that pools are grown on, at most.
+_SCOUTS = 20_000
+Key = tuple[LayerShape, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,68 +66,134 @@ def rate_network(
         growth: how pools are grown.
         seed: of the pools.
         jobs: threads; they change no result.
-        told: called behind each layer.
+        told: called twice for each layer: when its pool is grown, and when it is grown again for
+            the designs that are best for the network.
     """
     times = network.unique_shapes()
     count = len(found.pe)
-    energy, cycles, mappings = np.zeros(count), np.zeros(count), 0
     of_bits = {bits: costing(found, bits) for bits in dict.fromkeys(map(_bits, times))}
     of_shape = {
         shape: costing(found, _bits(shape), shape) if shape.has_zeros else of_bits[_bits(shape)]
         for shape in times
     }
 
-    keeps = kept_tensors(found.space.outlines[0])
-    fleets: dict[tuple[int, int], Ordered | None] = {}
-    for shape, costs in of_shape.items():
-        for number, kept in enumerate(keeps):
-            if (id(costs), number) not in fleets:
-                space = Space.of(_largest(found), shape, kept)
-                fleets[id(costs), number] = fleet_of(found, costs, space, _bits(shape))
+    scouts = _scouts(count, seed)
+    few = _layers(found.take(scouts), {s: c.take(scouts) for s, c in of_shape.items()}, growth)
+    weights = list(times.values())
 
-    def one(shape: LayerShape) -> tuple[Floats, Floats, int]:
-        pools = []
-        for number, kept in enumerate(keeps):
-            fleet = fleets[id(of_shape[shape]), number]
-            if fleet is not None:
-                pools.append(LayerPool(Space.of(_largest(found), shape, kept), fleet, growth))
-        rated = _rate_layer(pools, count, objective, seed)
+    def first(pools: list[LayerPool]) -> tuple[Floats, Floats]:
+        for pool in pools:
+            pool.grow(objective, seed)
         told()
-        return rated
+        return _rate_layer(pools, [pool.ordered for pool in pools], len(scouts), objective)
 
-    with ThreadPoolExecutor(jobs) as workers:
-        for shape, rated in zip(times, workers.map(one, times), strict=True):
-            energy += times[shape] * rated[0]
-            cycles += times[shape] * rated[1]
-            mappings += rated[2]
+    energy, cycles = _in_threads(first, few, weights, len(scouts), jobs)
+    best = _best_designs(_score(energy, cycles, objective))
+    fleets = _fleets(found, of_shape)
+
+    def again(pools: list[LayerPool]) -> tuple[Floats, Floats]:
+        for pool in pools:
+            pool.grow_on(np.flatnonzero(best[pool.ordered.designs]), objective, seed)
+        told()
+        return _rate_layer(pools, [fleets[pool.key] for pool in pools], count, objective)
+
+    energy, cycles = _in_threads(again, few, weights, count, jobs)
     costs = next(iter(of_bits.values())) if of_bits else costing(found, (1, 1, 1))
     for layer in (each for each in network.layers if isinstance(each, Traffic)):
         more = _rate_traffic(found, costs, layer)
         energy, cycles = energy + more[0], cycles + more[1]
-    return Rated(energy_pj=energy, cycles=cycles, mappings=mappings)
+    return Rated(
+        energy_pj=energy, cycles=cycles,
+        mappings=sum(pool.size for pools in few for pool in pools),
+    )  # fmt: skip
 
 
 def _bits(shape: LayerShape) -> Bits:
     return shape.act_bits, shape.weight_bits, shape.out_bits
 
 
+def _scouts(count: int, seed: int) -> Indices:
+    """Designs that pools are grown on: all, or some of very many."""
+    numbers = np.arange(count)
+    if count <= _SCOUTS:
+        return numbers
+    return np.sort(np.random.default_rng(seed).choice(numbers, _SCOUTS, replace=False))
+
+
+def _fleets(found: Figures, costs: Mapping[LayerShape, Costing]) -> dict[Key, Ordered]:
+    """Fleets by layer and choice of what levels keep; layers whose values cost the same share."""
+    known: dict[tuple[int, int], Ordered | None] = {}
+    fleets: dict[Key, Ordered] = {}
+    for shape, of_layer in costs.items():
+        for number, kept in enumerate(kept_tensors(found.space.outlines[0])):
+            alike = id(of_layer.costs), number
+            if alike not in known:
+                space = Space.of(_largest(found), shape, kept)
+                known[alike] = fleet_of(found, of_layer, space, _bits(shape))
+            if (fleet := known[alike]) is not None:
+                fleets[shape, number] = fleet
+    return fleets
+
+
+def _layers(
+    found: Figures, costs: Mapping[LayerShape, Costing], growth: Growth
+) -> list[list[LayerPool]]:
+    """Empty pools of each layer, one for each choice of what levels keep."""
+    fleets = _fleets(found, costs)
+    keeps = kept_tensors(found.space.outlines[0])
+    return [
+        [
+            LayerPool(
+                Space.of(_largest(found), shape, kept), fleets[shape, number], growth,
+                (shape, number),
+            )
+            for number, kept in enumerate(keeps)
+            if (shape, number) in fleets
+        ]
+        for shape in costs
+    ]  # fmt: skip
+
+
+def _in_threads(
+    rate: Callable[[list[LayerPool]], tuple[Floats, Floats]], layers: list[list[LayerPool]],
+    weights: list[int], count: int, jobs: int,
+) -> tuple[Floats, Floats]:  # fmt: skip
+    """Energy and cycles of all layers, each as often as it is in the network."""
+    energy, cycles = np.zeros(count), np.zeros(count)
+    with ThreadPoolExecutor(jobs) as workers:
+        for weight, rated in zip(weights, workers.map(rate, layers), strict=True):
+            energy += weight * rated[0]
+            cycles += weight * rated[1]
+    return energy, cycles
+
+
+def _score(energy: Floats, cycles: Floats, objective: str) -> Floats:
+    return {"energy": energy, "delay": cycles, "edp": energy * cycles}[objective]
+
+
+def _best_designs(score: Floats) -> NDArray[np.bool_]:
+    """Those of the best share of the designs."""
+    fitting = score[np.isfinite(score)]
+    if not len(fitting):
+        return np.zeros(len(score), np.bool_)
+    best: NDArray[np.bool_] = score <= np.quantile(fitting, _BEST)
+    return best
+
+
 def _rate_layer(
-    pools: list[LayerPool], count: int, objective: str, seed: int
-) -> tuple[Floats, Floats, int]:
+    pools: list[LayerPool], fleets: list[Ordered], count: int, objective: str
+) -> tuple[Floats, Floats]:
     """The best of a layer's pools, one for each choice of what levels keep, on each design."""
     energy, cycles, score = (np.full(count, np.inf) for _ in range(3))
-    mappings = 0
-    for pool in pools:
-        pool.grow(objective, seed)
-        own_energy, own_cycles = pool.rate(objective)
-        own = {"energy": own_energy, "delay": own_cycles, "edp": own_energy * own_cycles}[objective]
-        designs = pool.ordered.designs
+    for pool, fleet in zip(pools, fleets, strict=True):
+        own_energy, own_cycles = pool.rate(fleet, objective)
+        own = _score(own_energy, own_cycles, objective)
+        designs = fleet.designs
         better = own < score[designs]
         at = designs[better]
         energy[at], cycles[at] = own_energy[better], own_cycles[better]
         score[at] = own[better]
-        mappings += pool.size
-    return energy, cycles, mappings
+    return energy, cycles
 
 
 def _largest(found: Figures) -> Hierarchy:

@@ -21,10 +21,12 @@ from explorer.designs.rating import (
     rate_designs,
     roomy,
 )
+from explorer.designs.space import Indices
 from explorer.mapping import fast
 from explorer.mapping.compiled import Floats
 from explorer.mapping.mapper import TEMPERATURES
 from explorer.mapping.space import Space
+from explorer.networks.layer import LayerShape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +36,14 @@ class Growth:
     Attributes:
         cold, cold_tries: designs that are searched from scratch, and moves of each.
         warm, warm_tries: designs that are searched from what is known, and moves of each.
+        best: of the designs that are best then, so many more are searched likewise.
     """
 
     cold: int = 64
     cold_tries: int = 4_000
-    warm: int = 2_400
+    warm: int = 2_800
     warm_tries: int = 400
+    best: int = 300
 
 
 #: First and last temperature of a search from what is known.
@@ -51,17 +55,20 @@ class LayerPool:
 
     Attributes:
         space: the layer's map space on the largest of the designs.
-        ordered: the designs.
+        ordered: the designs that it is grown on.
+        key: a name of the pool.
         size: mappings.
     """
 
-    def __init__(self, space: Space, ordered: Ordered, growth: Growth) -> None:
+    def __init__(
+        self, space: Space, ordered: Ordered, growth: Growth, key: tuple[LayerShape, int]
+    ) -> None:
         """An empty pool."""
-        self.space, self.ordered, self.growth, self.size = space, ordered, growth, 0
+        self.space, self.ordered, self.growth, self.key, self.size = space, ordered, growth, key, 0
         self._problem = space.problem(ordered.example)
         self._macs = float(space.shape.macs)
         self._seen: set[bytes] = set()
-        most = growth.cold + growth.warm
+        most = growth.cold + growth.warm + growth.best
         levels, pairs, slots = len(space.keeps), len(space.pairs), len(space.slots)
         self.pool = Pool(
             ways=np.zeros((most, 8), np.int64),
@@ -78,14 +85,21 @@ class LayerPool:
 
     def grow(self, objective: str, seed: int) -> None:
         """Search on designs drawn at random; the same seed gives the same pool."""
-        count = len(self.ordered.designs)
-        draws = np.random.default_rng(seed).integers(0, count, self.growth.cold + self.growth.warm)
+        growth = self.growth
+        draws = np.random.default_rng(seed).integers(
+            0, len(self.ordered.designs), growth.cold + growth.warm
+        )
         for number, i in enumerate(draws):
-            if number < self.growth.cold:
-                self._search(int(i), objective, seed + number, None)
-                continue
-            start = self._best(int(i), objective)
-            self._search(int(i), objective, seed + number, start)
+            known = None if number < growth.cold else self._best(int(i), objective)
+            self._search(int(i), objective, seed + number, known)
+
+    def grow_on(self, designs: Indices, objective: str, seed: int) -> None:
+        """Search on some designs, drawn from these numbers in the fleet."""
+        if not len(designs):
+            return
+        draws = np.random.default_rng(seed).choice(designs, self.growth.best)
+        for number, i in enumerate(draws):
+            self._search(int(i), objective, seed + number, self._best(int(i), objective))
 
     def _best(self, i: int, objective: str) -> int | None:
         """The best mapping that there is for a design."""
@@ -118,11 +132,11 @@ class LayerPool:
         add_mapping(problem, self.space.choices, self.pool, self.size, found.ways, found.orders)
         self.size += 1
 
-    def rate(self, objective: str) -> tuple[Floats, Floats]:
-        """Energy in pJ and cycles of the layer on each design of the fleet."""
-        energy, cycles = (np.empty(len(self.ordered.designs)) for _ in range(2))
+    def rate(self, ordered: Ordered, objective: str) -> tuple[Floats, Floats]:
+        """Energy in pJ and cycles of the layer on each design of a fleet."""
+        energy, cycles = (np.empty(len(ordered.designs)) for _ in range(2))
         rate_designs(
-            self._problem, self.pool, self.size, self.ordered.fleet,
+            self._problem, self.pool, self.size, ordered.fleet,
             fast.OBJECTIVES.index(objective), self._macs, energy, cycles,
         )  # fmt: skip
         return energy, cycles

@@ -181,7 +181,7 @@ def fitting(
     limited = np.zeros(len(here.room) + 1, np.bool_)  # levels whose words may take longer
     for level in range(len(here.room)):
         limited[level] = here.rates[level, 0] > 0 or here.rates[level, 1] > 0
-    slow = np.flatnonzero(limited)
+    slow: list[int] = [v for v in range(len(here.room)) if limited[v]]
     count = 0
     for m in candidates:
         enough = True
@@ -197,8 +197,8 @@ def fitting(
                 whole = here.whole[outer] if pool.ends[m, outer] > 0 else 0.0
                 add_words(here, k, pool.served[m, k], pool.taken[m, k], sums, whole, reads, writes)
         needed = pool.steps[m] / here.fixed[2]
-        for level in slow:
-            needed = at_rate(here, level, pool.instances[m, level], reads, writes, needed)
+        for v in slow:
+            needed = at_rate(here, v, pool.instances[m, v], reads, writes, needed)
         cycles[count] = np.ceil(needed)
         found[count] = m
         count += 1

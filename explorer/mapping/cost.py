@@ -109,10 +109,10 @@ class LayerCost:
         return 2 * self.counts.macs / self.energy_pj
 
     @property
-    def tops_per_mm2(self) -> float:
-        """Two operations a product, over time and the area that is known."""
+    def tops_per_mm2(self) -> float | None:
+        """Two operations a product, over time and the area that is known; None if none is."""
         tops = 2 * self.counts.macs / (self.cycles * self.period_ps)
-        return tops / (self.area_um2 * 1e-6) if self.area_um2 else math.nan
+        return tops / (self.area_um2 * 1e-6) if self.area_um2 else None
 
     def parts_pj(self) -> dict[str, float]:
         """Energy of each part."""

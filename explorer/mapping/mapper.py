@@ -174,8 +174,11 @@ def map_layers(
         told()
         return mapped
 
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         return dict(zip(unique, pool.map(one, range(len(unique))), strict=True))
+    finally:  # interrupted or not: nobody waits for searches that nobody wants
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, kw_only=True)

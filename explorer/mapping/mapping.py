@@ -91,6 +91,11 @@ class Mapping:
                         f"level {level.name!r}: loop {name}{count} must be one of "
                         f"{', '.join(DIMENSIONS)} with at least 1 iteration"
                     )
+                if count > shape.sizes[name]:
+                    raise InputError(
+                        f"level {level.name!r}: loop {name}{count} has more iterations than the "
+                        f"layer needs, {shape.sizes[name]}"
+                    )
             for axis, most in (("x", level.fanout_x), ("y", level.fanout_y)):
                 used = math.prod(count for _, count in getattr(loops, axis))
                 if used > most:

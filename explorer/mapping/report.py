@@ -8,14 +8,19 @@ from typing import Any
 
 import pandas as pd
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from explorer.accelerators.accelerator import Accelerator
+from explorer.accelerators.energies import Amount
 from explorer.cli_options import out
 from explorer.mapping.cost import LayerCost
 from explorer.mapping.mapper import Certificate, Mapped
 from explorer.mapping.network_cost import NetworkCost
 from explorer.networks.network import Network
+
+#: A map space up to this is told in full; a gap above this tells nothing.
+_PLAIN, _NOTHING = 1_000_000, 0.995
 
 
 def show_layer(on: Accelerator, network: Network, cost: LayerCost, *, as_json: bool) -> None:
@@ -41,7 +46,8 @@ def show_layer(on: Accelerator, network: Network, cost: LayerCost, *, as_json: b
     typer.echo(
         f"{cost.energy_pj / 1e6:,.4g} uJ, {cost.cycles:,} cycles ({cost.busy_cycles:,} without "
         f"stalls) of {cost.period_ps} ps, utilization {100 * cost.utilization:.1f} %, "
-        f"{cost.tops_per_watt:.3g} TOPS/W, {cost.tops_per_mm2:.3g} TOPS/mm2"
+        f"{cost.tops_per_watt:.3g} TOPS/W"
+        + (f", {cost.tops_per_mm2:.3g} TOPS/mm2" if cost.tops_per_mm2 else "")
     )
     typer.echo(f"counting mode: {cost.counts.mode}")
 
@@ -93,7 +99,10 @@ def evaluated_line(mapped: Mapped) -> str:
             f"{mapped.evaluated:,} of {mapped.space:,} tilings with shares of the buffer "
             "evaluated; by their bounds no other costs less"
         )
-    return f"{mapped.evaluated:,} mappings of {mapped.space:.1e} evaluated"
+    size = f"{mapped.space:,}" if mapped.space < _PLAIN else f"{mapped.space:.1e}"
+    if not mapped.evaluated:
+        return f"found before, in a space of {size} mappings; --fresh searches again"
+    return f"{mapped.evaluated:,} evaluated, in a space of {size} mappings"
 
 
 def certificate_line(certificates: list[Certificate]) -> str:
@@ -101,9 +110,12 @@ def certificate_line(certificates: list[Certificate]) -> str:
     gap = max(certificate.gap for certificate in certificates)
     ended = sum(certificate.proven for certificate in certificates)
     seconds = sum(certificate.seconds for certificate in certificates)
+    told = f"no mapping of the space costs less by more than {100 * gap:.2g} %"
+    if gap > _NOTHING:
+        told = "nothing is known of some layers, as time was over"
     return (
-        f"gap: no mapping of the space costs less by more than {100 * gap:.2g} %, in the search's "
-        f"cost model; {ended} of {len(certificates)} proofs came to their end, {seconds:.0f} s"
+        f"gap: {told}, in the search's cost model; {ended} of {len(certificates)} proofs came to "
+        f"their end, {seconds:.0f} s"
     )
 
 
@@ -136,11 +148,12 @@ def preset_row(on: Accelerator) -> dict[str, Any]:
     }
 
 
-def reached(least_ps: float, period_ps: int) -> str:
+def reached(least: Amount, period_ps: int) -> str:
     """Whether a clock is reached."""
-    if least_ps > period_ps:
-        return f"NOT reached: its parts need {least_ps:,.0f} ps"
-    return f"its parts need {least_ps:,.0f} ps"
+    if least.origin.startswith("given"):
+        return "given; nothing is known of what its parts need"
+    told = f"its parts need {least.value:,.0f} ps"
+    return f"NOT reached: {told}" if least.value > period_ps else told
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -159,12 +172,14 @@ def show_rows(title: str, rows: list[dict[str, Any]], *, as_json: bool) -> None:
 
 def show_table(title: str, table: pd.DataFrame) -> None:
     """Print a table; columns of numbers to the right."""
-    shown = Table(title=title)
+    shown = Table(title=escape(title))
     for column in table.columns:
         number = table[column].map(lambda value: isinstance(value, int | float)).all()
-        shown.add_column(str(column), justify="right" if number else "left", overflow="fold")
+        shown.add_column(
+            escape(str(column)), justify="right" if number else "left", overflow="fold"
+        )
     for _, row in table.iterrows():
-        shown.add_row(*(cell(value) for value in row))
+        shown.add_row(*(escape(cell(value)) for value in row))
     out.print(shown)
 
 

@@ -290,6 +290,11 @@ class Translation:
             raise InputError("its image is a constant")
         attributes = _attributes(node)
         groups = require_int("group", attributes.get("group", 1), 1, weights[0])
+        if weights[1] * groups != image[1] or weights[0] % groups:
+            raise InputError(
+                f"its filter {list(weights)} in {groups} groups does not go with an image of "
+                f"{image[1]} channels"
+            )
         spatial = len(image) - 2
         if not 1 <= spatial <= _MOST_SPATIAL:
             raise InputError(f"convolutions of {spatial} dimensions are not supported")
