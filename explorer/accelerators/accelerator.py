@@ -15,7 +15,7 @@ from typing import Any
 from characterize.platform import configs_dir, find_platform
 from explorer.accelerators import pe as pes
 from explorer.accelerators.chain import ordered
-from explorer.accelerators.dram import Dram, dram_of
+from explorer.accelerators.dram import Dram, dram_of, known_drams
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
 from explorer.accelerators.memories import TRANSISTORS
 from explorer.accelerators.sparsity import Sparsity
@@ -454,7 +454,12 @@ def _check_dram(hierarchy: Hierarchy, dram: Dram | None) -> None:
     if (hierarchy.levels[0].kind == "dram") != (dram is not None):
         raise InputError(
             f"level {hierarchy.levels[0].name!r} is "
-            + ("a DRAM: needs dram, its kind" if dram is None else "no DRAM: dram must be left out")
+            + (
+                "a DRAM: the accelerator needs dram, beside levels: "
+                f"{', '.join(known_drams())}, or a mapping"
+                if dram is None
+                else "no DRAM: dram must be left out"
+            )
         )
 
 

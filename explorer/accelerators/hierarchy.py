@@ -122,12 +122,13 @@ class Level:
         for name in values:
             if name not in names:
                 raise InputError(
-                    f"{where}{name!r} is not a parameter; allowed are {', '.join(names)}"
-                    + nearest(str(name), names)
+                    f"{where}{name!r} is not a parameter; allowed are {', '.join(names)}, parent"
+                    + nearest(str(name), [*names, "parent"])
                 )
         for name in ("name", "kind"):
             if not isinstance(values.get(name), str) or not values[name]:
-                raise InputError(f"{where}{name} must be given, as text")
+                one = f", one of {', '.join(KINDS)}" if name == "kind" else ""
+                raise InputError(f"{where}{name} must be given, as text{one}")
         chosen = dict(values)
         if chosen["kind"] == "network":
             chosen.setdefault("keeps", ())

@@ -21,7 +21,9 @@ def mode_of(design: PEDesign, act_bits: int, weight_bits: int) -> int:
         ("weight_bits", weight_bits, design.weight_bits),
     ):
         if bits > most:
-            raise InputError(f"{name} = {bits} of the layer must be at most the PE's {most}")
+            raise InputError(
+                f"{name} = {bits} of the layer must be at most the PE's {most}: choose other --bits"
+            )
     return max(
         index
         for index, mode in enumerate(design.modes)

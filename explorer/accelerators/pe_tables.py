@@ -19,8 +19,16 @@ from rtl_gen.errors import InputError
 from surrogate.artifact import Artifact
 from surrogate.intervals import LEVEL
 
+
+def _first_folder(*folders: Path) -> Path:
+    return next((folder for folder in folders if folder.is_dir()), folders[0])
+
+
 #: Measurements that come with the project.
-DATASET = Path(__file__).resolve().parents[2] / "data" / "freepdk45"
+DATASET = _first_folder(
+    Path(__file__).resolve().parents[2] / "data" / "freepdk45",  # of a checkout
+    Path(__file__).resolve().parents[1] / "freepdk45",  # as installed
+)
 SRAM_CACHE = Path("build/sram")
 _FLOW = "placed"
 

@@ -101,7 +101,9 @@ def rate_network(
     costs = next(iter(of_bits.values())) if of_bits else costing(found, (1, 1, 1))
     for layer in (each for each in network.layers if isinstance(each, Traffic)):
         more = _rate_traffic(found, costs, layer)
-        energy, cycles = energy + more[0], cycles + more[1]
+        runs = np.isfinite(energy)
+        energy = np.where(runs, energy + more[0], np.inf)
+        cycles = np.where(runs, cycles + more[1], np.inf)
     return Rated(
         energy_pj=energy, cycles=cycles,
         mappings=sum(pool.size for pools in few for pool in pools),

@@ -286,9 +286,24 @@ def kept_tensors(accelerator: Accelerator, resident: Resident = NOTHING) -> list
 def _fits_nowhere(accelerator: Accelerator, shape: LayerShape) -> str:
     sizes = " ".join(f"{name}{size}" for name, size in shape.sizes.items())
     return (
-        f"layer {sizes} fits nowhere on {accelerator.name}: even with one word of each tensor at a "
-        "time a level is too small"
+        f"layer {sizes} fits nowhere on {accelerator.name}: even with one value of each tensor at "
+        f"a time {' or '.join(_too_small(accelerator, shape)) or 'a level'} is too small"
     )
+
+
+def _too_small(accelerator: Accelerator, shape: LayerShape) -> list[str]:
+    """Levels without a memory word for each tensor that they must keep."""
+    bits = {name: getattr(shape, name) for name in ("act_bits", "weight_bits", "out_bits")}
+    found = []
+    for v, level in enumerate(accelerator.hierarchy.levels):
+        least = sum(
+            math.ceil(1 / accelerator.values_per_word(v, tensor, **bits))
+            for tensor in level.keeps
+            if tensor not in level.optional
+        )
+        if level.usable_words is not None and least > level.usable_words:
+            found.append(f"level {level.name!r} of {level.usable_words} memory words, not {least},")
+    return found
 
 
 def _cached(

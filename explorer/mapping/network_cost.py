@@ -246,7 +246,12 @@ def map_network(
         if isinstance(shape, LayerShape):
             bits = shape.act_bits, shape.weight_bits, shape.out_bits
         if bits not in known:
-            known[bits] = resolve_energies(accelerator, *bits, source=sources)
+            try:
+                known[bits] = resolve_energies(accelerator, *bits, source=sources)
+            except InputError as error:
+                of_layer = next((x.name for x in network.layers_with_macs if x.shape == of), "")
+                where = f"{network.name}, layer {of_layer!r}: " if of_layer else ""
+                raise InputError(f"{where}{error}") from None
         return known[bits]
 
     mapped = map_layers(accelerator, energies, shapes, options, jobs=jobs, cache=cache, told=told)

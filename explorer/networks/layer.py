@@ -119,7 +119,7 @@ class LayerShape:
             object.__setattr__(self, name, _require_density(name, getattr(self, name)))
         if not isinstance(self.padding, tuple | list) or len(self.padding) != 4:
             raise InputError(
-                "padding must be four numbers, above, below, left and right, not "
+                "padding must be four numbers, above, below, left and right, or one in YAML, not "
                 f"{shown(self.padding)}"
             )
         padding = tuple(require_int("padding", number, 0, MOST_STEP) for number in self.padding)

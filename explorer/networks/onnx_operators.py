@@ -14,7 +14,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from explorer.networks.layer import Layer, LayerShape, Traffic
-from rtl_gen.errors import InputError, require_int, shown
+from rtl_gen.errors import InputError, require_choice, require_int, shown
 
 if TYPE_CHECKING:
     from onnx import GraphProto, NodeProto
@@ -56,6 +56,7 @@ SUPPORTED = tuple(sorted((*PRODUCTS, *VIEWS, *ELEMENTWISE, *TRAFFIC, NORMALIZATI
 _OF_SHAPES = ("Shape", "Size")
 #: FLOAT, FLOAT16, DOUBLE, BFLOAT16 of TensorProto: what a parameter is made of.
 _FLOATS = (1, 10, 11, 16)
+_AUTO_PADS = ("NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER")
 _MOST_SPATIAL = 2
 
 
@@ -394,6 +395,7 @@ def _pads(
     automatic = attributes.get("auto_pad", "NOTSET")
     if automatic == "NOTSET":
         return list(attributes.get("pads", [0] * (2 * len(sizes))))
+    require_choice("auto_pad", automatic, _AUTO_PADS)
     if automatic == "VALID":
         return [0] * (2 * len(sizes))
     before, after = [], []

@@ -104,7 +104,7 @@ def test_one_number_pads_all_sides() -> None:
         ({"act_bits": 33}, "act_bits must be an integer from 1 to 32, not 33"),
         ({"weight_bits": 0}, "weight_bits must be an integer from 1 to 32, not 0"),
         ({"padding": [1, 1]},
-         "padding must be four numbers, above, below, left and right, not [1, 1]"),
+         "padding must be four numbers, above, below, left and right, or one in YAML, not [1, 1]"),
         ({"padding": [0, 0, 0, -1]}, "padding must be an integer from 0 to 65535, not -1"),
         ({"filter_height": 10},
          "filter_height = 10 must, dilated, not be larger than the padded ifmap"),
