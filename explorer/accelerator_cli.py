@@ -72,6 +72,13 @@ def map_verb(
             help="Of counting: exact, of any mapping; rtl, what the array of peforge rtl does.",
         ),
     ] = "exact",
+    dataflow: Annotated[
+        str,
+        typer.Option(
+            "--dataflow",
+            help="Of mappings: free, row-stationary, weight-stationary or output-stationary.",
+        ),
+    ] = "free",
     effort: Annotated[
         str, typer.Option("--effort", help="Of the search: quick, normal or thorough.")
     ] = "normal",
@@ -107,6 +114,7 @@ def map_verb(
     `peforge map -n mobilenetv1 -a my.yaml --bits 8,4,8 --objective edp -o build/map.json`,
     `peforge map -n resnet18 --layer layer1.0.conv1 --objective delay --certify 10`,
     `peforge map -n resnet20-cifar -a edge-tiny --keep-between`,
+    `peforge map -n alexnet -a eyeriss --dataflow row-stationary`,
     `peforge map -n resnet18 -a eyeriss --mode rtl`
     """
     from explorer.accelerators.accelerator import load_accelerator
@@ -119,7 +127,7 @@ def map_verb(
     chosen = chosen_network(network, bits, batch)
     on = load_accelerator(accelerator)
     sources = Sources(actions=actions, dataset=dataset or DATASET, model=model)
-    options = Options(objective=objective, effort=effort, seed=seed, mode=mode)
+    options = Options(objective=objective, effort=effort, seed=seed, mode=mode, dataflow=dataflow)
     alone = bool(layer) or mapping is not None
     _check_options(mode, mapping, certify, keep_between=keep_between, alone=alone)
     if layer or mapping is not None:

@@ -101,8 +101,8 @@ class Exploration:
         found = [
             f"{len(table):,} designs of {self.space.size:,}; {int(table['fits'].sum()):,} run the "
             f"network and reach their clock; {int(table['wanted'].sum()):,} meet all conditions",
-            f"rated with {self.mappings:,} mappings, each of which fits and is counted; a search "
-            "for one design alone finds less, see refined",
+            f"rated with {self.mappings:,} mappings that fit; a search for one design alone finds "
+            "somewhat better ones in most cases: refined",
         ]
         if outside := int(front["outside"].notna().sum()):
             found.append(

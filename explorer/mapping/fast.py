@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from explorer.mapping.compiled import Floats, Integers, compiled, inlined
 
@@ -341,6 +342,7 @@ class Choices(NamedTuple):
         row_tiles, column_tiles: words of the windows' tiles: ``[.., .., levels]``.
         orders: of a level's temporal loops, ``[orders, 8]``.
         ordered: levels that have temporal loops.
+        allowed: ``[levels, orders]``: orders that a level may have.
     """
 
     first: Integers
@@ -352,6 +354,7 @@ class Choices(NamedTuple):
     column_tiles: Integers
     orders: Integers
     ordered: Integers
+    allowed: NDArray[np.bool_]
 
 
 class Found(NamedTuple):
@@ -488,6 +491,8 @@ def anneal(
             if k >= 0 and np.random.random() < _REORDERS:
                 level = choices.ordered[np.random.randint(len(choices.ordered))]
                 pick = np.random.randint(len(choices.orders))
+                if not choices.allowed[level, pick]:
+                    continue
                 order[level] = choices.orders[pick]
             elif k >= 0 and not _move(choices, movable, factors, trial):
                 continue

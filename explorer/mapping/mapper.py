@@ -22,6 +22,7 @@ from explorer.accelerators.accelerator import Accelerator
 from explorer.accelerators.energies import Energies
 from explorer.mapping.bound import lower_bound
 from explorer.mapping.cost import LayerCost, costs_of, evaluate
+from explorer.mapping.dataflow import DATAFLOWS, FREE
 from explorer.mapping.fast import OBJECTIVES
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.resident import NOTHING, Resident
@@ -53,6 +54,7 @@ class Options:
         seed: of the random numbers.
         mode: of counting, of ``MODES``. In ``rtl`` all tilings are searched, whatever effort and
             seed.
+        dataflow: of ``DATAFLOWS``; in mode ``exact``.
 
     Raises:
         InputError: on a value that is none of these.
@@ -62,12 +64,16 @@ class Options:
     effort: str = "normal"
     seed: int = 1
     mode: str = "exact"
+    dataflow: str = FREE
 
     def __post_init__(self) -> None:
         require_choice("objective", self.objective, OBJECTIVES)
         require_choice("effort", self.effort, EFFORTS)
         require_int("seed", self.seed, *SEEDS)
         require_choice("mode", self.mode, MODES)
+        require_choice("dataflow", self.dataflow, DATAFLOWS)
+        if self.dataflow != FREE and self.mode != "exact":
+            raise InputError(f"dataflow {self.dataflow} is of mode exact, not {self.mode}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +129,7 @@ def map_layer(
     runs, tries = EFFORTS[options.effort]
     costs = costs_of(accelerator, energies, shape)
     for keeps in kept_tensors(accelerator, resident):
-        space = Space.of(resident.rest(accelerator.hierarchy), shape, keeps)
+        space = Space.of(resident.rest(accelerator.hierarchy), shape, keeps, options.dataflow)
         found = space.search(
             space.problem(costs), options.objective, options.seed, runs, tries, TEMPERATURES
         )
@@ -135,7 +141,7 @@ def map_layer(
         if best is None or _value(cost, options) < _value(best.cost, options):
             best = Mapped(shape=shape, cost=cost, evaluated=0, space=0)
     if best is None:
-        raise InputError(_fits_nowhere(accelerator, shape))
+        raise InputError(_fits_nowhere(accelerator, shape, options.dataflow))
     best = Mapped(shape=shape, cost=best.cost, evaluated=evaluated, space=size)
     if cache:
         _write(path, accelerator, best)
@@ -232,7 +238,7 @@ def certify(
     costs = costs_of(accelerator, energies, shape)
     least, proven, spent = math.inf, True, 0.0
     for keeps in kept_tensors(accelerator):
-        space = Space.of(accelerator.hierarchy, shape, keeps)
+        space = Space.of(accelerator.hierarchy, shape, keeps, options.dataflow)
         bound = lower_bound(
             space, costs, options.objective, _objective(mapped.cost, options), tolerance, seconds
         )
@@ -283,12 +289,17 @@ def kept_tensors(accelerator: Accelerator, resident: Resident = NOTHING) -> list
     return [keeps for keeps in found if any("psum" in k for k in keeps[resident.level + 1 :])]
 
 
-def _fits_nowhere(accelerator: Accelerator, shape: LayerShape) -> str:
-    sizes = " ".join(f"{name}{size}" for name, size in shape.sizes.items())
+def _fits_nowhere(accelerator: Accelerator, shape: LayerShape, dataflow: str) -> str:
+    if dataflow != FREE:
+        return f"no {dataflow} mapping of layer {_sizes(shape)} was found on {accelerator.name}"
     return (
-        f"layer {sizes} fits nowhere on {accelerator.name}: even with one value of each tensor at "
-        f"a time {' or '.join(_too_small(accelerator, shape)) or 'a level'} is too small"
+        f"layer {_sizes(shape)} fits nowhere on {accelerator.name}: even with one value of each "
+        f"tensor at a time {' or '.join(_too_small(accelerator, shape)) or 'a level'} is too small"
     )
+
+
+def _sizes(shape: LayerShape) -> str:
+    return " ".join(f"{name}{size}" for name, size in shape.sizes.items())
 
 
 def _too_small(accelerator: Accelerator, shape: LayerShape) -> list[str]:
@@ -320,7 +331,12 @@ def _cached(
         "energies": energies.digest,
         "shape": shape.to_dict(),
         "resident": [resident.level, *resident.tensors, resident.words],
-        "options": [options.objective, *EFFORTS[options.effort], options.seed],
+        "options": [
+            options.objective,
+            *EFFORTS[options.effort],
+            options.seed,
+            options.dataflow,
+        ],
     }
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return cache_dir() / "mappings" / digest[:2] / f"{digest[2:34]}.json"

@@ -153,6 +153,7 @@ class NetworkCost:
             "network": self.network.name,
             "accelerator": self.accelerator.to_dict(),
             "objective": self.options.objective,
+            "dataflow": self.options.dataflow,
             "effort": self.options.effort,
             "seed": self.options.seed,
             "mode": self.options.mode,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from explorer.accelerators.hierarchy import TENSORS, Hierarchy
 from explorer.mapping import fast, ranks
 from explorer.mapping.compiled import Floats, Integers
 from explorer.mapping.counts import window_axis
+from explorer.mapping.dataflow import DATAFLOWS, FREE
 from explorer.mapping.fast import Choices, Found, Problem
 from explorer.mapping.mapping import LevelLoops, Loop, Mapping
 from explorer.mapping.splits import Slot, neighbours, slots_of, splits
@@ -96,14 +97,21 @@ class Space:
         return tuple(next(v for v, kept in enumerate(self.keeps) if t in kept) for t in TENSORS)
 
     @classmethod
-    def of(cls, hierarchy: Hierarchy, shape: LayerShape, keeps: Keeps | None = None) -> Space:
+    def of(
+        cls, hierarchy: Hierarchy, shape: LayerShape, keeps: Keeps | None = None,
+        dataflow: str = FREE,
+    ) -> Space:  # fmt: skip
         """The space of a layer; ``keeps`` if optional tensors pass by."""
         keeps = keeps or tuple(level.keeps for level in hierarchy.levels)
         slots = slots_of(hierarchy)
         pairs = _pairs(hierarchy, keeps)
-        ways, moves = zip(*(_splits(size, slots) for size in shape.sizes.values()), strict=True)
-        rows, row_tiles = _windows(hierarchy, shape, slots, pairs, ("P", "R"))
-        columns, column_tiles = _windows(hierarchy, shape, slots, pairs, ("Q", "S"))
+        rule = DATAFLOWS[dataflow]
+        allowed = {name: _allowed(name, slots, hierarchy, dataflow) for name in shape.sizes}
+        ways, moves = zip(
+            *(_splits(size, allowed[name]) for name, size in shape.sizes.items()), strict=True
+        )
+        rows, row_tiles = _windows(hierarchy, shape, slots, pairs, ("P", "R"), allowed)
+        columns, column_tiles = _windows(hierarchy, shape, slots, pairs, ("Q", "S"), allowed)
         ordered = [i for i, level in enumerate(hierarchy.levels) if level.kind != "network"]
         choices = Choices(
             first=np.cumsum([0, *(len(w) for w in ways)]),
@@ -115,6 +123,12 @@ class Space:
             column_tiles=column_tiles,
             orders=np.array([[DIMENSIONS.index(d) for d in order] for order in ORDERS]),
             ordered=np.array(ordered),
+            allowed=np.array(
+                [
+                    [rule.allows(order, v, hierarchy) for order in ORDERS]
+                    for v in range(len(hierarchy.levels))
+                ]
+            ),
         )
         return cls(
             hierarchy=hierarchy, shape=shape, keeps=keeps, slots=slots, pairs=pairs, choices=choices
@@ -137,7 +151,7 @@ class Space:
         """
         ways, orders = start or (
             np.diff(self.choices.first) - 1,
-            np.zeros(len(self.hierarchy.levels), np.int64),
+            self.choices.allowed.argmax(axis=1),
         )
         number = fast.OBJECTIVES.index(objective)
         return fast.anneal(
@@ -251,6 +265,17 @@ def _pairs(hierarchy: Hierarchy, keeps: Keeps) -> tuple[Pair, ...]:
     return tuple(found)
 
 
+def _allowed(
+    dimension: str, slots: tuple[Slot, ...], hierarchy: Hierarchy, dataflow: str
+) -> tuple[Slot, ...]:
+    """The slots, with no iterations where a dataflow forbids them."""
+    rule = DATAFLOWS[dataflow]
+    return tuple(
+        replace(slot, most=1) if rule.forbids(dimension, slot, hierarchy) else slot
+        for slot in slots
+    )
+
+
 @functools.lru_cache(maxsize=256)
 def _splits(size: int, slots: tuple[Slot, ...]) -> tuple[Integers, Integers]:
     ways = splits(size, slots)
@@ -263,9 +288,10 @@ def _windows(
     slots: tuple[Slot, ...],
     pairs: tuple[Pair, ...],
     names: tuple[str, str],
+    allowed: dict[str, tuple[Slot, ...]],
 ) -> tuple[Integers, Integers]:
     """Words that move for each two splits of a window, and words of the tile at each level."""
-    first, second = (_splits(shape.sizes[name], slots)[0] for name in names)
+    first, second = (_splits(shape.sizes[name], allowed[name])[0] for name in names)
     both = np.stack(
         [np.repeat(first, len(second), axis=0), np.tile(second, (len(first), 1))], axis=1
     )
