@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy
-from explorer.networks.layer import LayerShape
+from explorer.networks.layer import MOST, LayerShape
 from rtl_gen.errors import InputError, nearest
 
 DIMENSIONS = ("N", "G", "M", "C", "P", "Q", "R", "S")
@@ -24,6 +24,7 @@ RELEVANT = {"ifmap": "NGCPQRS", "filter": "GMCRS", "psum": "NGMPQ"}
 
 #: A loop: dimension and number of iterations. Loops stand from the outermost to the innermost.
 Loop = tuple[str, int]
+_MOST_ITERATIONS = 1 << 40
 _LOOP = re.compile(r"([A-Z])([0-9]+)")
 
 
@@ -86,15 +87,10 @@ class Mapping:
             )
         for index, (loops, level) in enumerate(zip(self.levels, hierarchy.levels, strict=True)):
             for name, count in loops.temporal + loops.spatial:
-                if name not in DIMENSIONS or count < 1:
+                if name not in DIMENSIONS or not 1 <= count <= MOST:
                     raise InputError(
                         f"level {level.name!r}: loop {name}{count} must be one of "
-                        f"{', '.join(DIMENSIONS)} with at least 1 iteration"
-                    )
-                if count > shape.sizes[name]:
-                    raise InputError(
-                        f"level {level.name!r}: loop {name}{count} has more iterations than the "
-                        f"layer needs, {shape.sizes[name]}"
+                        f"{', '.join(DIMENSIONS)} with 1 to {MOST:,} iterations"
                     )
             for axis, most in (("x", level.fanout_x), ("y", level.fanout_y)):
                 used = math.prod(count for _, count in getattr(loops, axis))
@@ -116,6 +112,11 @@ class Mapping:
     def _check_sizes(self, shape: LayerShape) -> None:
         for name, size in shape.sizes.items():
             product = self.iterations(name)
+            if product > _MOST_ITERATIONS:
+                raise InputError(
+                    f"the loops over {name} have {product:,} iterations together, more than "
+                    f"{_MOST_ITERATIONS:,} are not counted"
+                )
             if product < size:
                 raise InputError(
                     f"the loops over {name} have {product} iterations together, "

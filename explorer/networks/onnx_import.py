@@ -82,7 +82,7 @@ def _read(onnx: ModuleType, path: Path) -> ModelProto:
     except Exception:  # protobuf's, of a module that is another one in each of its versions
         raise InputError("is no ONNX file, or a truncated one") from None
     if not model.graph.node or not model.opset_import:
-        raise InputError("has no operators: it is no ONNX model, or a truncated one")
+        raise InputError("is no ONNX file, or a truncated one")
     for name in _names(model):
         if not isinstance(name, str):  # protobuf gives bytes then
             raise InputError(f"is no valid ONNX model: the name {shown(name)} is no UTF-8")

@@ -181,7 +181,11 @@ ELSEWHERE = "; a memory beside the PE is kind sram"
         ),
         ({"pe": 3}, "pe must be a mapping, not 3"),
         ({"pe": {"preset": "INT9"}}, "pe: preset must be one of "),
-        ({"dram": None}, "level 'DRAM' is a DRAM: needs dram, its kind"),
+        (
+            {"dram": None},
+            "level 'DRAM' is a DRAM: the accelerator needs dram, beside levels: "
+            f"{', '.join(known_drams())}, or a mapping",
+        ),
         (
             {"dram": "LPDR4"},
             f"dram must be one of {', '.join(known_drams())}, or a mapping of kind, pj_per_bit, "
@@ -221,8 +225,8 @@ def test_a_wrong_entry_is_named(
             {"word_bit": 8},
             "level 'buffer': 'word_bit' is not a parameter; allowed are name, kind, keeps, "
             "optional, words, word_bits, access_words, read_words_per_cycle, "
-            "write_words_per_cycle, fanout_x, fanout_y, multicast, buffering, banks, ports; the "
-            "nearest is word_bits",
+            "write_words_per_cycle, fanout_x, fanout_y, multicast, buffering, banks, ports, "
+            "parent; the nearest is word_bits",
         ),
         (1, {"words": None}, "level 'buffer': needs words"),
         (
@@ -341,4 +345,6 @@ def test_operands_wider_than_the_pes_are_refused(small: dict[str, Any]) -> None:
     accelerator = Accelerator.from_dict(small)
     with pytest.raises(InputError) as raised:
         accelerator.values_per_word(2, "ifmap", act_bits=11, weight_bits=8, out_bits=8)
-    assert str(raised.value) == "act_bits = 11 of the layer must be at most the PE's 10"
+    assert str(raised.value) == (
+        "act_bits = 11 of the layer must be at most the PE's 10: choose other --bits"
+    )

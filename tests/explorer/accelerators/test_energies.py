@@ -195,7 +195,7 @@ def test_energies_that_nobody_knows_are_an_error(
 def test_a_layer_wider_than_the_pe_is_refused(small: dict[str, Any], sources: Sources) -> None:
     accelerator = Accelerator.from_dict(small)
     said = error_of(accelerator, sources, 8, 9, 8)
-    assert said == "weight_bits = 9 of the layer must be at most the PE's 8"
+    assert said == "weight_bits = 9 of the layer must be at most the PE's 8: choose other --bits"
     assert error_of(accelerator, sources, 8, 8, 99) == (
         "out_bits must be an integer from 1 to 32, not 99"
     )
@@ -404,7 +404,8 @@ def test_missing_entries_are_all_named(small: dict[str, Any], write: Write, tmp_
         ),
         (
             {"tables": [{"name": "a.mac", "actions": [{"name": "compute", "energy": -1}]}]},
-            "tables: entry 1: mac: energy of compute must be a number of pJ, at least 0, not -1",
+            "tables: entry 1: mac: energy of compute must be a number of pJ from 0 to 1e+12, "
+            "not -1",
         ),
         (
             {"tables": [{"name": "mac", "actions": [{"energy": 1}]}]},

@@ -203,8 +203,8 @@ def test_a_layer_that_fits_nowhere_is_named(tmp_path: Path) -> None:
     small = replace(roomy, hierarchy=with_words(roomy, "buffer", 2))
     with pytest.raises(
         InputError,
-        match=r"^layer N1 G1 M8 C6 P6 Q6 R3 S3 fits nowhere on small: even with one word of each "
-        r"tensor at a time a level is too small$",
+        match=r"^layer N1 G1 M8 C6 P6 Q6 R3 S3 fits nowhere on small: even with one value of each "
+        r"tensor at a time level 'buffer' of 2 memory words, not [34], is too small$",
     ):
         map_layer(small, resolve_energies(small, 8, 8, 8), SHAPE, QUICK, cache=False)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,22 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
             "--certify is of mode exact, not rtl",
         ),
         (
+            ("map", "-a", "small.yaml", "--jobs", "-3"),
+            "Invalid value for '--jobs' / '-j': Input should be greater than or equal to 1",
+        ),
+        (
+            ("map", "-a", "small.yaml", "--mapping", "small.yaml"),
+            "--mapping is of one layer: name it with --layer",
+        ),
+        (
+            ("map", "-a", "small.yaml", "--mapping", "small.yaml", "--certify", "3"),
+            "--certify is about what a search found: leave out --mapping",
+        ),
+        (
+            ("networks", "-o", "all.yaml"),
+            "-o writes one network: name it",
+        ),
+        (
             ("accelerators", "small.yaml", "--bits", "0,8,8"),
             "act_bits must be an integer from 1 to 32, not 0",
         ),
@@ -118,6 +136,58 @@ def test_wrong_input_is_said_in_a_line(
 ) -> None:
     run = peforge(*arguments, cwd=folder)
     assert (run.returncode, run.stderr) == (2, f"peforge: error: {message}\n")
+
+
+NET = """
+name: two
+batch: 2
+inputs: [x]
+layers:
+  - {name: "c[/b] [red]", filters: 4, channels: 3, height: 6, width: 6, batch: 2}
+"""
+
+
+def test_names_are_shown_as_they_are_and_the_batch_is_the_files(folder: Path) -> None:
+    (folder / "two.yaml").write_text(NET)
+    run = peforge("networks", "two.yaml", cwd=folder)
+    assert run.returncode == 0, run.stderr
+    assert "c[/b] [red]" in run.stdout
+    assert f"two: {2 * 4 * 3 * 36:,} MACs" in " ".join(run.stdout.split())
+    one = json.loads(peforge("networks", "two.yaml", "--batch", "1", "--json", cwd=folder).stdout)
+    assert one["batch"] == 1
+
+
+def test_json_is_json_where_no_area_is_known(folder: Path) -> None:
+    (folder / "two.yaml").write_text(NET)
+    run = peforge("map", "-a", "small.yaml", "-n", "two.yaml", "--json", cwd=folder)
+    assert run.returncode == 0, run.stderr
+
+    def refuse(text: str) -> None:
+        raise AssertionError(text)
+
+    layer = json.loads(run.stdout, parse_constant=refuse)["layers"][0]
+    assert layer["tops_per_mm2"] is None
+
+
+def test_a_full_device_is_said_in_a_line() -> None:
+    command = [sys.executable, "-m", "explorer.cli", "networks", "resnet50", "--json"]
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (run.returncode, run.stderr) == (
+        1,
+        "peforge: error: what is printed cannot be written: No space left on device\n",
+    )
+
+
+def test_huge_loops_are_refused(folder: Path) -> None:
+    (folder / "huge.yaml").write_text("[{level: DRAM, temporal: M4000000000000000000000}]")
+    options = ("-a", "small.yaml", "-n", "resnet18", "--layer", "conv1", "--mapping", "huge.yaml")
+    run = peforge("map", *options, cwd=folder)
+    assert (run.returncode, run.stderr) == (
+        2,
+        "peforge: error: huge.yaml: level 'DRAM': loop M4000000000000000000000 must be one of N, "
+        "G, M, C, P, Q, R, S with 1 to 16,777,215 iterations\n",
+    )
 
 
 def test_mode_rtl_shows_the_tiling_and_its_nest(folder: Path) -> None:

@@ -432,6 +432,29 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: is no ONNX file, or a truncated one"
 
 
+@pytest.mark.parametrize(
+    ("more", "filters", "said"),
+    [
+        ({}, (8, 3, 3, 3), "its filter [8, 3, 3, 3] in 1 groups does not go with an image of 4 "
+         "channels"),
+        ({"group": 3}, (8, 2, 3, 3), "its filter [8, 2, 3, 3] in 3 groups does not go with an "
+         "image of 4 channels"),
+        ({"auto_pad": "WRONG"}, (8, 4, 3, 3), "auto_pad must be one of NOTSET, VALID, SAME_UPPER, "
+         "SAME_LOWER, not 'WRONG'"),
+    ],
+)  # fmt: skip
+def test_a_convolution_that_does_not_go_with_its_image(
+    tmp_path: Path, more: dict[str, Any], filters: tuple[int, ...], said: str
+) -> None:
+    path = tmp_path / "net.onnx"
+    weights = np.zeros(filters, np.float32)
+    made = model([("Conv", "x w", "y", more)], {"x": (1, 4, 8, 8)}, {"w": weights})
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(InputError) as caught:
+        load_onnx(path)
+    assert said in str(caught.value)
+
+
 @given(st.data())
 def test_a_damaged_file_is_read_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
