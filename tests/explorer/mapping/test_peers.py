@@ -102,17 +102,3 @@ def test_zigzag_that_is_missing_is_said_in_one_line(monkeypatch: pytest.MonkeyPa
         InputError, match=r"^ZigZag cannot be loaded \(.*\); run: pip install zigzag-dse==3\.9\.1$"
     ):
         peers.zigzag(SHAPE, mixed=False)
-
-
-def test_zigzag_agrees_where_nothing_overlaps() -> None:
-    """A 1 x 1 layer whose loops divide: no halo, no padding, no ragged edge."""
-    pytest.importorskip("cerberus", reason="all of ZigZag: pip install zigzag-dse==3.9.1")
-    shape = LayerShape(filters=6, channels=4, height=4, width=7)
-    found = peers.zigzag(shape, mixed=False)
-    counts = peers.counted(shape, found)
-    assert peers.full(counts) == []
-    for c in counts:
-        if c.tensor != "psum":
-            level = EYERISS.levels[c.level].name
-            assert found.words[level, c.tensor] == c.read_words + c.written_words
-    assert peers.energy_pj(shape, peers.ours(shape)[0].levels) <= peers.energy_pj(shape, counts)
