@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 
-from explorer.cli_options import MODEL, JsonFlag, out
+from explorer.cli_options import MODEL, JsonFlag, out, progress_bar
 from rtl_gen.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -135,9 +133,7 @@ def map_verb(
     if mapping is not None:
         show_layer(on, chosen, _evaluate(on, chosen, sources, mapping), as_json=as_json)
         return
-    console = Console(stderr=True)
-    silent = as_json or not console.is_terminal
-    with Progress(console=console, transient=True, disable=silent) as bar:
+    with progress_bar(quiet=as_json) as bar:
         layers = len(chosen.unique_shapes())
         total = layers + (layers if certify else 0) + (len(chosen.layers) if keep_between else 0)
         task = bar.add_task("mapping", total=total)
@@ -201,7 +197,7 @@ def explore_accelerators(
     wanted = Wanted(where=tuple(where), mapping=mapping, n=n, refine=refine, seed=seed)
     wanted = replace(wanted, objectives=names) if names else wanted
     designs = load_designs(space)
-    with Progress(console=Console(stderr=True), transient=True, disable=as_json) as bar:
+    with progress_bar(quiet=as_json) as bar:
         tasks = {
             "layer": bar.add_task("rating designs", total=2 * len(network.unique_shapes())),
             "design": bar.add_task("mapping the front", total=refine),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -101,7 +101,7 @@ def explore(
         InputError: on an unknown or repeated objective, an ``n`` out of range, or a space without
             a legal point.
     """
-    chosen = _check_objectives(objectives)
+    chosen = check_objectives(objectives, OBJECTIVES)
     require_int("n", n, 1, MAX_POINTS)
     require_int("seed", seed, 0, 2**31 - 1)
     points = predict_points(space.table(limit=n, seed=seed), artifact)
@@ -142,14 +142,19 @@ def predict_points(table: pd.DataFrame, artifact: Artifact) -> pd.DataFrame:
     )
 
 
-def _check_objectives(names: Sequence[str]) -> list[Objective]:
+def check_objectives(names: Sequence[str], allowed: Mapping[str, Objective]) -> list[Objective]:
+    """The objectives of these names.
+
+    Raises:
+        InputError: if there is none, or one is unknown or given twice.
+    """
     if not names:
-        raise InputError(f"at least one objective is needed: {', '.join(OBJECTIVES)}")
+        raise InputError(f"at least one objective is needed: {', '.join(allowed)}")
     for position, name in enumerate(names):
-        require_choice("an objective", name, OBJECTIVES)
+        require_choice("an objective", name, allowed)
         if name in names[:position]:
             raise InputError(f"an objective must be given once, {name} is given twice")
-    return [OBJECTIVES[name] for name in names]
+    return [allowed[name] for name in names]
 
 
 def _notes(artifact: Artifact, points: pd.DataFrame, front: pd.DataFrame) -> tuple[str, ...]:

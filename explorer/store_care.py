@@ -8,9 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
 from characterize.dataset import dataset_table, write_dataset
 from characterize.dataset_schema import POINT_IDENTITY
 from characterize.flow import is_later_sta
@@ -18,6 +15,7 @@ from characterize.measurement import Measurement, Point
 from characterize.platform import load_platform
 from characterize.store import Entry, Store
 from characterize.work import prepare_power_library
+from explorer.cli_options import progress_bar
 from rtl_gen.atomic import check_target
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
@@ -103,8 +101,7 @@ def unpack(store: Store, key: str, folder: Path) -> None:
 def survey(store: Store, *, quiet: bool) -> Survey:
     """Verify every entry, with a progress bar on a terminal."""
     found = Survey(root=store.root)
-    console = Console(stderr=True)
-    with Progress(console=console, disable=quiet or not console.is_terminal) as progress:
+    with progress_bar(quiet=quiet) as progress:
         task = progress.add_task("verifying", total=None)
         for entry in store.entries():
             found.bytes += entry.size

@@ -14,14 +14,14 @@ from explorer.designs.figures import figures
 from explorer.designs.network_rating import rate_network
 from explorer.designs.pool import Growth
 from explorer.designs.space import DesignSpace, Indices
-from explorer.explore import Objective
+from explorer.explore import Objective, check_objectives
 from explorer.mapping.compiled import Floats
 from explorer.mapping.mapper import Options
 from explorer.mapping.network_cost import map_network
 from explorer.networks.network import Network
 from explorer.pareto import non_dominated
 from rtl_gen.constraints import Kind, parse_constraint
-from rtl_gen.errors import InputError, require_choice, require_int
+from rtl_gen.errors import InputError, require_int
 
 #: What a design may be chosen by; columns of the table.
 OBJECTIVES = {
@@ -63,12 +63,7 @@ class Wanted:
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if not self.objectives:
-            raise InputError(f"at least one objective is needed: {', '.join(OBJECTIVES)}")
-        for position, name in enumerate(self.objectives):
-            require_choice("an objective", name, OBJECTIVES)
-            if name in self.objectives[:position]:
-                raise InputError(f"an objective must be given once, {name} is given twice")
+        check_objectives(self.objectives, OBJECTIVES)
         require_int("refine", self.refine, 0, _MOST_REFINED)
         Options(objective=self.mapping, seed=self.seed)
 

@@ -27,6 +27,7 @@ from explorer.designs.space import DesignSpace, Indices
 from explorer.mapping.cost import costs_of, leakage_pj, span_of
 from explorer.mapping.space import Costs
 from explorer.networks.layer import LayerShape
+from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
 from rtl_gen.space import design_of
 
@@ -74,11 +75,6 @@ class Figures:
         }
         return replace(self, **own, table=self.table.iloc[numbers])
 
-    @property
-    def fanouts(self) -> Indices:
-        """``[frames, levels, 2]``: instances below, along x and y."""
-        return np.array([outline.hierarchy.fanouts for outline in self.space.outlines])
-
 
 def figures(space: DesignSpace, pe: Indices, frame: Indices, sources: Sources) -> Figures:
     """What these designs cost, whatever runs on them.
@@ -103,14 +99,13 @@ def figures(space: DesignSpace, pe: Indices, frame: Indices, sources: Sources) -
     sram = _sram_totals(of_frame, instances)
     own = np.array([own_areas_um2(s, m) for s, m in zip(samples, of_frame, strict=True)])
     units = instances[frame, -1]
-    network = _network(space, samples, tables, pe, frame, sources)
+    network = _network(samples, designs, tables, pe, frame, sources)
     pes = pd.DataFrame(
         {"area": [t.area_um2 for t in tables], "leakage": [t.leakage_uw for t in tables],
          "core": [t.core_area_um2 for t in tables], "least": [t.least_period_ps for t in tables],
          "outside": [t.origin.startswith("extrapolated") for t in tables]}, dtype=float,
     ).iloc[pe]  # fmt: skip
-    fanouts = np.array([s.hierarchy.fanouts for s in samples])[frame]
-    lengths = hop_lengths_um(fanouts, own[frame], pes["core"].to_numpy())
+    lengths = hop_lengths_um(space.fanouts[frame].astype(float), own[frame], pes["core"].to_numpy())
     span = np.array([[span_of(level) for level in s.hierarchy.levels] for s in samples])
     platform = load_platform(samples[0].platform)
     area = units * pes["area"].to_numpy() + sram[frame, 0] + network["area_um2"]
@@ -158,8 +153,8 @@ def _sram_totals(memories: Sequence[Mapping[int, MemoryCost]], instances: Indice
 
 
 def _network(
-    space: DesignSpace, samples: Sequence[Accelerator], tables: Sequence[PETable], pe: Indices,
-    frame: Indices, sources: Sources,
+    samples: Sequence[Accelerator], designs: Sequence[PEDesign], tables: Sequence[PETable],
+    pe: Indices, frame: Indices, sources: Sources,
 ) -> dict[str, Floats]:  # fmt: skip
     """Area, leakage, clock and least period of the network; of kind ``wires`` nothing is known."""
     names = ("area_um2", "leakage_uw", "cycle_pj", "least_period_ps")
@@ -168,7 +163,6 @@ def _network(
         return {name: np.zeros(len(pe)) for name in names}
     arrays = [sample.array_design() for sample in samples]
     frames = pd.DataFrame([{n: getattr(a, n) for n in FRAME_COLUMNS} for a in arrays])
-    designs = [design_of(row) for row in space.pes.to_dict("records")]
     pes = pd.DataFrame(
         [pe_columns(design, 0, table.least_period_ps or 0.0)
          for design, table in zip(designs, tables, strict=True)]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from explorer.accelerators.hierarchy import TENSORS
 from explorer.designs.figures import Bits, Costing, Figures
 from explorer.designs.rating import Fleet
 from explorer.designs.space import Indices
@@ -86,15 +85,15 @@ def _tables(
 ) -> dict[str, Floats]:
     """What belongs to PE and memories: a row for each pair."""
     prices = [Prices.of(space.pairs, len(space.keeps), each) for each in costs]
-    kept = np.array([[t in names for t in TENSORS] for names in space.keeps])
+    packing, whole = zip(*(space.packings(each) for each in costs), strict=True)
     room = [
         [level.usable_words or 0 for level in found.outlines[key].hierarchy.levels] for key in keys
     ]
     psum = found.space.pes["psum_bits"].to_numpy()
     return {
         "room": np.array(room, float),
-        "packing": np.where(kept, [each.packing for each in costs], 0.0),
-        "whole": np.where(kept[:, fast.PSUM], [each.whole_packing for each in costs], 0.0),
+        "packing": np.array(packing),
+        "whole": np.array(whole),
         "per_cycle": np.array([each.macs_per_cycle for each in costs]),
         "pairs_pj": np.array([each.pairs for each in prices]),
         "product_pj": np.array([each.product for each in prices]),
@@ -115,7 +114,7 @@ def _classes(tables: dict[str, Floats]) -> Indices:
 
 def _most(found: Figures, space: Space) -> Indices:
     """Instances of each slot, ``[frames, slots]``; those of temporal ones have no limit."""
-    fanouts = found.fanouts
+    fanouts = found.space.fanouts
     columns = [
         fanouts[:, slot.level, "xy".index(slot.axis)] if slot.axis
         else np.full(len(fanouts), slot.most)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +18,8 @@ from explorer.mapping.compiled import Floats
 from explorer.mapping.fast import IFMAP
 from explorer.mapping.mapper import kept_tensors
 from explorer.mapping.space import Space
-from explorer.mapping.traffic import words_at
+from explorer.mapping.threads import threads
+from explorer.mapping.traffic import NARROWEST, words_at
 from explorer.networks.layer import LayerShape, Traffic
 from explorer.networks.network import Network
 
@@ -98,7 +98,7 @@ def rate_network(
         return _rate_layer(pools, [fleets[pool.key] for pool in pools], count, objective)
 
     energy, cycles = _in_threads(again, few, weights, count, jobs)
-    costs = next(iter(of_bits.values())) if of_bits else costing(found, (1, 1, 1))
+    costs = next(iter(of_bits.values())) if of_bits else costing(found, NARROWEST)
     for layer in (each for each in network.layers if isinstance(each, Traffic)):
         more = _rate_traffic(found, costs, layer)
         runs = np.isfinite(energy)
@@ -162,7 +162,7 @@ def _in_threads(
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Energy and cycles of all layers, each as often as it is in the network."""
     energy, cycles = np.zeros(count), np.zeros(count)
-    with ThreadPoolExecutor(jobs) as workers:
+    with threads(jobs) as workers:
         for weight, rated in zip(weights, workers.map(rate, layers), strict=True):
             energy += weight * rated[0]
             cycles += weight * rated[1]
@@ -200,7 +200,7 @@ def _rate_layer(
 
 def _largest(found: Figures) -> Hierarchy:
     """Levels with as many instances as any of the designs has."""
-    most = found.fanouts.max(axis=0)
+    most = found.space.fanouts.max(axis=0)
     levels = found.space.outlines[0].hierarchy.levels
     return Hierarchy(
         tuple(

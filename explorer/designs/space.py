@@ -17,6 +17,7 @@ for a slower clock than the frame has.
 from __future__ import annotations
 
 import copy
+import functools
 import itertools
 import math
 from collections.abc import Mapping
@@ -72,6 +73,11 @@ class DesignSpace:
     def size(self) -> int:
         """Pairs of a PE and a frame."""
         return len(self.pes) * len(self.frames)
+
+    @functools.cached_property
+    def fanouts(self) -> Indices:
+        """``[frames, levels, 2]``: instances below, along x and y."""
+        return np.array([outline.hierarchy.fanouts for outline in self.outlines])
 
     def designs(self, limit: int, seed: int = 0) -> tuple[Indices, Indices]:
         """PE and frame of every design, or of so many drawn at random, in order.

@@ -13,7 +13,6 @@ import itertools
 import json
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from explorer.mapping.resident import NOTHING, Resident
 from explorer.mapping.rtl_array import RtlArray
 from explorer.mapping.rtl_search import best_tiling
 from explorer.mapping.space import Keeps, Space
+from explorer.mapping.threads import threads
 from explorer.networks.layer import LayerShape
 from rtl_gen.atomic import write_text
 from rtl_gen.errors import InputError, require_choice, require_int
@@ -180,11 +180,8 @@ def map_layers(
         told()
         return mapped
 
-    pool = ThreadPoolExecutor(jobs)
-    try:
+    with threads(jobs) as pool:
         return dict(zip(unique, pool.map(one, range(len(unique))), strict=True))
-    finally:  # interrupted or not: nobody waits for searches that nobody wants
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, kw_only=True)

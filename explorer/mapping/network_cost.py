@@ -20,12 +20,10 @@ from explorer.accelerators.pe_tables import Sources
 from explorer.mapping.between import Kept, Planner
 from explorer.mapping.cost import LayerCost
 from explorer.mapping.mapper import Certificate, Mapped, Options, certify, map_layers
-from explorer.mapping.traffic import TrafficCost, traffic_cost
+from explorer.mapping.traffic import NARROWEST, TrafficCost, traffic_cost
 from explorer.networks.layer import Layer, LayerShape, Traffic
 from explorer.networks.network import Network
 from rtl_gen.errors import InputError
-
-_NARROWEST = (1, 1, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +241,7 @@ def map_network(
 
     def energies(of: LayerShape | Traffic) -> Energies:
         shape = shapes[0] if isinstance(of, Traffic) and shapes else of
-        bits = _NARROWEST  # words of traffic enter no PE
+        bits = NARROWEST
         if isinstance(shape, LayerShape):
             bits = shape.act_bits, shape.weight_bits, shape.out_bits
         if bits not in known:

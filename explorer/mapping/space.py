@@ -183,6 +183,12 @@ class Space:
             levels.append(LevelLoops(temporal=parts[""], x=parts["x"], y=parts["y"], keeps=kept))
         return Mapping(tuple(levels))
 
+    def packings(self, costs: Costs) -> tuple[Floats, Floats]:
+        """Values in a memory word, ``[levels, 3]``, and finished sums; 0 of what is not kept."""
+        kept = np.array([[t in names for t in TENSORS] for names in self.keeps])
+        whole = np.where(kept[:, fast.PSUM], costs.whole_packing, 0.0)
+        return np.where(kept, costs.packing, 0.0), whole
+
     def problem(self, costs: Costs) -> Problem:
         """What ``fast.evaluate`` needs to know."""
         levels = self.hierarchy.levels
@@ -190,7 +196,7 @@ class Space:
         prices = Prices.of(self.pairs, len(self.keeps), costs)
         fixed = prices.product * self.shape.macs + prices.sum * self.shape.ofmap_words
         rates = [(v.read_words_per_cycle or 0, v.write_words_per_cycle or 0) for v in levels]
-        kept = np.array([[t in names for t in TENSORS] for names in self.keeps])
+        packing, whole = self.packings(costs)
         return Problem(
             sizes=np.array([self.shape.sizes[d] for d in DIMENSIONS]),
             slot_level=level_of,
@@ -202,8 +208,8 @@ class Space:
             held=np.array([t in costs.held for t in TENSORS]),
             fixed=np.array([fixed, costs.cycle_pj, costs.macs_per_cycle]),
             room=np.array([v.usable_words or 0 for v in levels]),
-            packing=np.where(kept, costs.packing, 0.0),
-            whole=np.where(kept[:, fast.PSUM], costs.whole_packing, 0.0),
+            packing=packing,
+            whole=whole,
             rates=np.array(rates, float),
             saving=prices.saving,
             home=np.array(self.home),

@@ -11,6 +11,9 @@ from explorer.mapping.cost import clock_pj
 from explorer.mapping.sparse import savings
 from explorer.networks.layer import Traffic
 
+#: Widths to ask the energies of an accelerator at: words of traffic enter no PE.
+NARROWEST = (1, 1, 1)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrafficCost:
