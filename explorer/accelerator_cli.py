@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from explorer.cli_options import MODEL, JsonFlag, out, progress_bar
-from rtl_gen.errors import InputError, nearest
+from rtl_gen.errors import InputError, nearest, require_choice
 
 if TYPE_CHECKING:
     from explorer.mapping.cost import LayerCost
@@ -67,7 +67,8 @@ def map_verb(
         str,
         typer.Option(
             "--mode",
-            help="Of counting: exact, of any mapping; rtl, what the array of peforge rtl does.",
+            help="Of counting: exact, of any mapping; rtl, what the array of peforge rtl does; "
+            "timeloop, what Timeloop reports of a --mapping.",
         ),
     ] = "exact",
     dataflow: Annotated[
@@ -120,19 +121,21 @@ def map_verb(
     from explorer.mapping.mapper import Options
     from explorer.mapping.network_cost import map_network
     from explorer.mapping.report import certificate_line, evaluated_line, show_layer, show_network
-    from rtl_gen.atomic import write_text
 
     chosen = chosen_network(network, bits, batch)
     on = load_accelerator(accelerator)
     sources = Sources(actions=actions, dataset=dataset or DATASET, model=model)
-    options = Options(objective=objective, effort=effort, seed=seed, mode=mode, dataflow=dataflow)
     alone = bool(layer) or mapping is not None
     _check_options(mode, mapping, certify, keep_between=keep_between, alone=alone)
-    if layer or mapping is not None:
+    if alone:
         chosen = _only(chosen, layer)
     if mapping is not None:
-        show_layer(on, chosen, _evaluate(on, chosen, sources, mapping), as_json=as_json)
+        cost = _evaluate(on, chosen, sources, mapping, mode)
+        _write(cost.to_dict(on.hierarchy), output)
+        show_layer(on, chosen, cost, as_json=as_json)
+        _tell(output, as_json=as_json)
         return
+    options = Options(objective=objective, effort=effort, seed=seed, mode=mode, dataflow=dataflow)
     with progress_bar(quiet=as_json) as bar:
         layers = len(chosen.unique_shapes())
         total = layers + (layers if certify else 0) + (len(chosen.layers) if keep_between else 0)
@@ -142,8 +145,7 @@ def map_verb(
             cache=not fresh, seconds=certify, keep_between=keep_between,
             told=lambda: bar.update(task, advance=1),
         )  # fmt: skip
-    if output is not None:
-        write_text(output, json.dumps(found.to_dict(), indent=1) + "\n")
+    _write(found.to_dict(), output)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2, sort_keys=True))
         return
@@ -155,7 +157,18 @@ def map_verb(
             typer.echo(certificate_line([certificate]))
     else:
         show_network(found)
+    _tell(output, as_json=as_json)
+
+
+def _write(document: dict[str, Any], output: Path | None) -> None:
+    from rtl_gen.atomic import write_text
+
     if output is not None:
+        write_text(output, json.dumps(document, indent=1) + "\n")
+
+
+def _tell(output: Path | None, *, as_json: bool) -> None:
+    if output is not None and not as_json:
         typer.echo(f"wrote {output}")
 
 
@@ -163,11 +176,12 @@ def _check_options(
     mode: str, mapping: Path | None, certify: float | None, *, keep_between: bool, alone: bool
 ) -> None:
     """Refuse options of ``map`` that do not go together."""
-    exact = {
-        "--certify": certify is not None,
-        "--mapping": mapping is not None,
-        "--keep-between": keep_between,
-    }
+    require_choice("mode", mode, ("exact", "timeloop", "rtl"))
+    if mapping is None and mode == "timeloop":
+        raise InputError("mode timeloop is of a mapping that is given: --mapping FILE")
+    if mapping is not None and mode == "rtl":
+        raise InputError("--mapping is of mode exact or timeloop, not rtl")
+    exact = {"--certify": certify is not None, "--keep-between": keep_between}
     for option, chosen in exact.items():
         if chosen and mode != "exact":
             raise InputError(f"{option} is of mode exact, not {mode}")
@@ -344,11 +358,12 @@ def _only(network: Network, layer: str) -> Network:
     return replace(network, layers=(one,), inputs=tuple(dict.fromkeys(one.inputs)))
 
 
-def _evaluate(on: Any, network: Network, sources: Any, path: Path) -> LayerCost:
+def _evaluate(on: Any, network: Network, sources: Any, path: Path, mode: str) -> LayerCost:
     """Cost of the mapping in a file."""
     from explorer.accelerators.energies import resolve_energies
     from explorer.mapping.cost import evaluate
     from explorer.mapping.mapping import Mapping
+    from explorer.mapping.timeloop_cost import evaluate_like_timeloop
     from rtl_gen.space import load_yaml
 
     shape = network.layers_with_macs[0].shape
@@ -360,6 +375,7 @@ def _evaluate(on: Any, network: Network, sources: Any, path: Path) -> LayerCost:
         energies = resolve_energies(
             on, shape.act_bits, shape.weight_bits, shape.out_bits, source=sources
         )
-        return evaluate(on, energies, shape, mapping)
+        rate = evaluate_like_timeloop if mode == "timeloop" else evaluate
+        return rate(on, energies, shape, mapping)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

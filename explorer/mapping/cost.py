@@ -287,7 +287,7 @@ def evaluate(
     counts = count(hierarchy, shape, mapping, held=energies.held, resident=resident.tensors)
     sums = shape.ofmap_words
     room = tiles_in(hierarchy, shape, mapping, costs, counts, resident)
-    _check_tiles(hierarchy, room)
+    check_tiles(hierarchy, room)
     rates_words = _memory_words(costs, counts, sums)
     busy = math.ceil(counts.steps / costs.macs_per_cycle)
     used = {c.level: c.instances for c in counts.levels}
@@ -352,7 +352,16 @@ def tiles_in(
     return used
 
 
-def _check_tiles(hierarchy: Hierarchy, room: list[int]) -> None:
+def check_tiles(hierarchy: Hierarchy, room: list[int]) -> None:
+    """Whether tiles fit.
+
+    Args:
+        hierarchy: of the accelerator.
+        room: memory words that they take in an instance of each level.
+
+    Raises:
+        InputError: at the first level that has less.
+    """
     for level, used in zip(hierarchy.levels, room, strict=True):
         if level.usable_words is not None and used > level.usable_words:
             raise InputError(

@@ -50,6 +50,8 @@ def show_layer(on: Accelerator, network: Network, cost: LayerCost, *, as_json: b
         + (f", {cost.tops_per_mm2:.3g} TOPS/mm2" if cost.tops_per_mm2 else "")
     )
     typer.echo(f"counting mode: {cost.counts.mode}")
+    if cost.unknown:
+        typer.echo(f"in no sum: {', '.join(cost.unknown)}")
 
 
 def show_network(found: NetworkCost) -> None:

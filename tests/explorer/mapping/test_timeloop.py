@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from explorer.accelerators.accelerator import Accelerator
+from explorer.accelerators.energies import resolve_energies
 from explorer.accelerators.hierarchy import Hierarchy, Level
 from explorer.mapping.counts import count
 from explorer.mapping.mapping import Mapping
+from explorer.mapping.timeloop_cost import evaluate_like_timeloop
 from explorer.networks.layer import LayerShape
 from rtl_gen.errors import InputError
 
@@ -73,6 +78,52 @@ def test_counts_are_timeloops(case: dict[str, Any]) -> None:
             ]
             assert own.instances == instances
             assert [-(-own.tile // values), *packed] == [capacity, reads, updates, fills]
+
+
+def on_accelerator(case: dict[str, Any], folder: Path) -> tuple[Accelerator, dict[str, float]]:
+    """The case's hierarchy with SYNTHETIC energies, each another, by level and action."""
+    hierarchy = TOY if case["name"] == "toy" else EYERISS
+    levels, tables, each = [], [], {}
+    for place, level in enumerate(hierarchy.levels):
+        entry = {"name": level.name, "fanout_x": level.fanout_x, "fanout_y": level.fanout_y}
+        if level.kind == "network":
+            levels.append({**entry, "kind": "network"})
+            continue
+        size: dict[str, Any] = {} if level.kind == "dram" else {"words": level.words}
+        if level.name == "shared_glb":
+            size |= {"read_words_per_cycle": 16, "write_words_per_cycle": 16}
+        kind = "dram" if level.kind == "dram" else "sram"
+        levels.append({**entry, **size, "kind": kind, "word_bits": 16, "keeps": [*level.keeps]})
+        each |= {f"{level.name} {do}": 3.0**place + k for k, do in enumerate(("read", "write"))}
+        actions = [{"name": do, "energy": each[f"{level.name} {do}"]} for do in ("read", "write")]
+        tables.append({"name": level.name, "actions": actions})
+    tables.append({"name": "mac", "actions": [{"name": "compute", "energy": 0.5}]})
+    (folder / "ert.yaml").write_text(yaml.safe_dump({"ERT": {"version": 0.4, "tables": tables}}))
+    document = {"name": "like", "period_ps": 2000, "psum_bits": 32, "dram": "LPDDR4",
+                "energies": "ert.yaml", "levels": levels}  # fmt: skip
+    return Accelerator.from_dict(document, folder), each
+
+
+@pytest.mark.parametrize("case", REPORTED["cases"], ids=lambda case: case["name"])
+def test_energies_are_of_the_words_that_timeloop_reports(
+    case: dict[str, Any], tmp_path: Path
+) -> None:
+    _, shape, mapping = read(case)
+    on, each = on_accelerator(case, tmp_path)
+    for result in case["results"]:
+        widths = (16, 16, 16)
+        if result["bits"] != "native":
+            widths = tuple(map(int, result["bits"].split("-")))  # type: ignore[assignment]
+        act, weight, out = widths[0], widths[1], widths[2]
+        layer = replace(shape, act_bits=act, weight_bits=weight, out_bits=out)
+        cost = evaluate_like_timeloop(on, resolve_energies(on, act, weight, out), layer, mapping)
+        wanted = 0.5 * shape.macs
+        for level, _, instances, _, reads, updates, fills in result["counts"]:
+            wanted += instances * reads * each[f"{level} read"]
+            wanted += instances * (updates + fills) * each[f"{level} write"]
+        assert sum(t.energy_pj for t in cost.terms if t.each_pj) == pytest.approx(wanted)
+        assert cost.cycles == result["cycles"]
+        assert cost.unknown[-1] == "networks, in mode timeloop"
 
 
 def test_there_are_results_of_all_bits() -> None:

@@ -62,9 +62,11 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
     assert run.stdout.startswith("DRAM: keeps ifmap, filter, psum\n")
     found = json.loads(peforge("map", *options, "--json", cwd=folder).stdout)["layers"][0]
     (folder / "own.yaml").write_text(json.dumps(found["mapping"]))
-    rated = json.loads(
-        peforge("map", *options, "--mapping", "own.yaml", "--json", cwd=folder).stdout
-    )
+    own = (*options, "--mapping", "own.yaml")
+    rated = json.loads(peforge("map", *own, "-o", "own.json", "--json", cwd=folder).stdout)
+    assert json.loads((folder / "own.json").read_text()) == rated
+    boxes = json.loads(peforge("map", *own, "--mode", "timeloop", "--json", cwd=folder).stdout)
+    assert (boxes["mode"], boxes["macs"]) == ("timeloop", rated["macs"])
     assert rated["energy_pj"] == pytest.approx(found["energy_pj"])
     assert rated["counts"] == found["counts"]
     damaged = found["mapping"]
@@ -99,7 +101,11 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
         ),
         (
             ("map", "-a", "simba", "--mode", "rtll"),
-            "mode must be one of exact, rtl, not 'rtll'",
+            "mode must be one of exact, timeloop, rtl, not 'rtll'",
+        ),
+        (
+            ("map", "-a", "simba", "--mode", "timeloop"),
+            "mode timeloop is of a mapping that is given: --mapping FILE",
         ),
         (
             ("map", "-a", "small.yaml", "--mode", "rtl"),
