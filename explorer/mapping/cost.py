@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explorer.accelerators.accelerator import Accelerator
-from explorer.accelerators.energies import Energies
+from explorer.accelerators.energies import Amount, Energies
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
 from explorer.accelerators.sparsity import OPERANDS
 from explorer.mapping.counts import Counts, LevelCounts, count, sums_that_come, tile_words
@@ -74,7 +74,7 @@ class LayerCost:
         cycles: with stalls; ``busy_cycles`` without.
         rates: of each level, memory words that an instance reads and writes in a cycle.
         utilization: products over those that all MAC units could make in that time, 0..1.
-        period_ps: of the clock.
+        period_ps: of the clock; least_period_ps: that the accelerator needs.
         area_um2: of the accelerator, of what is known.
         unknown: what is in no sum.
         room: of each level, memory words that the tiles take in an instance; of mode ``exact``.
@@ -88,6 +88,7 @@ class LayerCost:
     rates: Named[str, tuple[float, float]]
     utilization: float
     period_ps: int
+    least_period_ps: Amount
     area_um2: float
     unknown: tuple[str, ...]
     room: tuple[int, ...] = ()
@@ -131,6 +132,7 @@ class LayerCost:
             "busy_cycles": self.busy_cycles,
             "utilization": self.utilization,
             "period_ps": self.period_ps,
+            "least_period_ps": asdict(self.least_period_ps),
             "edp_pj_s": self.edp_pj_s,
             "tops_per_watt": self.tops_per_watt,
             "tops_per_mm2": self.tops_per_mm2,
@@ -312,6 +314,7 @@ def evaluate(
         },
         utilization=counts.macs / (cycles * accelerator.mac_units * costs.macs_per_cycle),
         period_ps=accelerator.period_ps,
+        least_period_ps=energies.period_ps,
         area_um2=sum(amount.value for amount in energies.area_um2.values()),
         unknown=energies.unknown,
     )

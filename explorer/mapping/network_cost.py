@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -66,7 +66,8 @@ class NetworkCost:
         return before[0] - energy, before[1] - cycles
 
     @property
-    def _costs(self) -> list[LayerCost]:
+    def costs(self) -> list[LayerCost]:
+        """Of each layer that has products."""
         return [self.cost_of(layer) for layer in self.network.layers_with_macs]
 
     @property
@@ -97,11 +98,11 @@ class NetworkCost:
 
     def origins(self) -> list[str]:
         """Where energies are from, each once."""
-        return list(dict.fromkeys(term.origin for cost in self._costs for term in cost.terms))
+        return list(dict.fromkeys(term.origin for cost in self.costs for term in cost.terms))
 
     def unknown(self) -> list[str]:
         """What is in no sum."""
-        return list(dict.fromkeys(text for cost in self._costs for text in cost.unknown))
+        return list(dict.fromkeys(text for cost in self.costs for text in cost.unknown))
 
     def table(self) -> pd.DataFrame:
         """A row for each layer: MACs, bits, energy, cycles, utilization, efficiency.
@@ -159,6 +160,7 @@ class NetworkCost:
             "energy_pj": self.energy_pj,
             "cycles": self.cycles,
             "seconds": self.seconds,
+            "least_period_ps": asdict(self.costs[0].least_period_ps) if self.costs else None,
             "parts_pj": self.parts_pj(),
             "origins": self.origins(),
             "unknown": self.unknown(),

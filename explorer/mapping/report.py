@@ -21,6 +21,7 @@ from explorer.networks.network import Network
 
 #: A map space up to this is told in full; a gap above this tells nothing.
 _PLAIN, _NOTHING = 1_000_000, 0.995
+_MISSED = "NOT reached"
 
 
 def show_layer(on: Accelerator, network: Network, cost: LayerCost, *, as_json: bool) -> None:
@@ -49,6 +50,7 @@ def show_layer(on: Accelerator, network: Network, cost: LayerCost, *, as_json: b
         f"{cost.tops_per_watt:.3g} TOPS/W"
         + (f", {cost.tops_per_mm2:.3g} TOPS/mm2" if cost.tops_per_mm2 else "")
     )
+    _warn_of_clock(cost)
     typer.echo(f"counting mode: {cost.counts.mode}")
     if cost.unknown:
         typer.echo(f"in no sum: {', '.join(cost.unknown)}")
@@ -83,6 +85,8 @@ def show_network(found: NetworkCost) -> None:
         f"({rate} a second), {2 * found.network.macs / total:.3g} TOPS/W"
     )
     typer.echo(f"energy: {parts}")
+    for cost in found.costs[:1]:
+        _warn_of_clock(cost)
     if found.kept is not None:
         typer.echo(kept_line(found))
     if found.certificates:
@@ -155,7 +159,13 @@ def reached(least: Amount, period_ps: int) -> str:
     if least.origin.startswith("given"):
         return "given; nothing is known of what its parts need"
     told = f"its parts need {least.value:,.0f} ps"
-    return f"NOT reached: {told}" if least.value > period_ps else told
+    return f"{_MISSED}: {told}" if least.value > period_ps else told
+
+
+def _warn_of_clock(cost: LayerCost) -> None:
+    told = reached(cost.least_period_ps, cost.period_ps)
+    if told.startswith(_MISSED):
+        typer.echo(f"clock of {cost.period_ps} ps {told}")
 
 
 def records(table: pd.DataFrame) -> list[dict[str, Any]]:

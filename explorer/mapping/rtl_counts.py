@@ -350,6 +350,7 @@ def evaluate_tiling(array: RtlArray, layer: LayerShape, tiling: Tiling, share: S
         },
         utilization=layer.macs / (cycles * on.mac_units * energies.macs_per_cycle),
         period_ps=on.period_ps,
+        least_period_ps=energies.period_ps,
         area_um2=sum(amount.value for amount in energies.area_um2.values()),
         unknown=(*energies.unknown, *_UNKNOWN, *(["savings of zeros"] if layer.has_zeros else [])),
         plan=_plan(array, shape, layer, share, events, priced),

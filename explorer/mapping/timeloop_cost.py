@@ -75,6 +75,7 @@ def evaluate_like_timeloop(
         },
         utilization=counts.macs / (cycles * accelerator.mac_units * energies.macs_per_cycle),
         period_ps=accelerator.period_ps,
+        least_period_ps=energies.period_ps,
         area_um2=sum(amount.value for amount in energies.area_um2.values()),
         unknown=(*energies.unknown, NOT_COUNTED),
     )

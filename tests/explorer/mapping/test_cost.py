@@ -13,13 +13,14 @@ import pytest
 import yaml
 
 from explorer.accelerators.accelerator import Accelerator
-from explorer.accelerators.energies import Energies, resolve_energies
+from explorer.accelerators.energies import Amount, Energies, resolve_energies
 from explorer.accelerators.hierarchy import Hierarchy
 from explorer.mapping import mapper
 from explorer.mapping.cost import LayerCost, evaluate
 from explorer.mapping.mapper import Mapped, Options, certify, map_layer, map_layers
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.network_cost import map_network
+from explorer.mapping.report import show_layer
 from explorer.networks.layer import Layer, LayerShape, Traffic
 from explorer.networks.network import Network
 from rtl_gen.errors import InputError
@@ -268,3 +269,16 @@ def test_a_network_is_the_sum_of_its_layers(small: Accelerator) -> None:
     assert [entry["layer"] for entry in document["layers"]] == ["a", "pool", "b"]
     terms = sum(term["energy_pj"] for term in document["layers"][0]["terms"])
     assert terms == pytest.approx(document["layers"][0]["energy_pj"])
+
+
+def test_a_clock_that_is_not_reached_is_told(
+    small: Accelerator, energies: Energies, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cost = evaluate(small, energies, SHAPE, nest(small))
+    net = Network(name="net", source="a test", inputs=("x",),
+                  layers=(Layer(name="a", shape=SHAPE, inputs=("x",)),))  # fmt: skip
+    for least, told in ((2001.0, True), (2000.0, False)):
+        slow = replace(cost, least_period_ps=Amount(value=least, origin="measured: x"))
+        show_layer(small, net, slow, as_json=False)
+        line = "clock of 2000 ps NOT reached: its parts need 2,001 ps\n"
+        assert (line in capsys.readouterr().out) == told
