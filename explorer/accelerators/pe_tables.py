@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,10 @@ from characterize.measurement import Point
 from explorer.cli_options import MODEL
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError
-from surrogate.artifact import Artifact
 from surrogate.intervals import LEVEL
+
+if TYPE_CHECKING:
+    from surrogate.artifact import Artifact
 
 
 def _first_folder(*folders: Path) -> Path:
@@ -249,4 +252,6 @@ def _one_told(
 
 @functools.lru_cache(maxsize=2)
 def _artifact(path: Path, _changed: int) -> Artifact:
+    from surrogate.artifact import Artifact
+
     return Artifact.load(path)
