@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
+
+from explorer.cli import main
 
 VERBS = (
     "doctor", "rtl", "layer", "verify", "characterize", "layout", "fmax", "actions", "sram",
@@ -25,6 +30,22 @@ def peforge(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "explorer.cli", *arguments],
         capture_output=True, text=True, cwd=cwd, check=False,
     )  # fmt: skip
+
+
+def here(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The same in this process, which has loaded everything: for what ends with one line."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        mock.patch.object(sys, "argv", ["peforge", *arguments]),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    code = ended.value.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -223,7 +244,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(
 ) -> None:
     for name, text in SPACES.items():
         (tmp_path / name).write_text(text)
-    run = peforge(*shlex.split(arguments), cwd=tmp_path)
+    run = here(*shlex.split(arguments), cwd=tmp_path)
     assert run.stderr == f"peforge: error: {message}\n"
     assert run.stdout == ""
     assert run.returncode == 2
@@ -276,7 +297,7 @@ def test_a_model_is_trained_asked_and_explained(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_without_a_model_the_next_step_is_named(verb: str, tmp_path: Path) -> None:
     (tmp_path / "fine.yaml").write_text(SPACES["fine.yaml"])
-    run = peforge(*verb.split(), cwd=tmp_path)
+    run = here(*verb.split(), cwd=tmp_path)
     assert run.returncode == 2
     assert run.stderr.startswith("peforge: error: build/surrogate.json: ")
     assert run.stderr.count("\n") == 1
@@ -352,7 +373,7 @@ def test_a_plan_is_refused_for_what_its_run_is(
     tmp_path: Path, plan: list[str], options: list[str], message: str
 ) -> None:
     (tmp_path / "fine.yaml").write_text(SPACES["fine.yaml"])
-    run = peforge("characterize", "--space", "fine.yaml", *plan, *options, cwd=tmp_path)
+    run = here("characterize", "--space", "fine.yaml", *plan, *options, cwd=tmp_path)
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr == f"peforge: error: {message}\n"
 

@@ -12,7 +12,7 @@ import pytest
 from explorer.networks.builtin import NETWORKS
 from explorer.networks.network import load_network
 from tests.explorer.mapping.test_cost import accelerator
-from tests.explorer.test_cli import peforge
+from tests.explorer.test_cli import here, peforge
 
 LAYER = "layer1.0.conv1"
 
@@ -49,7 +49,7 @@ def test_a_network_is_mapped(folder: Path) -> None:
     assert "counting mode: exact" in run.stdout
     assert "wrote map.json" in run.stdout
     document = json.loads((folder / "map.json").read_text())
-    shown = json.loads(peforge("map", *options, "--json", cwd=folder).stdout)
+    shown = json.loads(here("map", *options, "--json", cwd=folder).stdout)
     assert shown == document
     assert document["macs"] == load_network("resnet20-cifar").macs
     assert sum(document["parts_pj"].values()) == pytest.approx(document["energy_pj"])
@@ -57,22 +57,22 @@ def test_a_network_is_mapped(folder: Path) -> None:
 
 def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
     options = ("-a", "small.yaml", "-n", "resnet18", "--layer", LAYER, "--effort", "quick")
-    run = peforge("map", *options, cwd=folder)
+    run = here("map", *options, cwd=folder)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("DRAM: keeps ifmap, filter, psum\n")
-    found = json.loads(peforge("map", *options, "--json", cwd=folder).stdout)["layers"][0]
+    found = json.loads(here("map", *options, "--json", cwd=folder).stdout)["layers"][0]
     (folder / "own.yaml").write_text(json.dumps(found["mapping"]))
     own = (*options, "--mapping", "own.yaml")
-    rated = json.loads(peforge("map", *own, "-o", "own.json", "--json", cwd=folder).stdout)
+    rated = json.loads(here("map", *own, "-o", "own.json", "--json", cwd=folder).stdout)
     assert json.loads((folder / "own.json").read_text()) == rated
-    boxes = json.loads(peforge("map", *own, "--mode", "timeloop", "--json", cwd=folder).stdout)
+    boxes = json.loads(here("map", *own, "--mode", "timeloop", "--json", cwd=folder).stdout)
     assert (boxes["mode"], boxes["macs"]) == ("timeloop", rated["macs"])
     assert rated["energy_pj"] == pytest.approx(found["energy_pj"])
     assert rated["counts"] == found["counts"]
     damaged = found["mapping"]
     damaged[1]["x"] = "M64"
     (folder / "own.yaml").write_text(json.dumps(damaged))
-    run = peforge("map", *options, "--mapping", "own.yaml", cwd=folder)
+    run = here("map", *options, "--mapping", "own.yaml", cwd=folder)
     assert run.returncode == 2
     assert run.stderr == (
         "peforge: error: own.yaml: level 'buffer': loops along x take 64 instances, there are 4\n"
@@ -140,7 +140,7 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
 def test_wrong_input_is_said_in_a_line(
     folder: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    run = peforge(*arguments, cwd=folder)
+    run = here(*arguments, cwd=folder)
     assert (run.returncode, run.stderr) == (2, f"peforge: error: {message}\n")
 
 
@@ -155,17 +155,17 @@ layers:
 
 def test_names_are_shown_as_they_are_and_the_batch_is_the_files(folder: Path) -> None:
     (folder / "two.yaml").write_text(NET)
-    run = peforge("networks", "two.yaml", cwd=folder)
+    run = here("networks", "two.yaml", cwd=folder)
     assert run.returncode == 0, run.stderr
     assert "c[/b] [red]" in run.stdout
     assert f"two: {2 * 4 * 3 * 36:,} MACs" in " ".join(run.stdout.split())
-    one = json.loads(peforge("networks", "two.yaml", "--batch", "1", "--json", cwd=folder).stdout)
+    one = json.loads(here("networks", "two.yaml", "--batch", "1", "--json", cwd=folder).stdout)
     assert one["batch"] == 1
 
 
 def test_json_is_json_where_no_area_is_known(folder: Path) -> None:
     (folder / "two.yaml").write_text(NET)
-    run = peforge("map", "-a", "small.yaml", "-n", "two.yaml", "--json", cwd=folder)
+    run = here("map", "-a", "small.yaml", "-n", "two.yaml", "--json", cwd=folder)
     assert run.returncode == 0, run.stderr
 
     def refuse(text: str) -> None:
@@ -188,7 +188,7 @@ def test_a_full_device_is_said_in_a_line() -> None:
 def test_huge_loops_are_refused(folder: Path) -> None:
     (folder / "huge.yaml").write_text("[{level: DRAM, temporal: M4000000000000000000000}]")
     options = ("-a", "small.yaml", "-n", "resnet18", "--layer", "conv1", "--mapping", "huge.yaml")
-    run = peforge("map", *options, cwd=folder)
+    run = here("map", *options, cwd=folder)
     assert (run.returncode, run.stderr) == (
         2,
         "peforge: error: huge.yaml: level 'DRAM': loop M4000000000000000000000 must be one of N, "
@@ -199,38 +199,38 @@ def test_huge_loops_are_refused(folder: Path) -> None:
 def test_mode_rtl_shows_the_tiling_and_its_nest(folder: Path) -> None:
     """On a preset whose PE was measured, so that no surrogates are asked."""
     options = ("-a", "edge-tiny", "-n", "resnet20-cifar", "--bits", "8,8,8", "--mode", "rtl")
-    run = peforge("map", *options, "--layer", "fc", cwd=folder)
+    run = here("map", *options, "--layer", "fc", cwd=folder)
     assert run.returncode == 0, run.stderr
     assert "tiling filters 5, channels 4, filter_rows 1, sets 4, columns 1\n" in run.stdout
     assert "counting mode: rtl\n" in run.stdout
-    document = json.loads(peforge("map", *options, "--layer", "fc", "--json", cwd=folder).stdout)
+    document = json.loads(here("map", *options, "--layer", "fc", "--json", cwd=folder).stdout)
     (layer,) = document["layers"]
     assert (document["mode"], layer["mode"], layer["plan"]["runs"]) == ("rtl", "rtl", 1)
 
 
 def test_accelerators_are_listed_and_shown(folder: Path) -> None:
-    listed = json.loads(peforge("accelerators", "--json", cwd=folder).stdout)
+    listed = json.loads(here("accelerators", "--json", cwd=folder).stdout)
     assert [row["accelerator"] for row in listed] == ["edge-tiny", "eyeriss", "simba", "tpu-like"]
-    one = json.loads(peforge("accelerators", "small.yaml", "--json", cwd=folder).stdout)
+    one = json.loads(here("accelerators", "small.yaml", "--json", cwd=folder).stdout)
     assert {row["part"] for row in one["energies"]} >= {"DRAM", "buffer", "PEs"}
     assert "area of all parts" in one["unknown"]
-    assert "small: energies, bits 8,8,8" in peforge("accelerators", "small.yaml", cwd=folder).stdout
+    assert "small: energies, bits 8,8,8" in here("accelerators", "small.yaml", cwd=folder).stdout
 
 
 def test_networks_are_listed_and_written(folder: Path) -> None:
-    listed = json.loads(peforge("networks", "--json", cwd=folder).stdout)
+    listed = json.loads(here("networks", "--json", cwd=folder).stdout)
     assert [row["network"] for row in listed] == list(NETWORKS)
-    run = peforge("networks", "resnet20-cifar", "--bits", "8,4,8", "-o", "r.yaml", cwd=folder)
+    run = here("networks", "resnet20-cifar", "--bits", "8,4,8", "-o", "r.yaml", cwd=folder)
     assert run.returncode == 0, run.stderr
     assert "wrote r.yaml" in run.stdout
-    again = json.loads(peforge("networks", "r.yaml", "--json", cwd=folder).stdout)
+    again = json.loads(here("networks", "r.yaml", "--json", cwd=folder).stdout)
     assert {layer.get("weight_bits") for layer in again["layers"] if "filters" in layer} == {4}
 
 
 def test_ofmaps_stay_between_layers(folder: Path) -> None:
     options = ("-a", "small.yaml", "-n", "resnet20-cifar", "--effort", "quick")
-    plain = json.loads(peforge("map", *options, "--json", cwd=folder).stdout)
-    run = peforge("map", *options, "--keep-between", "-o", "kept.json", cwd=folder)
+    plain = json.loads(here("map", *options, "--json", cwd=folder).stdout)
+    run = here("map", *options, "--keep-between", "-o", "kept.json", cwd=folder)
     assert run.returncode == 0, run.stderr
     kept = json.loads((folder / "kept.json").read_text())
     assert "kept" not in plain
@@ -257,5 +257,5 @@ def test_ofmaps_stay_between_layers(folder: Path) -> None:
 def test_what_stays_is_about_networks(
     folder: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    run = peforge("map", "-a", "small.yaml", "--keep-between", *arguments, cwd=folder)
+    run = here("map", "-a", "small.yaml", "--keep-between", *arguments, cwd=folder)
     assert (run.returncode, run.stderr) == (2, f"peforge: error: {message}\n")
