@@ -12,7 +12,7 @@ import pytest
 from explorer.networks.builtin import NETWORKS
 from explorer.networks.network import load_network
 from tests.explorer.mapping.test_cost import accelerator
-from tests.explorer.test_cli import here, peforge
+from tests.explorer.test_cli import here
 
 LAYER = "layer1.0.conv1"
 
@@ -43,7 +43,7 @@ levels:
 
 def test_a_network_is_mapped(folder: Path) -> None:
     options = ("-a", "small.yaml", "-n", "resnet20-cifar", "--effort", "quick")
-    run = peforge("map", *options, "-o", "map.json", cwd=folder)
+    run = here("map", *options, "-o", "map.json", cwd=folder)
     assert run.returncode == 0, run.stderr
     assert "resnet20-cifar on small" in run.stdout
     assert "counting mode: exact" in run.stdout
