@@ -44,12 +44,15 @@ def test_a_file_is_predicted_as_a_table_is(
     assert os.listdir(target.parent) == [target.name]
 
 
-@pytest.mark.usefixtures("small_chunks")
-def test_a_space_is_there_in_order_or_drawn_by_its_seed(space: Space) -> None:
+def test_a_space_is_there_in_order_or_drawn_by_its_seed(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "CHUNK", space.size // 9)
     whole = pd.concat(designs_of_space(space, space.size, 0), ignore_index=True)
     pd.testing.assert_frame_equal(
         whole.drop_duplicates(ignore_index=True), space.table(), check_dtype=False
     )
+    monkeypatch.setattr(bulk, "CHUNK", 7)
     drawn = [pd.concat(designs_of_space(space, 30, seed)) for seed in (1, 1, 2)]
     pd.testing.assert_frame_equal(drawn[0], drawn[1])
     assert not drawn[0].equals(drawn[2])
