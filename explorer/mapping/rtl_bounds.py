@@ -36,7 +36,11 @@ _INT_STAGE = 4
 
 
 def tilings_of(array: RtlArray, layer: Layer) -> list[Tiling]:
-    """Legal tilings, but for those that take more for as many passes; banks are not looked at."""
+    """All legal tilings; banks are not looked at.
+
+    A larger tile can be better even where there are as many of them: a last strip is then shorter,
+    and which rows of PEs wait for which bus depends on their number.
+    """
     pe, design = array.pe, array.accelerator.array_design()
     products = pe.modes[array.mode].products
     one = Primitive(filter_width=1, channels=products, filters=1, outputs=1, mode=array.mode)
@@ -44,12 +48,14 @@ def tilings_of(array: RtlArray, layer: Layer) -> list[Tiling]:
     room = pe.filter_depth * one.weights_per_word(pe) // (terms * layer.filter_width)
     words = min(pe.ifmap_depth // layer.filter_width, room, 1 << 6)
     of_group = layer.filters // layer.groups
+    all_words = layer.channels if layer.depthwise else -(-layer.group_channels // products)
     found = []
-    for rows in _fewest(layer.filter_height, design.rows):
-        for sets, word in _channels(layer, products, design.rows // rows, words):
+    for rows in range(1, min(layer.filter_height, design.rows) + 1):
+        for sets, word in _channels(layer, all_words, design.rows // rows, words):
             most = min(room // word, 1 << 6, pe.psum_depth // (word if layer.depthwise else 1))
             for filters, columns in itertools.product(
-                _fewest(of_group, most), _fewest(layer.out_height, design.columns)
+                range(1, min(of_group, most) + 1),
+                range(1, min(layer.out_height, design.columns) + 1),
             ):
                 found.append(
                     Tiling(filters=filters, channels=word * products, filter_rows=rows, sets=sets,
@@ -58,25 +64,15 @@ def tilings_of(array: RtlArray, layer: Layer) -> list[Tiling]:
     return found
 
 
-def _fewest(total: int, most: int) -> list[int]:
-    """Sizes of tiles up to ``most``: for each number of tiles the smallest."""
-    return sorted({math.ceil(total / math.ceil(total / size)) for size in range(1, most + 1)})
-
-
-def _channels(layer: Layer, products: int, most: int, words: int) -> list[tuple[int, int]]:
-    """Sets and channel words of a PE: none of both can be smaller for as many tiles."""
+def _channels(layer: Layer, total: int, most: int, words: int) -> list[tuple[int, int]]:
+    """Sets and channel words of a PE, up to so many channel words of all."""
     if layer.depthwise:
-        return [(1, word) for word in _fewest(layer.channels, words)]
-    total = math.ceil(layer.group_channels / products)
-    best: list[tuple[int, int]] = []
-    for sets, word in itertools.product(range(1, most + 1), range(1, words + 1)):
-        tiles = math.ceil(total / (sets * word))
-        if not any(
-            math.ceil(total / (s * w)) <= tiles
-            for s, w in ((sets - 1, word), (sets, word - 1)) if s and w
-        ):  # fmt: skip
-            best.append((sets, word))
-    return best
+        return [(1, word) for word in range(1, min(words, total) + 1)]
+    return [
+        (sets, word)
+        for sets, word in itertools.product(range(1, most + 1), range(1, min(words, total) + 1))
+        if (sets - 1) * word < total
+    ]
 
 
 @dataclass

@@ -389,9 +389,25 @@ SMALL = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("layer", SMALL)
-def test_the_search_finds_the_best_of_all_tilings(layer: LayerShape) -> None:
-    on = array(buffer={"banks": 5, "words": 320})
+#: Of four rows, two columns of PEs take two strips of as many, three a short one in the end.
+UNEVEN = (
+    LayerShape(groups=2, channels=1, filters=1, height=6, width=10, filter_height=3,
+               filter_width=3),
+    LayerShape(channels=2, filters=3, height=6, width=8, filter_height=3, filter_width=2),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("layer", "buses", "banks"),
+    [*((each, 1, 5) for each in SMALL), *zip(UNEVEN, (2, 1), (6, 6), strict=True)],
+)
+def test_the_search_finds_the_best_of_all_tilings(
+    layer: LayerShape, buses: int, banks: int
+) -> None:
+    on = array(
+        buffer={"banks": banks, "words": 64 * banks},
+        network={"ifmap_buses": buses, "filter_buses": buses},
+    )
     costs = every_tiling(on, layer)
     least = {
         "energy": min(cost.energy_pj for cost in costs),
