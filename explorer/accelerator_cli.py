@@ -126,7 +126,10 @@ def map_verb(
     on = load_accelerator(accelerator)
     sources = Sources(actions=actions, dataset=dataset or DATASET, model=model)
     alone = bool(layer) or mapping is not None
-    _check_options(mode, mapping, certify, keep_between=keep_between, alone=alone)
+    asked = {"--objective": (objective, "energy"), "--dataflow": (dataflow, "free"),
+             "--effort": (effort, "normal")}  # fmt: skip
+    searches = [option for option, (value, default) in asked.items() if value != default]
+    _check_options(mode, mapping, certify, searches, keep_between=keep_between, alone=alone)
     if alone:
         chosen = _only(chosen, layer)
     if mapping is not None:
@@ -173,8 +176,9 @@ def _tell(output: Path | None, *, as_json: bool) -> None:
 
 
 def _check_options(
-    mode: str, mapping: Path | None, certify: float | None, *, keep_between: bool, alone: bool
-) -> None:
+    mode: str, mapping: Path | None, certify: float | None, searches: list[str], *,
+    keep_between: bool, alone: bool,
+) -> None:  # fmt: skip
     """Refuse options of ``map`` that do not go together."""
     require_choice("mode", mode, ("exact", "timeloop", "rtl"))
     if mapping is None and mode == "timeloop":
@@ -185,6 +189,8 @@ def _check_options(
     for option, chosen in exact.items():
         if chosen and mode != "exact":
             raise InputError(f"{option} is of mode exact, not {mode}")
+    if mapping is not None and searches:
+        raise InputError(f"{searches[0]} is about a search: leave out --mapping")
     if certify is not None and mapping is not None:
         raise InputError("--certify is about what a search found: leave out --mapping")
     if certify is not None and not 0 < certify < 1e6:
@@ -203,13 +209,16 @@ def explore_accelerators(
     from explorer.accelerators.pe_tables import Sources
     from explorer.designs.exploration import Wanted, explore_designs
     from explorer.designs.picture import write_picture
+    from explorer.designs.report import FILES, PICTURE, front_table, write_all
     from explorer.designs.report import as_json as to_json
-    from explorer.designs.report import front_table, write_all
     from explorer.designs.space import load_designs
+    from rtl_gen.atomic import check_target
 
     names = tuple(name.strip() for name in objectives.split(",")) if objectives else None
     wanted = Wanted(where=tuple(where), mapping=mapping, n=n, refine=refine, seed=seed)
     wanted = replace(wanted, objectives=names) if names else wanted
+    for name in (*FILES, PICTURE):
+        check_target(output / name)
     designs = load_designs(space)
     with progress_bar(quiet=as_json) as bar:
         tasks = {
@@ -223,7 +232,7 @@ def explore_accelerators(
         )  # fmt: skip
     written = write_all(result, output)
     if len(wanted.objectives) > 1:
-        written.append(output / "designs.png")
+        written.append(output / PICTURE)
         write_picture(result, written[-1])
     if as_json:
         typer.echo(json.dumps(to_json(result), indent=2))

@@ -75,6 +75,8 @@ PERIOD_PS = 2000
 INTERRUPTED = 130
 #: Files of a folder that are listed.
 _LISTED = 20
+#: Accelerators of a front that are mapped again, unless another number is asked for.
+_REFINED = 10
 #: Of PEs, unless others are asked for.
 PE_OBJECTIVES = "area_um2,energy_per_mac_pj,throughput"
 #: Verbs that keep what they have measured.
@@ -1373,7 +1375,7 @@ def explore(
     ] = "energy",
     refine: Annotated[
         int, typer.Option("--refine", help="Accelerators of the front to map again, thoroughly.")
-    ] = 10,
+    ] = _REFINED,
     jobs: Threads = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -1405,6 +1407,13 @@ def explore(
             jobs, model, output, as_json=as_json,
         )  # fmt: skip
         return
+    of_accelerators = {
+        "--where": where, "--bits": bits, "--batch": batch, "--mapping": mapping != "energy",
+        "--refine": refine != _REFINED,
+    }  # fmt: skip
+    for option, given in of_accelerators.items():
+        if given:
+            raise InputError(f"{option} is about accelerators: it needs --network")
     path = space or configs_dir() / "spaces" / "explore.yaml"
     names = [name.strip() for name in (objectives or PE_OBJECTIVES).split(",")]
     result = run(load_space(path), Artifact.load(model), names, n=n, seed=seed)

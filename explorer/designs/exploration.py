@@ -16,12 +16,13 @@ from explorer.designs.pool import Growth
 from explorer.designs.space import DesignSpace, Indices
 from explorer.explore import Objective, check_objectives
 from explorer.mapping.compiled import Floats
+from explorer.mapping.fast import OBJECTIVES as MAPPED_FOR
 from explorer.mapping.mapper import Options
 from explorer.mapping.network_cost import map_network
 from explorer.networks.network import Network
 from explorer.pareto import non_dominated
 from rtl_gen.constraints import Kind, parse_constraint
-from rtl_gen.errors import InputError, require_int
+from rtl_gen.errors import InputError, require_choice, require_int
 
 #: What a design may be chosen by; columns of the table.
 OBJECTIVES = {
@@ -65,6 +66,7 @@ class Wanted:
     def __post_init__(self) -> None:
         check_objectives(self.objectives, OBJECTIVES)
         require_int("refine", self.refine, 0, _MOST_REFINED)
+        require_choice("mapping", self.mapping, MAPPED_FOR)
         Options(objective=self.mapping, seed=self.seed)
 
 
@@ -133,15 +135,16 @@ def explore_designs(
     """
     sources = sources or Sources()
     pe, frame = space.designs(wanted.n, wanted.seed)
-    found = figures(space, pe, frame, sources)
+    used, own = np.unique(frame, return_inverse=True)
+    found = figures(space.with_frames(used), pe, own, sources)
     one = np.ones(1)
-    _met(wanted.where, _table(space, found.table[:1], pe[:1], frame[:1], one, one, 1))
+    _met(space, wanted.where, _table(space, found.table[:1], pe[:1], frame[:1], one, one, 1))
     rated = rate_network(
         found, network, wanted.mapping, growth=growth or Growth(), seed=wanted.seed, jobs=jobs,
         told=lambda: told("layer"),
     )  # fmt: skip
     table = _table(space, found.table, pe, frame, rated.energy_pj, rated.cycles, network.macs)
-    table["wanted"] = table["fits"] & _met(wanted.where, table)
+    table["wanted"] = table["fits"] & _met(space, wanted.where, table)
     if not table["wanted"].any():
         raise InputError(_why_none(table, wanted))
     good = table[table["wanted"]]
@@ -161,7 +164,8 @@ def _table(
     space: DesignSpace, plain: pd.DataFrame, pe: Indices, frame: Indices, energy_pj: Floats,
     cycles: Floats, macs: int,
 ) -> pd.DataFrame:  # fmt: skip
-    frames = pd.DataFrame([dict(each) for each in space.frames], index=range(len(space.frames)))
+    rows = [{k: _cell(v) for k, v in each.items()} for each in space.frames]
+    frames = pd.DataFrame(rows, index=range(len(rows)))
     frames = frames.drop(columns="period_ps", errors="ignore")
     frames.columns = [str(name).replace(".", "_") for name in frames]  # names of expressions
     pes = space.pes.rename(columns={"period_ps": "pe_period_ps"})
@@ -178,12 +182,28 @@ def _table(
     return table
 
 
-def _met(conditions: Sequence[str], table: pd.DataFrame) -> NDArray[np.bool_]:
-    numbers = table.select_dtypes("number").columns
-    kinds: dict[str, Kind] = {name: "number" for name in numbers if name.isidentifier()}
+def _cell(value: object) -> object:
+    """A value of what varies in a table: a DRAM of one's own as words."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {part}" for name, part in value.items())
+    return value
+
+
+def _met(space: DesignSpace, conditions: Sequence[str], table: pd.DataFrame) -> NDArray[np.bool_]:
+    kinds: dict[str, Kind] = {}
+    for name in map(str, table):
+        if name.isidentifier() and pd.api.types.is_numeric_dtype(table[name]):
+            kinds[name] = "number"
+        elif name.isidentifier() and isinstance(table[name].iloc[0], str):
+            kinds[name] = "name"
+    varied = {name.replace(".", "_"): each for name, each in space.vary.items()}
+    values = {
+        name: sorted({str(_cell(value)) for value in varied.get(name, space.pes.get(name, ()))})
+        for name, kind in kinds.items() if kind == "name"
+    }  # fmt: skip
     met = np.ones(len(table), bool)
     for text in conditions:
-        met &= parse_constraint(text, kinds).holds(table[list(kinds)])
+        met &= parse_constraint(text, kinds, values).holds(table[list(kinds)])
     return met
 
 

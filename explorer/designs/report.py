@@ -17,6 +17,8 @@ from surrogate.assessment import json_records
 
 #: Files that ``write_all`` makes.
 FILES = ("designs.csv", "designs.json", "designs.parquet")
+#: Of the front, if there are two objectives or more.
+PICTURE = "designs.png"
 
 
 def front_table(result: Exploration, *, rows: int = 20) -> Table:

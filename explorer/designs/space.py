@@ -16,12 +16,11 @@ for a slower clock than the frame has.
 
 from __future__ import annotations
 
-import copy
 import functools
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +70,23 @@ class DesignSpace:
 
     @property
     def size(self) -> int:
-        """Pairs of a PE and a frame."""
-        return len(self.pes) * len(self.frames)
+        """Pairs of a PE and a frame that is slow enough for it."""
+        return int(self._slow_enough[1].sum())
+
+    @functools.cached_property
+    def _slow_enough(self) -> tuple[Indices, Indices]:
+        """Frames, the slowest first, and how many of them each PE goes with."""
+        clocks = np.array([f.get("period_ps", self.base["period_ps"]) for f in self.frames])
+        order = np.argsort(-clocks, kind="stable")
+        own = self.pes["period_ps"].to_numpy()
+        return order, np.searchsorted(-clocks[order], -own, side="right")
+
+    def with_frames(self, numbers: Indices) -> DesignSpace:
+        """The space with some of its frames alone."""
+        return replace(
+            self, frames=tuple(self.frames[k] for k in numbers),
+            outlines=tuple(self.outlines[k] for k in numbers),
+        )  # fmt: skip
 
     @functools.cached_property
     def fanouts(self) -> Indices:
@@ -90,16 +104,12 @@ class DesignSpace:
             InputError: if every PE is made for a slower clock than all frames have.
         """
         require_int("n", limit, 1, MOST_DESIGNS)
-        own = self.pes["period_ps"].to_numpy()
-        clocks = np.array([f.get("period_ps", self.base["period_ps"]) for f in self.frames])
-        frame_order = np.argsort(clocks, kind="stable")
-        least = np.searchsorted(clocks[frame_order], own)  # of each PE, the first that is slow
-        counts = len(self.frames) - least
-        total = int(counts.sum())
+        order, counts = self._slow_enough
+        total = self.size
         if total == 0:
             raise InputError(
-                f"{self.name}: no design: every PE has a longer period_ps ({own.min():,} or more) "
-                f"than any frame ({clocks.max():,} at most)"
+                f"{self.name}: no design: every PE has a longer period_ps "
+                f"({self.pes['period_ps'].min():,} or more) than any frame"
             )
         numbers = np.arange(total)
         if total > limit:
@@ -107,8 +117,7 @@ class DesignSpace:
             numbers.sort()
         ends = np.cumsum(counts)
         pe = np.searchsorted(ends, numbers, side="right")
-        frame = frame_order[least[pe] + numbers - (ends - counts)[pe]]
-        return pe, frame
+        return pe, order[numbers - (ends - counts)[pe]]
 
     def accelerator(self, pe: int, frame: int) -> Accelerator:
         """One of the designs.
@@ -127,8 +136,7 @@ class DesignSpace:
 
     def label(self, pe: int, frame: int) -> str:
         """A name that says what varies."""
-        said = [f"{name}={value}" for name, value in self.frames[frame].items()]
-        return " ".join([f"{self.base['name']} pe={pe}", *said])
+        return f"{self.base['name']} pe={pe} {_words(self.frames[frame])}".strip()
 
 
 def load_designs(path: Path) -> DesignSpace:
@@ -180,7 +188,12 @@ def _vary(entries: object, base: Mapping[str, Any]) -> dict[str, tuple[Any, ...]
     allowed = [
         *_OF_ALL,
         *(f"network.{f.name}" for f in fields(Network)),
-        *(f"{level}.{name}" for level in levels for name in _OF_LEVEL),
+        *(
+            f"{level}.{name}"
+            for level in levels
+            for name in _OF_LEVEL
+            if (level, name) != (base["levels"][0]["name"], "words")  # DRAM has no size here
+        ),
     ]
     assert {f.name for f in fields(Level)} >= set(_OF_LEVEL)
     found = {}
@@ -193,6 +206,9 @@ def _vary(entries: object, base: Mapping[str, Any]) -> dict[str, tuple[Any, ...]
         chosen = values if isinstance(values, list) else [values]
         if not chosen:
             raise InputError(f"vary: {name} needs at least one value")
+        for position, value in enumerate(chosen):
+            if value in chosen[:position]:
+                raise InputError(f"vary: {name} has {shown(value)} twice")
         found[name] = tuple(chosen)
     if (count := math.prod(len(values) for values in found.values())) > _MOST_FRAMES:
         raise InputError(f"vary: {count:,} combinations are more than {_MOST_FRAMES:,}")
@@ -205,27 +221,43 @@ def _legal_frames(
     """Combinations that are accelerators with the first PE, at any clock, and these.
 
     Raises:
-        InputError: if there is none: why the first is not; or if a value alone is not legal.
+        InputError: if there is none, or none with one of the values: why the first is not.
     """
     pe = design_of(pes.iloc[0].to_dict()).to_dict()
-    frames, outlines, first = [], [], ""
-    for values in itertools.product(*vary.values()):
-        frame = dict(zip(vary, values, strict=True))
+    frames, outlines = [], []
+    used: set[tuple[str, int]] = set()
+    why: dict[tuple[str, int], str] = {}
+    for numbers in itertools.product(*(range(len(values)) for values in vary.values())):
+        places = list(zip(vary, numbers, strict=True))
+        frame = {name: vary[name][number] for name, number in places}
         try:
             outlines.append(_build(base, frame, pe, "frame"))
         except InputError as error:
-            first = first or f"{' '.join(f'{k}={v}' for k, v in frame.items())}: {error}"
+            for place in places:
+                why.setdefault(place, f"{_words(frame)}: {error}")
             continue
         frames.append(frame)
+        used.update(places)
     if not frames:
-        raise InputError(f"no accelerator; the first combination, {first}")
+        raise InputError(f"no accelerator; the first combination, {next(iter(why.values()))}")
+    if unused := [place for place in why if place not in used]:
+        name, number = unused[0]
+        raise InputError(
+            f"vary: no accelerator has {name} = {shown(vary[name][number])}; the first "
+            f"combination, {why[unused[0]]}"
+        )
     return tuple(frames), tuple(outlines)
+
+
+def _words(frame: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in frame.items())
 
 
 def _build(
     base: Mapping[str, Any], frame: Mapping[str, Any], pe: Mapping[str, Any], name: str
 ) -> Accelerator:
-    values = copy.deepcopy(dict(base))
+    values = {**base, "network": dict(base["network"])}
+    values["levels"] = [dict(level) for level in base["levels"]]
     levels = {level["name"]: level for level in values["levels"]}
     for key, value in frame.items():
         place, _, entry = key.rpartition(".")

@@ -9,8 +9,9 @@ level that branches: its levels hold what stays. Outside of it only the orders o
 - ``weight-stationary``: positions (N, P, Q) follow each other, never beside each other; outside of
   the PE they are the innermost loops of a level, so that filters stay while they go on.
 - ``output-stationary``: products of one sum (C, R, S) follow each other, never beside each other;
-  outside of the PE they are the innermost loops, of the innermost level alone, so that a sum is
-  finished before it leaves the PE.
+  outside of the PE they are the innermost loops, of the innermost level alone, so that no other
+  loop there parts a sum: it is finished before it leaves the PE, if that holds all sums that its
+  own loops go on to.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from explorer.designs.exploration import Wanted, explore_designs
 from explorer.designs.figures import Figures, costing, figures
 from explorer.designs.network_rating import rate_network
 from explorer.designs.pool import Growth
+from explorer.designs.report import write_all
 from explorer.designs.space import DesignSpace, load_designs
 from explorer.mapping.cost import clock_pj, costs_of
 from explorer.mapping.mapper import Options
@@ -166,7 +167,7 @@ def test_the_front_is_of_designs_that_run_and_meet_conditions(
     assert told.count("design") == 2
     assert told.count("layer") == 4
     assert result.notes()[0] == (
-        f"{len(result.table)} designs of 144; {int(result.table['fits'].sum())} run the network "
+        f"{len(result.table)} designs of 96; {int(result.table['fits'].sum())} run the network "
         f"and reach their clock; {int(result.table['wanted'].sum())} meet all conditions"
     )
 
@@ -182,6 +183,10 @@ def test_the_front_is_of_designs_that_run_and_meet_conditions(
         ({"vary": {"buffer.words": []}}, "vary: buffer.words needs at least one value"),
         ({"vary": {"period_ps": list(range(1000)), "buffer.words": list(range(1000))}},
          "vary: 1,000,000 combinations are more than 100,000"),
+        ({"vary": {"buffer.words": [1024, 4096, 1024]}}, "vary: buffer.words has 1024 twice"),
+        ({"vary": {"buffer.words": [1024, -5]}}, "vary: no accelerator has buffer.words = -5; the "
+         "first combination, buffer.words=-5: level 'buffer': words must be an integer from 1 to "),
+        ({"vary": {"DRAM.words": [1024]}}, "vary: 'DRAM.words' cannot vary; allowed are "),
         ({"vary": {"buffer.words": [0]}}, "no accelerator; the first combination, "
          "buffer.words=0: level 'buffer': words must be an integer from 1 to "),
         ({"vary": {"period_ps": [900]}}, None),
@@ -202,11 +207,12 @@ def test_bad_spaces_are_refused(
     ("change", "message"),
     [
         ({"where": ("aera_mm2 < 1",)}, "constraint 'aera_mm2 < 1': "),
+        ({"where": ("family == 'pow3'",)}, "constraint \"family == 'pow3'\": "),
         ({"where": ("area_mm2 < 0.0001",)}, "none of "),
         ({"objectives": ("energy",)}, "an objective must be one of energy_uj, "),
         ({"objectives": ("area_mm2", "area_mm2")}, "an objective must be given once, area_mm2 is"),
         ({"objectives": ()}, "at least one objective is needed: energy_uj, "),
-        ({"mapping": "power"}, "objective must be one of energy, delay, edp"),
+        ({"mapping": "power"}, "mapping must be one of energy, delay, edp, not 'power'"),
         ({"refine": -1}, "refine must be an integer from 0 to 1000, not -1"),
         ({"n": 0}, "n must be an integer from 1 to 5000000, not 0"),
     ],
@@ -217,6 +223,30 @@ def test_bad_wishes_are_refused(
     with pytest.raises(InputError) as caught:
         explore_designs(space, network(), Wanted(**change), sources=sources, growth=FEW)
     assert str(caught.value).startswith(message)
+
+
+def test_names_and_ones_own_dram_vary(
+    rewrite: Callable[..., Path], sources: Sources, tmp_path: Path
+) -> None:
+    """A DRAM of one's own is words in the table, and conditions take names."""
+    own = {"kind": "ours", "pj_per_bit": 12, "source": "me"}
+    path = rewrite(vary={"dram": [own, "LPDDR4"], "packing": ["padded", "dense"]})
+    result = explore_designs(
+        load_designs(path), network(), Wanted(where=("dram == 'LPDDR4'",), refine=0),
+        sources=sources, growth=FEW,
+    )  # fmt: skip
+    assert set(result.table["dram"]) == {"kind ours, pj_per_bit 12, source me", "LPDDR4"}
+    assert set(result.front["dram"]) == {"LPDDR4"}
+    written = write_all(result, tmp_path / "out")
+    assert len(pd.read_parquet(written[-1])) == len(result.table) == 12
+
+
+def test_what_is_not_drawn_changes_nothing(space: DesignSpace, sources: Sources) -> None:
+    """Figures are of the frames that were drawn alone."""
+    pe, frame = space.designs(10, seed=3)
+    used, own = np.unique(frame, return_inverse=True)
+    few = figures(space.with_frames(used), pe, own, sources)
+    pd.testing.assert_frame_equal(few.table, figures(space, pe, frame, sources).table)
 
 
 def test_a_network_that_no_pe_can_run(space: DesignSpace, sources: Sources) -> None:

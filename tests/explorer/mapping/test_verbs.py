@@ -104,6 +104,18 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
             "mode must be one of exact, timeloop, rtl, not 'rtll'",
         ),
         (
+            ("map", "-a", "small.yaml", "--mapping", "own.yaml", "--objective", "delay"),
+            "--objective is about a search: leave out --mapping",
+        ),
+        (
+            ("explore", "--where", "area_um2 < 3"),
+            "--where is about accelerators: it needs --network",
+        ),
+        (
+            ("explore", "--network", "resnet18", "-o", "small.yaml"),
+            "small.yaml/designs.csv: cannot be written: a file is where a folder is needed",
+        ),
+        (
             ("map", "-a", "simba", "--mode", "timeloop"),
             "mode timeloop is of a mapping that is given: --mapping FILE",
         ),
