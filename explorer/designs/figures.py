@@ -21,7 +21,7 @@ from explorer.accelerators.energies import assemble, memories_of, own_areas_um2
 from explorer.accelerators.floor_plan import hop_lengths_um, hop_pj_per_bit
 from explorer.accelerators.memories import MemoryCost
 from explorer.accelerators.network_cost import FRAME_COLUMNS, composed, pe_columns
-from explorer.accelerators.pe_components import layer_components
+from explorer.accelerators.pe_components import Components, layer_components
 from explorer.accelerators.pe_tables import PETable, Sources, pe_tables
 from explorer.designs.space import DesignSpace, Indices
 from explorer.mapping.cost import costs_of, leakage_pj, span_of
@@ -200,6 +200,7 @@ def costing(found: Figures, bits: Bits, shape: LayerShape | None = None) -> Cost
         shape: of a layer of these widths, if its zeros save something.
     """
     costs: dict[tuple[int, int], Costs | None] = {}
+    parts: dict[int, Components] = {}
     cycle = np.full(len(found.tables), np.nan)
     for (pe, number), accelerator in found.outlines.items():
         costs[pe, number] = None
@@ -207,8 +208,9 @@ def costing(found: Figures, bits: Bits, shape: LayerShape | None = None) -> Cost
         if bits[0] > accelerator.pe.act_bits or bits[1] > accelerator.pe.weight_bits:
             continue
         table = found.tables[pe]
-        parts = layer_components(accelerator.pe, table.energies_pj, *bits[:2])
-        energies = assemble(accelerator, bits, table, parts, found.srams[number], None, ())
+        if pe not in parts:
+            parts[pe] = layer_components(accelerator.pe, table.energies_pj, *bits[:2])
+        energies = assemble(accelerator, bits, table, parts[pe], found.srams[number], None, ())
         costs[pe, number] = costs_of(accelerator, energies, shape)
         cycle[pe] = energies.cycle_pj
     clock = found.mac_units * cycle[found.pe] + found.network_cycle_pj

@@ -162,8 +162,12 @@ def _in_threads(
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Energy and cycles of all layers, each as often as it is in the network."""
     energy, cycles = np.zeros(count), np.zeros(count)
+    # The largest spaces first, so that no thread is left alone with one of them in the end.
+    first = sorted(range(len(layers)), key=lambda k: -sum(p.space.size for p in layers[k]))
     with threads(jobs) as workers:
-        for weight, rated in zip(weights, workers.map(rate, layers), strict=True):
+        running = {k: workers.submit(rate, layers[k]) for k in first}
+        for k, weight in enumerate(weights):
+            rated = running.pop(k).result()
             energy += weight * rated[0]
             cycles += weight * rated[1]
     return energy, cycles
@@ -219,11 +223,12 @@ def _rate_traffic(found: Figures, costs: Costing, layer: Traffic) -> tuple[Float
             read[key] = each.read_pj[0, IFMAP] * each.packing[0, IFMAP]
             write[key] = each.whole_write_pj[0] * each.whole_packing[0]
     at = found.pe, found.memory[found.frame]
+    _, examples = np.unique(found.memory, return_index=True)
     moved = [
-        words_at(sample, layer, 0, layer.input_words, layer.output_words)
-        for sample in found.space.outlines
+        words_at(found.space.outlines[k], layer, 0, layer.input_words, layer.output_words)
+        for k in examples
     ]
-    words = np.array(moved)[found.frame]
+    words = np.array(moved)[at[1]]
     rates = [
         (level.read_words_per_cycle or math.inf, level.write_words_per_cycle or math.inf)
         for level in (sample.hierarchy.levels[0] for sample in found.space.outlines)
