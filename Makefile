@@ -28,12 +28,18 @@ characterize: $(VENV)/ready
 
 # The dataset that comes with the project, by flow and kit; whole shards are written at any time.
 FULL := configs/spaces/full.yaml
+# Parts of their own: PEs of a word or two, and those of the presets of accelerators.
+PARTS := systolic presets
 OSU := configs/spaces/osu018.yaml
 OPENROAD_POINTS := 64
 known = $(if $(JOBS),--jobs $(JOBS)) $(if $(wildcard $(1)/manifest.json),--known $(1))
 dataset: $(VENV)/ready
 	$(PEFORGE) characterize --space $(FULL) --dataset build/full.csv $(call known,data/freepdk45)
 	$(PEFORGE) dataset build data/freepdk45 --space $(FULL)
+	for part in $(PARTS); do \
+		$(PEFORGE) characterize --space configs/spaces/$$part.yaml --dataset build/$$part.csv $(call known,data/freepdk45) && \
+		$(PEFORGE) dataset build data/freepdk45 --space configs/spaces/$$part.yaml --part $$part || exit 1; \
+	done
 	$(PEFORGE) characterize --space $(OSU) --platform osu018 --dataset build/osu018.csv $(call known,data/osu018)
 	$(PEFORGE) dataset build data/osu018 --space $(OSU) --platform osu018
 	@command -v openroad > /dev/null || echo "openroad is not on PATH: its points are left out"
