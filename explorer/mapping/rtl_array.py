@@ -50,8 +50,10 @@ class RtlArray:
         levels = on.hierarchy.levels
         memories = [v for v, level in enumerate(levels) if level.kind == "sram"]
         found = sorted(on.own_levels.values())
-        if on.pe is None or on.network.kind != "array":
-            self._refuse("a pe, and network: kind array", f"network: kind {on.network.kind}")
+        if on.pe is None:
+            self._refuse("a pe", "energies alone")
+        if on.network.kind != "array":
+            self._refuse("network: kind array", f"kind {on.network.kind}")
         if levels[0].kind != "dram" or len(memories) != 1:
             self._refuse("a DRAM and one buffer of kind sram", f"{len(memories)} of kind sram")
         if found != sorted(TENSORS):

@@ -502,7 +502,7 @@ def test_the_mapper_takes_mode_rtl() -> None:
     [
         (
             {"network": {"kind": "wires"}},
-            "needs a pe, and network: kind array, not network: kind wires",
+            "needs network: kind array, not kind wires",
         ),
         ({"buffer": {"keeps": ["ifmap"]}}, "needs a buffer that keeps psum, not ifmap"),
         (

@@ -121,7 +121,7 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
         ),
         (
             ("map", "-a", "small.yaml", "--mode", "rtl"),
-            "mode rtl: small needs a pe, and network: kind array, not network: kind wires",
+            "mode rtl: small needs a pe, not energies alone",
         ),
         (
             ("map", "-a", "edge-tiny", "--mode", "rtl", "--certify", "10"),
