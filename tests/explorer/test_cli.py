@@ -50,7 +50,7 @@ def here(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_has_an_example(verb: str, tmp_path: Path) -> None:
-    run = peforge(*verb.split(), "--help", cwd=tmp_path)
+    run = here(*verb.split(), "--help", cwd=tmp_path)
     assert run.returncode == 0
     assert f"peforge {verb}" in run.stdout
     assert "Example" in run.stdout

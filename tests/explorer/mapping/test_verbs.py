@@ -56,13 +56,14 @@ def test_a_network_is_mapped(folder: Path) -> None:
 
 
 def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
-    options = ("-a", "small.yaml", "-n", "resnet18", "--layer", LAYER, "--effort", "quick")
+    layer = ("-a", "small.yaml", "-n", "resnet18", "--layer", LAYER)
+    options = (*layer, "--effort", "quick")
     run = here("map", *options, cwd=folder)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("DRAM: keeps ifmap, filter, psum\n")
     found = json.loads(here("map", *options, "--json", cwd=folder).stdout)["layers"][0]
     (folder / "own.yaml").write_text(json.dumps(found["mapping"]))
-    own = (*options, "--mapping", "own.yaml")
+    own = (*layer, "--mapping", "own.yaml")
     rated = json.loads(here("map", *own, "-o", "own.json", "--json", cwd=folder).stdout)
     assert json.loads((folder / "own.json").read_text()) == rated
     boxes = json.loads(here("map", *own, "--mode", "timeloop", "--json", cwd=folder).stdout)
@@ -72,7 +73,7 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
     damaged = found["mapping"]
     damaged[1]["x"] = "M64"
     (folder / "own.yaml").write_text(json.dumps(damaged))
-    run = here("map", *options, "--mapping", "own.yaml", cwd=folder)
+    run = here("map", *own, cwd=folder)
     assert run.returncode == 2
     assert run.stderr == (
         "peforge: error: own.yaml: level 'buffer': loops along x take 64 instances, there are 4\n"
