@@ -87,6 +87,7 @@ def rate_network(
         told()
         return _rate_layer(pools, [pool.ordered for pool in pools], len(scouts), objective)
 
+    _compile([pool for pools in few for pool in pools][:1], objective)
     energy, cycles = _in_threads(first, few, weights, len(scouts), jobs)
     best = _best_designs(_score(energy, cycles, objective))
     fleets = _fleets(found, of_shape)
@@ -154,6 +155,20 @@ def _layers(
         ]
         for shape in costs
     ]  # fmt: skip
+
+
+def _compile(pools: list[LayerPool], objective: str) -> None:
+    """Have everything compiled by one thread: several at once are not safe with CPython 3.11's ast.
+
+    Args:
+        pools: one whose likes are to be grown.
+        objective: of the mappings.
+    """
+    least = Growth(cold=1, cold_tries=1, warm=1, warm_tries=1, best=1)
+    for pool in pools:
+        small = LayerPool(pool.space, pool.ordered, least, pool.key)
+        small.grow(objective, 1)
+        small.rate(small.ordered, objective)
 
 
 def _in_threads(

@@ -180,8 +180,11 @@ def map_layers(
         told()
         return mapped
 
+    # The first alone: compiling in several threads at once is not safe with CPython 3.11's ast.
+    found = [one(index) for index in range(min(1, len(unique)))]
     with threads(jobs) as pool:
-        return dict(zip(unique, pool.map(one, range(len(unique))), strict=True))
+        found += pool.map(one, range(1, len(unique)))
+    return dict(zip(unique, found, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
