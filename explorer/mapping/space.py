@@ -298,33 +298,39 @@ def _windows(
 ) -> tuple[Integers, Integers]:
     """Words that move for each two splits of a window, and words of the tile at each level."""
     first, second = (_splits(shape.sizes[name], allowed[name])[0] for name in names)
-    both = np.stack(
-        [np.repeat(first, len(second), axis=0), np.tile(second, (len(first), 1))], axis=1
-    )
     axis = window_axis(shape, names)
     level_of = np.array([slot.level for slot in slots])
     temporal = np.array([slot.axis == "" for slot in slots])
     one_read = ~temporal & np.array([hierarchy.levels[v].multicast for v in level_of])
-    rows = np.zeros((len(both), len(pairs), 6), np.int64)
+    rows = np.zeros((len(first), len(second), len(pairs), 6), np.int64)
     for k, (tensor, outer, inner, _) in enumerate(pairs):
         if tensor == fast.IFMAP:
             above = level_of < inner
-            part = both[:, :, above]
-            unique, where = np.unique(part.reshape(len(part), -1), axis=0, return_inverse=True)
+            factors, where = _both(first[:, above], second[:, above])
             together = (one_read & (level_of >= outer))[above]
-            factors = np.ascontiguousarray(unique.reshape(-1, *part.shape[1:]))
-            rows[:, k] = window_rows(axis, factors, temporal[above], together)[where.ravel()]
-    grid = len(first), len(second)
-    return rows.reshape(*grid, len(pairs), 6), _tiles(both, level_of, axis, hierarchy).reshape(
-        *grid, -1
-    )
+            rows[:, :, k] = window_rows(axis, factors, temporal[above], together)[where]
+    return rows, _tiles(first, second, level_of, axis, hierarchy)
 
 
 def _tiles(
-    both: Integers, level_of: NDArray[np.int64], axis: ranks.Axis, hierarchy: Hierarchy
+    first: Integers,
+    second: Integers,
+    level_of: NDArray[np.int64],
+    axis: ranks.Axis,
+    hierarchy: Hierarchy,
 ) -> Integers:
-    tiles = np.stack(
-        [both[:, :, level_of >= v].prod(axis=2) for v in range(len(hierarchy.levels))], axis=1
-    )
-    unique, where = np.unique(tiles.reshape(-1, 2), axis=0, return_inverse=True)
-    return largest_windows(axis, unique)[where.ravel()]
+    """Words of a window's tile, ``[ways of the first, ways of the second, levels]``."""
+    found = []
+    for v in range(len(hierarchy.levels)):
+        inside = level_of >= v
+        tiles, where = _both(*(ways[:, inside].prod(axis=1)[:, None] for ways in (first, second)))
+        found.append(largest_windows(axis, tiles[:, :, 0])[where])
+    return np.stack(found, axis=2)
+
+
+def _both(first: Integers, second: Integers) -> tuple[Integers, Integers]:
+    """Each different row of the first with each of the second, and where each two rows are."""
+    one, of_one = np.unique(first, axis=0, return_inverse=True)
+    two, of_two = np.unique(second, axis=0, return_inverse=True)
+    both = np.stack([np.repeat(one, len(two), axis=0), np.tile(two, (len(one), 1))], axis=1)
+    return both, of_one.reshape(-1, 1) * len(two) + of_two.reshape(1, -1)

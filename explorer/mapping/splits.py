@@ -118,11 +118,14 @@ def neighbours(rows: Integers, size: int, most: int = MOST) -> Integers:
         return found
     keys = np.einsum("pis,ps->i", powers, weights)
     order: Integers = np.argsort(keys)
+    in_order = keys[order]
 
     def look_up(wanted: Integers, allowed: NDArray[np.bool_], s: int, t: int, kind: int) -> None:
-        place = order[np.minimum(np.searchsorted(keys, wanted, sorter=order), ways - 1)]
-        hit = (keys[place] == wanted) & allowed
-        found[hit, s, t, kind] = place[hit]
+        from_row = np.flatnonzero(allowed)
+        key = wanted[from_row]
+        place = np.minimum(np.searchsorted(in_order, key), ways - 1)
+        hit = in_order[place] == key
+        found[from_row[hit], s, t, kind] = order[place[hit]]
 
     for s, t in itertools.permutations(range(slots), 2):
         there = weights[:, t] - weights[:, s]
