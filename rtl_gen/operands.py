@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from rtl_gen.design import PEDesign
 from rtl_gen.encode import encode_weights
 from rtl_gen.errors import require_choice
 from rtl_gen.golden import Primitive, Words, convolve_row, wrap
-from rtl_gen.traces import Floats, Window
+from rtl_gen.traces import Floats, Layer, Window
 
 #: Ways to draw operands, and what they are.
 OPERANDS = {
@@ -117,11 +118,14 @@ def _weight_codes(design: PEDesign, size: Primitive, window: Window, weights: Fl
     """Quantized with one scale for the whole layer, that of the least squared error."""
     if design.family == "fp":
         return encode_weights(design, weights).codes
-    scale = encode_weights(design, window.layer.weights, scale="mse", mode=size.mode).scales
+    scale = _layer_scale(design, window.layer, size.mode)
     terms = size.terms_of_filters(design) if design.serial_terms else None
-    return encode_weights(
-        design, weights, scale=scale.item(), axis=-1, terms=terms, mode=size.mode
-    ).codes
+    return encode_weights(design, weights, scale=scale, axis=-1, terms=terms, mode=size.mode).codes
+
+
+@functools.lru_cache(maxsize=64)
+def _layer_scale(design: PEDesign, layer: Layer, mode: int) -> float:
+    return float(encode_weights(design, layer.weights, scale="mse", mode=mode).scales.item())
 
 
 def _without_dropped_terms(design: PEDesign, size: Primitive, codes: Words) -> Words:
