@@ -17,6 +17,7 @@ from explorer.designs.space import Indices
 from explorer.mapping.compiled import Floats
 from explorer.mapping.fast import IFMAP
 from explorer.mapping.mapper import kept_tensors
+from explorer.mapping.ragged import rounded_up
 from explorer.mapping.space import Space
 from explorer.mapping.threads import threads
 from explorer.mapping.traffic import NARROWEST, words_at
@@ -127,11 +128,12 @@ def _fleets(found: Figures, costs: Mapping[LayerShape, Costing]) -> dict[Key, Or
     """Fleets by layer and choice of what levels keep; layers whose values cost the same share."""
     known: dict[tuple[int, int], Ordered | None] = {}
     fleets: dict[Key, Ordered] = {}
+    largest, keeps = _largest(found), kept_tensors(found.space.outlines[0])
     for shape, of_layer in costs.items():
-        for number, kept in enumerate(kept_tensors(found.space.outlines[0])):
+        for number, kept in enumerate(keeps):
             alike = id(of_layer.costs), number
             if alike not in known:
-                space = Space.of(_largest(found), shape, kept)
+                space = Space.of(largest, shape, kept)
                 known[alike] = fleet_of(found, of_layer, space, _bits(shape))
             if (fleet := known[alike]) is not None:
                 fleets[shape, number] = fleet
@@ -141,15 +143,20 @@ def _fleets(found: Figures, costs: Mapping[LayerShape, Costing]) -> dict[Key, Or
 def _layers(
     found: Figures, costs: Mapping[LayerShape, Costing], growth: Growth
 ) -> list[list[LayerPool]]:
-    """Empty pools of each layer, one for each choice of what levels keep."""
+    """Empty pools of each layer, one for each choice of what levels keep.
+
+    Likewise of the layer rounded up, if it has sizes that can hardly be split.
+    """
     fleets = _fleets(found, costs)
-    keeps = kept_tensors(found.space.outlines[0])
+    largest, keeps = _largest(found), kept_tensors(found.space.outlines[0])
+    axes = set(found.space.fanouts.ravel().tolist())
     return [
         [
             LayerPool(
-                Space.of(_largest(found), shape, kept), fleets[shape, number], growth,
+                Space.of(largest, shape, kept, rounded=rounded), fleets[shape, number], growth,
                 (shape, number),
             )
+            for rounded in (None, *rounded_up(shape, axes))
             for number, kept in enumerate(keeps)
             if (shape, number) in fleets
         ]

@@ -140,7 +140,7 @@ def _on(problem: Problem, fleet: Fleet, g: int) -> Problem:
         problem.sizes, problem.slot_level, fleet.most[g], problem.temporal, problem.multicast,
         problem.pairs, problem.prices, problem.held, np.array([0.0, 0.0, fleet.per_cycle[row]]),
         fleet.room[row], fleet.packing[row], fleet.whole[row], fleet.rates[g], problem.saving,
-        problem.home,
+        problem.home, problem.ragged,
     )  # fmt: skip
 
 

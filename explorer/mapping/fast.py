@@ -55,6 +55,7 @@ class Problem(NamedTuple):
             home, where they always are finished, and where none is.
         home: of each tensor, the level that has all of it: the outermost that keeps it. Within the
             chip its place is no part of ``room``, and partial sums do not leave for it and return.
+        ragged: whether iterations can multiply to more than the sizes.
     """
 
     sizes: Integers
@@ -72,6 +73,7 @@ class Problem(NamedTuple):
     rates: Floats
     saving: Floats
     home: Integers
+    ragged: bool
 
 
 class Nest(NamedTuple):
@@ -146,6 +148,26 @@ def _stays(problem: Problem, nest: Nest, tensor: int, inner: int) -> tuple[float
 
 
 @inlined
+def _times(problem: Problem, nest: Nest, d: int, tensor: int, inner: int, stay: bool) -> float:
+    """Iterations outside a level of a dimension that its tensor does not have, idle ones not.
+
+    Those of the loops over which the tile stays count as often as they are, whole or not.
+    """
+    tile, stays, staying = 1, 1, stay
+    for s in range(len(problem.slot_level) - 1, -1, -1):
+        if problem.slot_level[s] >= inner:
+            tile *= nest.factors[d, s]
+        elif problem.temporal[s]:
+            order = nest.orders[problem.slot_level[s]]
+            for k in range(7, -1, -1):
+                if staying and nest.factors[order[k], s] > 1:
+                    staying = not HAS[tensor, order[k]]
+                    if order[k] == d:
+                        stays *= nest.factors[d, s]
+    return float(np.ceil(problem.sizes[d] / (tile * stays)) * stays)
+
+
+@inlined
 def _window(rows: Integers, k: int, stop: int, first: int, second: int) -> tuple[int, int]:
     """Words of a window taken and served, where this dimension's loop goes on first."""
     if stop == first:
@@ -159,21 +181,27 @@ def _window(rows: Integers, k: int, stop: int, first: int, second: int) -> tuple
 def moved(problem: Problem, nest: Nest, k: int) -> tuple[float, float]:
     """Words that a pair's outer level serves, and that all instances of the inner one take."""
     tensor, outer, inner = problem.pairs[k, 0], problem.pairs[k, 1], problem.pairs[k, 2]
+    stay = inner < len(problem.room) or problem.held[tensor] != 0
     served = taken = 1.0
     for d in range(8):
         if HAS[tensor, d] == 1:
             served *= problem.sizes[d]
             taken *= problem.sizes[d]
         elif HAS[tensor, d] == 0:
+            times = own = 1.0
             for s in range(len(problem.slot_level)):
                 if problem.slot_level[s] < inner:
                     factor = nest.factors[d, s]
-                    taken *= factor
+                    times *= factor
                     apart = problem.slot_level[s] < outer or not problem.multicast[s]
                     if problem.temporal[s] or apart:
-                        served *= factor
+                        own *= factor
+            if problem.ragged:
+                times = _times(problem, nest, d, tensor, inner, stay)
+            taken *= times
+            served *= min(own, times)
     stays, stop = 1.0, -1
-    if inner < len(problem.room) or problem.held[tensor]:
+    if stay:
         stays, stop = _stays(problem, nest, tensor, inner)
     if tensor == IFMAP:
         h_taken, h_served = _window(nest.rows, k, stop, P, R)

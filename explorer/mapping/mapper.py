@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from characterize.kit_library import cache_dir
 from explorer.accelerators.accelerator import Accelerator
@@ -22,8 +23,9 @@ from explorer.accelerators.energies import Energies
 from explorer.mapping.bound import lower_bound
 from explorer.mapping.cost import LayerCost, costs_of, evaluate
 from explorer.mapping.dataflow import DATAFLOWS, FREE
-from explorer.mapping.fast import OBJECTIVES
+from explorer.mapping.fast import OBJECTIVES, Found
 from explorer.mapping.mapping import Mapping
+from explorer.mapping.ragged import axes_of, rounded_up
 from explorer.mapping.resident import NOTHING, Resident
 from explorer.mapping.rtl_array import RtlArray
 from explorer.mapping.rtl_search import best_tiling
@@ -36,6 +38,8 @@ from rtl_gen.source import code_digest
 
 #: Moves of a search by effort, and runs, each from the best mapping of the one before.
 EFFORTS = {"quick": (1, 32_000), "normal": (3, 32_000), "thorough": (8, 100_000)}
+#: The effort that also looks for ragged edges of sizes that can well be split.
+_EVERY_SIZE = "thorough"
 #: First and last temperature, as logarithms of cost.
 TEMPERATURES = (0.2, 0.01)
 SEEDS = (0, (1 << 31) - 1)
@@ -124,28 +128,65 @@ def map_layer(
     path = _cached(accelerator, energies, shape, options, resident)
     if cache and (known := _read(path, accelerator, energies, shape, resident)) is not None:
         return known
-    best: Mapped | None = None
-    evaluated = size = 0
-    runs, tries = EFFORTS[options.effort]
-    costs = costs_of(accelerator, energies, shape)
-    for keeps in kept_tensors(accelerator, resident):
-        space = Space.of(resident.rest(accelerator.hierarchy), shape, keeps, options.dataflow)
-        found = space.search(
-            space.problem(costs), options.objective, options.seed, runs, tries, TEMPERATURES
-        )
-        evaluated += found.evaluated
-        size += space.size
-        if math.isinf(found.score):
-            continue
-        cost = evaluate(accelerator, energies, shape, space.mapping(found), resident)
-        if best is None or _value(cost, options) < _value(best.cost, options):
-            best = Mapped(shape=shape, cost=cost, evaluated=0, space=0)
-    if best is None:
-        raise InputError(_fits_nowhere(accelerator, shape, options.dataflow))
-    best = Mapped(shape=shape, cost=best.cost, evaluated=evaluated, space=size)
+    best = _search(accelerator, energies, shape, options, resident)
     if cache:
         _write(path, accelerator, best)
     return best
+
+
+class _Try(NamedTuple):
+    """A search of a map space: what it found, counted exactly; and whether its sizes were whole."""
+
+    space: Space
+    found: Found
+    cost: LayerCost
+    whole: bool
+
+
+def _search(
+    accelerator: Accelerator,
+    energies: Energies,
+    shape: LayerShape,
+    options: Options,
+    resident: Resident,
+) -> Mapped:
+    """Search the spaces of the layer, and with less effort those of the layer rounded up."""
+    hierarchy = resident.rest(accelerator.hierarchy)
+    costs = costs_of(accelerator, energies, shape)
+    evaluated = size = 0
+    best: _Try | None = None
+
+    def search(space: Space, effort: str, *, whole: bool, start: _Try | None = None) -> None:
+        nonlocal evaluated, best
+        begin = None if start is None else (start.found.ways, start.found.orders)
+        found = space.search(
+            space.problem(costs), options.objective, options.seed, *EFFORTS[effort], TEMPERATURES,
+            begin,
+        )  # fmt: skip
+        evaluated += found.evaluated
+        if math.isinf(found.score):
+            return
+        try:
+            cost = evaluate(accelerator, energies, shape, space.mapping(found), resident)
+        except InputError:  # sums that are not added on the way can need more room
+            if whole:
+                raise
+            return
+        if best is None or _value(cost, options) < _value(best.cost, options):
+            best = _Try(space, found, cost, whole)
+
+    larger = rounded_up(shape, axes_of(hierarchy), every=options.effort == _EVERY_SIZE)
+    for rounded in (None, *larger):
+        for keeps in kept_tensors(accelerator, resident):
+            space = Space.of(hierarchy, shape, keeps, options.dataflow, rounded)
+            size += space.size
+            whole = rounded is None
+            search(space, options.effort if whole else "quick", whole=whole)
+    if best is not None and not best.whole and options.effort != "quick":
+        search(best.space, options.effort, whole=False, start=best)
+    if best is None:
+        raise InputError(_fits_nowhere(accelerator, shape, options.dataflow))
+    return Mapped(shape=shape, cost=best.cost, evaluated=evaluated, space=size)
 
 
 def map_layers(

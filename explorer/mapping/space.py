@@ -76,6 +76,7 @@ class Space:
         slots: places for loops.
         pairs: between which words move.
         choices: for the search.
+        ragged: whether sizes are those of the layer rounded up.
     """
 
     hierarchy: Hierarchy
@@ -84,6 +85,7 @@ class Space:
     slots: tuple[Slot, ...]
     pairs: tuple[Pair, ...]
     choices: Choices
+    ragged: bool
 
     @property
     def size(self) -> int:
@@ -99,19 +101,31 @@ class Space:
     @classmethod
     def of(
         cls, hierarchy: Hierarchy, shape: LayerShape, keeps: Keeps | None = None,
-        dataflow: str = FREE,
+        dataflow: str = FREE, rounded: LayerShape | None = None,
     ) -> Space:  # fmt: skip
-        """The space of a layer; ``keeps`` if optional tensors pass by."""
+        """The space of a layer.
+
+        Args:
+            hierarchy, shape: accelerator and layer.
+            keeps: tensors that each level keeps, if optional ones pass by.
+            dataflow: of ``DATAFLOWS``.
+            rounded: the layer rounded up, whose sizes are split instead (``mapping.ragged``). Tiles
+                and cycles are those of the larger layer, words of this one.
+        """
+        split = rounded or shape
         keeps = keeps or tuple(level.keeps for level in hierarchy.levels)
         slots = slots_of(hierarchy)
         pairs = _pairs(hierarchy, keeps)
         rule = DATAFLOWS[dataflow]
-        allowed = {name: _allowed(name, slots, hierarchy, dataflow) for name in shape.sizes}
+        allowed = {name: _allowed(name, slots, hierarchy, dataflow) for name in split.sizes}
         ways, moves = zip(
-            *(_splits(size, allowed[name]) for name, size in shape.sizes.items()), strict=True
+            *(_splits(size, allowed[name]) for name, size in split.sizes.items()), strict=True
         )
-        rows, row_tiles = _windows(hierarchy, shape, slots, pairs, ("P", "R"), allowed)
-        columns, column_tiles = _windows(hierarchy, shape, slots, pairs, ("Q", "S"), allowed)
+        windows = (
+            _windows(hierarchy, shape, split, slots, pairs, names, allowed)
+            for names in (("P", "R"), ("Q", "S"))
+        )
+        (rows, row_tiles), (columns, column_tiles) = windows
         ordered = [i for i, level in enumerate(hierarchy.levels) if level.kind != "network"]
         choices = Choices(
             first=np.cumsum([0, *(len(w) for w in ways)]),
@@ -131,8 +145,9 @@ class Space:
             ),
         )
         return cls(
-            hierarchy=hierarchy, shape=shape, keeps=keeps, slots=slots, pairs=pairs, choices=choices
-        )
+            hierarchy=hierarchy, shape=shape, keeps=keeps, slots=slots, pairs=pairs,
+            choices=choices, ragged=rounded is not None,
+        )  # fmt: skip
 
     def search(
         self, problem: Problem, objective: str, seed: int, runs: int, tries: int,
@@ -213,6 +228,7 @@ class Space:
             rates=np.array(rates, float),
             saving=prices.saving,
             home=np.array(self.home),
+            ragged=self.ragged,
         )
 
 
@@ -291,14 +307,15 @@ def _splits(size: int, slots: tuple[Slot, ...]) -> tuple[Integers, Integers]:
 def _windows(
     hierarchy: Hierarchy,
     shape: LayerShape,
+    split: LayerShape,
     slots: tuple[Slot, ...],
     pairs: tuple[Pair, ...],
     names: tuple[str, str],
     allowed: dict[str, tuple[Slot, ...]],
 ) -> tuple[Integers, Integers]:
     """Words that move for each two splits of a window, and words of the tile at each level."""
-    first, second = (_splits(shape.sizes[name], allowed[name])[0] for name in names)
-    axis = window_axis(shape, names)
+    first, second = (_splits(split.sizes[name], allowed[name])[0] for name in names)
+    axis = window_axis(split, names)._replace(high=window_axis(shape, names).high)
     level_of = np.array([slot.level for slot in slots])
     temporal = np.array([slot.axis == "" for slot in slots])
     one_read = ~temporal & np.array([hierarchy.levels[v].multicast for v in level_of])
