@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 Column = NDArray[np.float64]
+Matrix = NDArray[np.float64]
 
 #: Delays in ps of each part of a path: in freepdk45, at leisure and in a hurry.
 _PRIOR: dict[str, tuple[float, float]] = {
@@ -62,6 +63,17 @@ _MULTIPLY = (
     "fp_multiply_bits", "array_bits",
 )  # fmt: skip
 _SUM = ("sums", "sum_bits", "psum_read_levels", "fp_sums", "fp_sum_bits")
+_ALWAYS = list(_PRIOR).index("always")
+_GROUPS = tuple([list(_PRIOR).index(name) for name in names] for names in (_READ, _MULTIPLY, _SUM))
+#: Paths of a cycle by stages, as the table says: what is in each of reading, multiplying, summing.
+_PATHS = np.array(
+    [
+        [[1, 1, 1], [0, 0, 0], [0, 0, 0]],
+        [[1, 0, 0], [0, 1, 1], [0, 0, 0]],
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        [[1, 0, 0], [0, 0.5, 0], [0, 0, 1]],
+    ]
+)
 #: Power of the mean that stands for the longest of several paths: near-equal ones add a little.
 _POWER = 8.0
 #: Weight of the distance from the prior, relative to its size and this many ps, in each residual.
@@ -89,29 +101,32 @@ class Delays:
         Args:
             columns: features by name (``surrogate.features.feature_columns``).
         """
-        parts = _parts(columns)
-        stages, period_ps = columns["pipeline_stages"], columns["period_ps"]
+        sizes, shares = _sizes(columns), _shares(columns["pipeline_stages"])
+        period_ps = columns["period_ps"]
 
-        def expected(values: Column) -> Column:
-            found = cls._of(values)
-            return found._expected(*found._ends(parts, stages), period_ps)
+        def expected(values: Column) -> tuple[Column, Matrix]:
+            return cls._of(values)._expected(sizes, shares, period_ps)
 
         prior = cls()._vector()
         factor = np.ones_like(prior)
         for _ in range(5):  # what is in time for one kit is not for another
-            scale = float(np.median(least_period_ps / expected(prior * factor)))
+            scale = float(np.median(least_period_ps / expected(prior * factor)[0]))
             factor[:-1] *= scale
         prior = prior * factor
+        trust = _TRUST / (prior + _LEAST_PS * factor)
 
         def residuals(values: Column) -> Column:
-            errors = np.log(expected(values) / least_period_ps)
-            return np.concatenate(
-                [errors, _TRUST * (values - prior) / (prior + _LEAST_PS * factor)]
-            )
+            errors = np.log(expected(values)[0] / least_period_ps)
+            return np.concatenate([errors, trust * (values - prior)])
+
+        def slopes(values: Column) -> Matrix:
+            found, slope = expected(values)
+            return np.concatenate([slope / found[:, None], np.diag(trust)])
 
         found = least_squares(
-            residuals, prior, bounds=(1e-6, np.inf), loss="soft_l1", f_scale=0.1, max_nfev=100
-        )
+            residuals, prior, jac=slopes, bounds=(1e-6, np.inf), loss="soft_l1", f_scale=0.1,
+            max_nfev=100,
+        )  # fmt: skip
         return cls._of(found.x)
 
     def features(self, columns: Mapping[str, Column]) -> dict[str, Column]:
@@ -124,14 +139,16 @@ class Delays:
             ``relaxed_ps`` and ``quickest_ps``, the two ends; ``expected_period_ps``, the least
             period to be expected; ``hurry``, from 0 at the upper end, or above, to 1 at the lower.
         """
-        leisure, quickest = self._ends(_parts(columns), columns["pipeline_stages"])
-        relaxed = _longest(leisure, quickest)  # who hurries is not slower than who does not
+        sizes, shares = _sizes(columns), _shares(columns["pipeline_stages"])
+        (leisure, _), (quickest, _) = self._ends(sizes, shares)
+        relaxed, _ = _longest(np.stack([leisure, quickest]))  # hurrying makes nothing slower
         period_ps = columns["period_ps"]
+        expected, _ = self._expected(sizes, shares, period_ps)
         between = np.maximum(relaxed - quickest, 1.0)
         return {
             "relaxed_ps": relaxed,
             "quickest_ps": quickest,
-            "expected_period_ps": self._expected(leisure, quickest, period_ps),
+            "expected_period_ps": expected,
             "hurry": np.clip((relaxed - period_ps) / between, 0.0, 1.0),
         }
 
@@ -143,36 +160,53 @@ class Delays:
     def _vector(self) -> Column:
         return np.array([*self.leisure, *self.hurry, self.met])
 
-    def _expected(self, leisure: Column, quickest: Column, period_ps: Column) -> Column:
-        return _longest(quickest, _shortest(leisure, self.met * period_ps))
+    def _expected(
+        self, sizes: tuple[Matrix, Matrix], shares: Matrix, period_ps: Column
+    ) -> tuple[Column, Matrix]:
+        """Least periods, and their slopes by each value of ``_vector``."""
+        (leisure, by_leisure), (quickest, by_hurry) = self._ends(sizes, shares)
+        followed, (of_leisure, of_period) = _shortest(leisure, self.met * period_ps)
+        expected, (of_quickest, of_followed) = _longest(np.stack([quickest, followed]))
+        slopes = np.column_stack(
+            [
+                (of_followed * of_leisure)[:, None] * by_leisure,
+                of_quickest[:, None] * by_hurry,
+                of_followed * of_period * period_ps,
+            ]
+        )
+        return expected, slopes
 
     def _ends(
-        self, parts: tuple[Mapping[str, Column], ...], stages: Column
-    ) -> tuple[Column, Column]:
-        ends = []
-        for values, sizes in zip((self.leisure, self.hurry), parts, strict=True):
-            each = dict(zip(_PRIOR, values, strict=True))
+        self, sizes: tuple[Matrix, Matrix], shares: Matrix
+    ) -> tuple[tuple[Column, Matrix], tuple[Column, Matrix]]:
+        return (
+            _end(np.array(self.leisure), sizes[0], shares),
+            _end(np.array(self.hurry), sizes[1], shares),
+        )
 
-            def delay(
-                names: tuple[str, ...],
-                each: Mapping[str, float] = each,
-                sizes: Mapping[str, Column] = sizes,
-            ) -> Column:
-                total: Column = np.sum([each[name] * sizes[name] for name in names], axis=0)
-                return total
 
-            read, multiply, total = delay(_READ), delay(_MULTIPLY), delay(_SUM)
-            cycle = np.select(
-                [stages == 1, stages == 2, stages == 3],
-                [
-                    read + multiply + total,
-                    _longest(read, multiply + total),
-                    _longest(read, multiply, total),
-                ],
-                _longest(read, multiply / 2, total),
-            )
-            ends.append(each["always"] + cycle)
-        return ends[0], ends[1]
+def _end(values: Column, sizes: Matrix, shares: Matrix) -> tuple[Column, Matrix]:
+    """Delays with these coefficients, and their slopes by each of them."""
+    groups = [sizes[:, at] @ values[at] for at in _GROUPS]
+    longest, of_path = _longest(np.einsum("npg,gn->pn", shares, np.stack(groups)))
+    slopes = sizes.copy()
+    for at, of_group in zip(_GROUPS, np.einsum("pn,npg->gn", of_path, shares), strict=True):
+        slopes[:, at] *= of_group[:, None]
+    return values[_ALWAYS] + longest, slopes
+
+
+def _shares(stages: Column) -> Matrix:
+    """Of each design ``[paths, groups]``: what of reading, multiplying and summing is in a path."""
+    chosen: Matrix = _PATHS[stages.astype(np.intp) - 1]
+    return chosen
+
+
+def _sizes(columns: Mapping[str, Column]) -> tuple[Matrix, Matrix]:
+    """``_parts``, a column for each of ``_PRIOR``."""
+    leisure, hurry = (
+        np.column_stack([sizes[name] for name in _PRIOR]) for sizes in _parts(columns)
+    )
+    return leisure, hurry
 
 
 def _parts(columns: Mapping[str, Column]) -> tuple[dict[str, Column], dict[str, Column]]:
@@ -208,13 +242,15 @@ def _parts(columns: Mapping[str, Column]) -> tuple[dict[str, Column], dict[str, 
     return {**common, **leisure}, {**common, **hurry}
 
 
-def _longest(*paths: Column) -> Column:
-    stacked = np.stack(paths)
-    most = np.maximum(stacked.max(axis=0), 1e-9)
-    longest: Column = most * ((stacked / most) ** _POWER).sum(axis=0) ** (1 / _POWER)
-    return longest
+def _longest(paths: Matrix) -> tuple[Column, Matrix]:
+    """About the longest of several paths, ``[paths, n]``, and its slopes by each."""
+    most = np.maximum(paths.max(axis=0), 1e-9)
+    longest: Column = most * ((paths / most) ** _POWER).sum(axis=0) ** (1 / _POWER)
+    return longest, (paths / longest) ** (_POWER - 1)
 
 
-def _shortest(first: Column, second: Column) -> Column:
-    shortest: Column = 1 / _longest(1 / first, 1 / second)
-    return shortest
+def _shortest(first: Column, second: Column) -> tuple[Column, Matrix]:
+    """Likewise of the shorter of two."""
+    longest, slopes = _longest(1 / np.stack([first, second]))
+    shortest: Column = 1 / longest
+    return shortest, slopes * (shortest / np.stack([first, second])) ** 2

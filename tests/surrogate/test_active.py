@@ -10,7 +10,6 @@ import pytest
 
 from rtl_gen.errors import InputError
 from rtl_gen.space import POINT_COLUMNS
-from surrogate import model
 from surrogate.active import AUDIT, BATCH, FIRST, LEAST_AUDIT, Learner, Strategy, parse_aims
 from surrogate.training_set import training_table
 
@@ -20,12 +19,6 @@ Measure = Callable[..., pd.DataFrame]
 @pytest.fixture(scope="module")
 def table(measure: Measure) -> pd.DataFrame:
     return training_table(measure(110, seed=2))
-
-
-@pytest.fixture(autouse=True)
-def one_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others are learnt in the same way, and are not asked for here."""
-    monkeypatch.setattr(model, "TARGETS", ("area_um2",))
 
 
 def learner(table: pd.DataFrame, *, seed: int = 0, strategy: Strategy = "intervals") -> Learner:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from rtl_gen.space import Space
-from surrogate.delays import Delays
+from surrogate.delays import Delays, _shares, _sizes
 from surrogate.features import feature_columns
 
 Measure = Callable[..., pd.DataFrame]
@@ -75,6 +75,22 @@ def test_finds_the_delays_of_a_kit(table: pd.DataFrame, scale: float) -> None:
     errors = np.abs(found.features(columns)["expected_period_ps"] / least_ps - 1)[~seen]
     assert errors.mean() < 0.02
     assert found == Delays.fit(known, (least_ps * noise)[seen])
+
+
+def test_slopes_are_those_of_differences(table: pd.DataFrame) -> None:
+    columns = feature_columns(table)
+    sizes, shares = _sizes(columns), _shares(columns["pipeline_stages"])
+
+    def expected(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return Delays._of(values)._expected(sizes, shares, columns["period_ps"])
+
+    values = Delays()._vector() * np.random.default_rng(1).uniform(0.5, 2, len(Delays()._vector()))
+    _, slopes = expected(values)
+    for number, value in enumerate(values):
+        step = np.zeros_like(values)
+        step[number] = 1e-5 * value
+        change = expected(values + step)[0] - expected(values - step)[0]
+        assert slopes[:, number] == pytest.approx(change / (2e-5 * value), rel=1e-4, abs=1e-6)
 
 
 def test_few_measurements_leave_it_near_what_is_known(table: pd.DataFrame) -> None:
