@@ -167,7 +167,8 @@ def _search(
         if math.isinf(found.score):
             return
         try:
-            cost = evaluate(accelerator, energies, shape, space.mapping(found), resident)
+            mapping = space.mapping(found).trimmed(shape)
+            cost = evaluate(accelerator, energies, shape, mapping, resident)
         except InputError:  # sums that are not added on the way can need more room
             if whole:
                 raise

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy
@@ -67,6 +67,26 @@ class Mapping:
             for level in self.levels
             for name, count in level.temporal + level.spatial
             if name == dimension
+        )
+
+    def trimmed(self, shape: LayerShape) -> Mapping:
+        """The same without iterations that never have work, as the last 3 of 200 for 197."""
+        left = dict(shape.sizes)
+        inside = {name: self.iterations(name) for name in left}
+
+        def trim(loops: tuple[Loop, ...]) -> tuple[Loop, ...]:
+            found = []
+            for name, count in loops:
+                inside[name] //= count
+                found.append((name, min(count, -(-left[name] // inside[name]))))
+                left[name] = min(left[name], inside[name])
+            return tuple(found)
+
+        return Mapping(
+            tuple(
+                replace(level, temporal=trim(level.temporal), x=trim(level.x), y=trim(level.y))
+                for level in self.levels
+            )
         )
 
     def check(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from explorer.accelerators.hierarchy import Hierarchy, Level
+from explorer.mapping.counts import count
 from explorer.mapping.mapping import LevelLoops, Mapping, parse_loops
 from explorer.networks.layer import LayerShape
 from rtl_gen.errors import InputError
+from tests.explorer.mapping.drawn import cases
 
 HIERARCHY = Hierarchy(
     (
@@ -102,3 +107,36 @@ def test_iterations_may_be_more_than_a_size() -> None:
     Mapping((loops, LevelLoops(keeps=("ifmap", "psum")), LevelLoops(keeps=("filter",)))).check(
         HIERARCHY, SHAPE
     )
+
+
+def test_iterations_without_work_go() -> None:
+    """P: 6 rows in 4 x 4; Q: 6 columns, 5 times 2; M: 8 in 3 tiles of 3, all needed."""
+    shape = replace(SHAPE, height=8, width=8)
+    loops = (
+        LevelLoops(temporal=(("P", 4), ("Q", 5), ("M", 3))),
+        LevelLoops(temporal=(("P", 4),), x=(("Q", 2),)),
+        LevelLoops(temporal=(("M", 3), ("C", 4))),
+    )
+    assert Mapping(loops).trimmed(shape).levels == (
+        LevelLoops(temporal=(("P", 2), ("Q", 3), ("M", 3))),
+        *loops[1:],
+    )
+
+
+@given(cases(), st.integers(0, 3))
+def test_trimmed_mappings_move_the_same_words(
+    case: tuple[Hierarchy, LayerShape, Mapping], more: int
+) -> None:
+    hierarchy, shape, mapping = case
+    first = mapping.levels[0]
+    longer = tuple((name, times + more) for name, times in first.temporal)
+    mapping = Mapping((replace(first, temporal=longer), *mapping.levels[1:]))
+    trimmed = mapping.trimmed(shape)
+    before, behind = (count(hierarchy, shape, each) for each in (mapping, trimmed))
+    assert (behind.macs, behind.steps, behind.network) == (
+        before.macs, before.steps, before.network,
+    )  # fmt: skip
+    assert [replace(c, instances=1) for c in behind.levels] == [
+        replace(c, instances=1) for c in before.levels
+    ]
+    assert trimmed.trimmed(shape) == trimmed
