@@ -40,6 +40,8 @@ from rtl_gen.source import code_digest
 EFFORTS = {"quick": (1, 32_000), "normal": (3, 32_000), "thorough": (8, 100_000)}
 #: The effort that also looks for ragged edges of sizes that can well be split.
 _EVERY_SIZE = "thorough"
+#: What an effort does first, so that it never finds less.
+_BEGINS_WITH = {"thorough": ("normal",)}
 #: First and last temperature, as logarithms of cost.
 TEMPERATURES = (0.2, 0.01)
 SEEDS = (0, (1 << 31) - 1)
@@ -134,13 +136,11 @@ def map_layer(
     return best
 
 
-class _Try(NamedTuple):
-    """A search of a map space: what it found, counted exactly; and whether its sizes were whole."""
+class _Place(NamedTuple):
+    """A map space of a layer: rounded up, or not, with a choice of what levels keep."""
 
-    space: Space
-    found: Found
-    cost: LayerCost
-    whole: bool
+    rounded: LayerShape | None
+    keeps: Keeps
 
 
 def _search(
@@ -153,41 +153,46 @@ def _search(
     """Search the spaces of the layer, and with less effort those of the layer rounded up."""
     hierarchy = resident.rest(accelerator.hierarchy)
     costs = costs_of(accelerator, energies, shape)
+    found: dict[_Place, Found] = {}
+    best: tuple[LayerCost, _Place] | None = None
     evaluated = size = 0
-    best: _Try | None = None
 
-    def search(space: Space, effort: str, *, whole: bool, start: _Try | None = None) -> None:
-        nonlocal evaluated, best
-        begin = None if start is None else (start.found.ways, start.found.orders)
-        found = space.search(
+    def search(place: _Place, effort: str) -> None:
+        nonlocal best, evaluated, size
+        space = Space.of(hierarchy, shape, place.keeps, options.dataflow, place.rounded)
+        before = found.get(place)
+        size += 0 if before else space.size
+        start = (before.ways, before.orders) if before and before.score < math.inf else None
+        found[place] = new = space.search(
             space.problem(costs), options.objective, options.seed, *EFFORTS[effort], TEMPERATURES,
-            begin,
+            start,
         )  # fmt: skip
-        evaluated += found.evaluated
-        if math.isinf(found.score):
+        evaluated += new.evaluated
+        if math.isinf(new.score):
             return
+        mapping = space.mapping(new).trimmed(shape)
         try:
-            mapping = space.mapping(found).trimmed(shape)
             cost = evaluate(accelerator, energies, shape, mapping, resident)
         except InputError:  # sums that are not added on the way can need more room
-            if whole:
+            if place.rounded is None:
                 raise
             return
-        if best is None or _value(cost, options) < _value(best.cost, options):
-            best = _Try(space, found, cost, whole)
+        if best is None or _value(cost, options) < _value(best[0], options):
+            best = cost, place
 
-    larger = rounded_up(shape, axes_of(hierarchy), every=options.effort == _EVERY_SIZE)
-    for rounded in (None, *larger):
-        for keeps in kept_tensors(accelerator, resident):
-            space = Space.of(hierarchy, shape, keeps, options.dataflow, rounded)
-            size += space.size
-            whole = rounded is None
-            search(space, options.effort if whole else "quick", whole=whole)
-    if best is not None and not best.whole and options.effort != "quick":
-        search(best.space, options.effort, whole=False, start=best)
+    for effort in (*_BEGINS_WITH.get(options.effort, ()), options.effort):
+        for rounded in (None, *rounded_up(shape, axes_of(hierarchy), every=effort == _EVERY_SIZE)):
+            for keeps in kept_tensors(accelerator, resident):
+                place = _Place(rounded, keeps)
+                if rounded is None:
+                    search(place, effort)
+                elif place not in found:
+                    search(place, "quick")
+        if best is not None and best[1].rounded is not None and effort != "quick":
+            search(best[1], effort)
     if best is None:
         raise InputError(_fits_nowhere(accelerator, shape, options.dataflow))
-    return Mapped(shape=shape, cost=best.cost, evaluated=evaluated, space=size)
+    return Mapped(shape=shape, cost=best[0], evaluated=evaluated, space=size)
 
 
 def map_layers(
