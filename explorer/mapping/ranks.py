@@ -106,8 +106,27 @@ def _step(loops: Loops, kind: int, index: Integers) -> bool:
 
 
 @compiled
-def _mark(cells: Integers, axis: Axis, loops: Loops, index: Integers) -> None:
-    """Set the cells of the words that an instance needs."""
+def _reach(axis: Axis, loops: Loops, index: Integers) -> tuple[int, int]:
+    """The first word that any of the instances served together needs, and the one after the last.
+
+    Their indices are 0 before and behind.
+    """
+    low, high = axis.high, axis.low
+    more = True
+    while more:
+        p0, p1 = _part(loops, axis.sizes[0], 0, index)
+        r0, r1 = _part(loops, axis.sizes[1], 1, index)
+        if p0 < p1 and r0 < r1:
+            low = min(low, axis.stride * p0 + axis.dilation * r0)
+            high = max(high, axis.stride * (p1 - 1) + axis.dilation * (r1 - 1) + 1)
+        more = _step(loops, TOGETHER, index)
+    low = max(low, axis.low)
+    return low, max(low, min(high, axis.high))
+
+
+@compiled
+def _mark(cells: Integers, first: int, axis: Axis, loops: Loops, index: Integers) -> None:
+    """Set the cells, from the word ``first`` on, of the words that an instance needs."""
     cells[:] = 0
     p0, p1 = _part(loops, axis.sizes[0], 0, index)
     r0, r1 = _part(loops, axis.sizes[1], 1, index)
@@ -115,40 +134,39 @@ def _mark(cells: Integers, axis: Axis, loops: Loops, index: Integers) -> None:
         for r in range(r0, r1):
             x = axis.stride * p + axis.dilation * r
             if axis.low <= x < axis.high:
-                cells[x] = 1
-
-
-@compiled
-def _extent(axis: Axis) -> int:
-    reach = axis.stride * (axis.sizes[0] - 1) + axis.dilation * (axis.sizes[1] - 1)
-    return int(reach + 1)
+                cells[x - first] = 1
 
 
 @compiled
 def _add_window(row: Integers, axis: Axis, loops: Loops, new: Integers, old: Integers) -> None:
     """Add the words of instances served together: how many need each, had each, and both."""
-    extent = _extent(axis)
-    now, before = np.zeros(extent, np.int64), np.zeros(extent, np.int64)
-    need, had, both = np.zeros((3, extent), np.int64)
+    new0, new1 = _reach(axis, loops, new)
+    old0, old1 = _reach(axis, loops, old)
+    now, need, both = np.zeros((3, new1 - new0), np.int64)
+    before, had = np.zeros((2, old1 - old0), np.int64)
+    common = range(max(new0, old0), min(new1, old1))
     more = True
     while more:
-        _mark(now, axis, loops, new)
-        _mark(before, axis, loops, old)
+        _mark(now, new0, axis, loops, new)
+        _mark(before, old0, axis, loops, old)
         need += now
         had += before
-        both += now * before
+        for x in common:
+            both[x - new0] += now[x - new0] * before[x - old0]
         more = _step(loops, TOGETHER, new)
         _step(loops, TOGETHER, old)
     row[NOW] += need.sum()
     row[BEFORE] += had.sum()
     row[BOTH] += both.sum()
-    for x in range(extent):
-        if need[x]:
+    for i in range(len(need)):
+        if need[i]:
             row[ANY_NOW] += 1
-            row[HAD_NOW] += both[x] == need[x]
-        if had[x]:
+            row[HAD_NOW] += both[i] == need[i]
+    for i in range(len(had)):
+        if had[i]:
             row[ANY_BEFORE] += 1
-            row[HAD_BEFORE] += both[x] == had[x]
+            x = i + old0
+            row[HAD_BEFORE] += new0 <= x < new1 and both[x - new0] == had[i]
 
 
 @compiled
@@ -258,15 +276,17 @@ def _add_moment(table: Table, axis: Axis, loops: Loops, new: Integers, old: Inte
 @compiled
 def largest_window(axis: Axis, tiles: Integers) -> int:
     """The most words of a window set that a tile of both dimensions holds."""
-    cells = np.zeros(_extent(axis), np.int64)
+    reach = axis.stride * (tiles[0] - 1) + axis.dilation * (tiles[1] - 1)
+    cells = np.zeros(reach + 1, np.int64)
     most = 0
     for p in range(0, axis.sizes[0], tiles[0]):
         for r in range(0, axis.sizes[1], tiles[1]):
             cells[:] = 0
+            first = axis.stride * p + axis.dilation * r
             for i in range(p, min(p + tiles[0], axis.sizes[0])):
                 for j in range(r, min(r + tiles[1], axis.sizes[1])):
                     x = axis.stride * i + axis.dilation * j
                     if axis.low <= x < axis.high:
-                        cells[x] = 1
+                        cells[x - first] = 1
             most = max(most, int(cells.sum()))
     return most
