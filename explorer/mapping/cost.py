@@ -277,7 +277,7 @@ def evaluate(
     Args:
         accelerator: that the layer runs on.
         energies: of the accelerator at the layer's widths.
-        shape, mapping: the layer and its loops.
+        shape, mapping: the layer and its loops; iterations that never have work are left out.
         resident: what stays on the chip; of its tensors the mapping's outermost level keeps none.
 
     Raises:
@@ -286,6 +286,8 @@ def evaluate(
     """
     hierarchy = resident.rest(accelerator.hierarchy)
     costs = costs_of(accelerator, energies, shape)
+    mapping.check(hierarchy, shape, resident.tensors)
+    mapping = mapping.trimmed(shape)  # an instance that never has work takes none from the others
     counts = count(hierarchy, shape, mapping, held=energies.held, resident=resident.tensors)
     sums = shape.ofmap_words
     room = tiles_in(hierarchy, shape, mapping, costs, counts, resident)

@@ -38,8 +38,6 @@ from rtl_gen.source import code_digest
 
 #: Moves of a search by effort, and runs, each from the best mapping of the one before.
 EFFORTS = {"quick": (1, 32_000), "normal": (3, 32_000), "thorough": (8, 100_000)}
-#: The effort that also looks for ragged edges of sizes that can well be split.
-_EVERY_SIZE = "thorough"
 #: What an effort does first, so that it never finds less.
 _BEGINS_WITH = {"thorough": ("normal",)}
 #: First and last temperature, as logarithms of cost.
@@ -170,9 +168,8 @@ def _search(
         evaluated += new.evaluated
         if math.isinf(new.score):
             return
-        mapping = space.mapping(new).trimmed(shape)
         try:
-            cost = evaluate(accelerator, energies, shape, mapping, resident)
+            cost = evaluate(accelerator, energies, shape, space.mapping(new), resident)
         except InputError:  # sums that are not added on the way can need more room
             if place.rounded is None:
                 raise
@@ -181,7 +178,8 @@ def _search(
             best = cost, place
 
     for effort in (*_BEGINS_WITH.get(options.effort, ()), options.effort):
-        for rounded in (None, *rounded_up(shape, axes_of(hierarchy), every=effort == _EVERY_SIZE)):
+        every = effort == "thorough" or (effort == "normal" and options.objective != "energy")
+        for rounded in (None, *rounded_up(shape, axes_of(hierarchy), every=every)):
             for keeps in kept_tensors(accelerator, resident):
                 place = _Place(rounded, keeps)
                 if rounded is None:

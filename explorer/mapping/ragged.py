@@ -7,6 +7,7 @@ the layer itself, whose last tiles are smaller. What it costs is counted of the 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -36,10 +37,14 @@ def rounded_up(
     """
     sizes = {name: size for name, size in shape.sizes.items() if name not in "RS"}
     hard = {name: smooth(size) for name, size in sizes.items() if smooth(size) != size}
+    found = [
+        {name: hard[name] for name in names}
+        for count in range(len(hard), 0, -1)
+        for names in itertools.combinations(hard, count)
+    ]
     # A reduction whose last tile is smaller ends at other times in other instances, so that their
-    # sums are not added on the way: one choice leaves it whole.
+    # sums are not added on the way.
     outside = {name: size for name, size in hard.items() if name != "C"}
-    found = [hard, outside]
     for name in sizes if every else hard:
         for instances in sorted(set(axes) - {1}):
             multiple = instances * smooth(-(-sizes[name] // instances))

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from explorer.accelerators.accelerator import load_accelerator
 from explorer.accelerators.energies import resolve_energies
 from explorer.mapping import mapper
+from explorer.mapping.cost import LayerCost, evaluate
 from explorer.mapping.counts import count
 from explorer.mapping.mapper import Options, map_layer
+from explorer.mapping.mapping import Mapping
 from explorer.mapping.ragged import axes_of, rounded_up, smooth
 from explorer.mapping.space import Space
 from explorer.networks.layer import LayerShape
@@ -42,6 +44,8 @@ def changed(shape: LayerShape, *, every: bool) -> list[dict[str, int]]:
 def test_hard_sizes_go_to_multiples_of_the_array() -> None:
     assert changed(SCORES, every=False) == [
         {"M": 200, "P": 200},
+        {"M": 200},
+        {"P": 200},
         {"M": 216, "P": 200},
         {"M": 224, "P": 200},
         {"M": 200, "P": 216},
@@ -51,8 +55,9 @@ def test_hard_sizes_go_to_multiples_of_the_array() -> None:
 
 def test_a_reduction_also_stays_whole() -> None:
     shape = replace(SCORES, filters=64, channels=197)
-    assert changed(shape, every=False)[:3] == [
+    assert changed(shape, every=False)[:4] == [
         {"C": 200, "P": 200},
+        {"C": 200},
         {"P": 200},
         {"C": 216, "P": 200},
     ]
@@ -116,6 +121,24 @@ def test_a_prime_size_is_spread_over_the_array(monkeypatch: pytest.MonkeyPatch) 
     assert found.utilization > 0.7
     assert whole.utilization < 0.4
     assert found.energy_pj < 0.6 * whole.energy_pj
+
+
+def test_instances_that_never_work_take_no_words_from_the_others() -> None:
+    """16 columns for 10 filters are 10: the others have no share in reading and writing."""
+    on = load_accelerator("tpu-like")
+    energies = resolve_energies(on, 8, 8, 8)
+    shape = LayerShape(filters=10, channels=256, height=97, width=1)
+
+    def cost(columns: str) -> LayerCost:
+        entries = [
+            {"level": "DRAM", "temporal": "C2"},
+            {"level": "weight_fifo", "x": columns},
+            {"level": "accumulators", "y": "C32"},
+            {"level": "weight_registers", "temporal": "P97"},
+        ]
+        return evaluate(on, energies, shape, Mapping.from_list(entries, on.hierarchy))
+
+    assert cost("M16 C4") == cost("M10 C4")
 
 
 def test_effort_never_costs() -> None:
