@@ -17,7 +17,7 @@ from explorer.designs.space import Indices
 from explorer.mapping.compiled import Floats
 from explorer.mapping.fast import IFMAP
 from explorer.mapping.mapper import kept_tensors
-from explorer.mapping.ragged import rounded_up
+from explorer.mapping.ragged import Larger, rounded_up
 from explorer.mapping.space import Space
 from explorer.mapping.threads import threads
 from explorer.mapping.traffic import NARROWEST, words_at
@@ -145,7 +145,7 @@ def _layers(
 ) -> list[list[LayerPool]]:
     """Empty pools of each layer, one for each choice of what levels keep.
 
-    Likewise of the layer rounded up, if it has sizes that can hardly be split.
+    Likewise with larger sizes, if the layer has some that can hardly be split.
     """
     fleets = _fleets(found, costs)
     largest, keeps = _largest(found), kept_tensors(found.space.outlines[0])
@@ -153,15 +153,21 @@ def _layers(
     return [
         [
             LayerPool(
-                Space.of(largest, shape, kept, rounded=rounded), fleets[shape, number], growth,
+                Space.of(largest, shape, kept, larger=larger), fleets[shape, number], growth,
                 (shape, number),
             )
-            for rounded in (None, *rounded_up(shape, axes))
+            for larger in _sizes(shape, axes)
             for number, kept in enumerate(keeps)
             if (shape, number) in fleets
         ]
         for shape in costs
     ]  # fmt: skip
+
+
+def _sizes(shape: LayerShape, axes: set[int]) -> list[Larger]:
+    """What is split beside the layer's own sizes: nothing, and larger ones if there are."""
+    larger = rounded_up(shape, axes)
+    return [{}, larger] if larger else [{}]
 
 
 def _compile(pools: list[LayerPool], objective: str) -> None:

@@ -24,11 +24,15 @@ IFMAP, FILTER, PSUM = range(3)
 HAS = np.array(
     [[1, 1, 0, 1, 2, 2, 2, 2], [0, 1, 1, 1, 0, 0, 1, 1], [1, 1, 1, 0, 1, 1, 0, 0]], np.int64
 )
+#: Of a reduction's iterations: spatial ones inside of a level; those over which its sums last;
+#: those whose sums come one by one; those whose sums are added on the way.
+INSIDE, LASTS, APART, ADDED = range(4)
 #: What ``evaluate`` gives: pJ and cycles.
 ENERGY, CYCLES = range(2)
 OBJECTIVES = ("energy", "delay", "edp")
-#: Share of moves that take another order of loops, and of those that move one factor alone.
-_REORDERS, _SINGLES = 0.1, 0.5
+#: Share of moves that take another order of loops, of the rest those that take another size, and
+#: of those that move factors, those that move one alone.
+_REORDERS, _RESIZES, _SINGLES = 0.1, 0.15, 0.5
 #: Kinds of moves (``splits.neighbours``), as often as they are made.
 _KINDS = (0, 0, 1, 2)
 
@@ -168,6 +172,78 @@ def _times(problem: Problem, nest: Nest, d: int, tensor: int, inner: int, stay: 
 
 
 @inlined
+def _longest_stay(problem: Problem, nest: Nest, d: int, tensor: int, inner: int) -> int:
+    """The outermost slot with a loop of a dimension over which a level's tile stays."""
+    found, staying = len(problem.slot_level), True
+    for s in range(len(problem.slot_level) - 1, -1, -1):
+        if problem.temporal[s] and problem.slot_level[s] < inner:
+            order = nest.orders[problem.slot_level[s]]
+            for k in range(7, -1, -1):
+                if staying and nest.factors[order[k], s] > 1:
+                    staying = not HAS[tensor, order[k]]
+                    if order[k] == d:
+                        found = s
+    return found
+
+
+@inlined
+def _role(problem: Problem, s: int, outer: int, inner: int, stay: int) -> int:
+    """What a slot's iterations of a reduction do to the sums that come to ``outer``."""
+    level, temporal = problem.slot_level[s], problem.temporal[s]
+    if level >= inner or (temporal and s >= stay):
+        return LASTS if temporal else INSIDE
+    if temporal or level < outer or not problem.multicast[s]:
+        return APART
+    return ADDED
+
+
+@inlined
+def _come(problem: Problem, nest: Nest, d: int, outer: int, inner: int, held: bool) -> float:
+    """Sums that come to ``outer`` for one, where a reduction's last tiles are smaller.
+
+    Instances that end their shares at one time are added on the way. In the last tile there are
+    those with a whole share, one whose share is smaller, and those that had none in the last of
+    the iterations for which the sums stay: from the outermost slot on, the last tile is followed.
+    Iterations for which the sums stay count as often as they are.
+    """
+    slots = len(problem.slot_level)
+    stay = _longest_stay(problem, nest, d, PSUM, inner) if held else slots
+    tile, apart, stays, reach = 1, 1, 1, 0
+    for s in range(slots - 1, -1, -1):
+        factor = nest.factors[d, s]
+        role = _role(problem, s, outer, inner, stay)
+        if role == LASTS and problem.slot_level[s] < inner:
+            stays *= factor
+        elif role == APART:
+            apart *= factor
+        elif role == ADDED:
+            reach += (factor - 1) * tile
+        tile *= factor
+    rest = problem.sizes[d]
+    come, met = 0, False  # whether those with a whole share end as the last tile does
+    for s in range(slots):
+        factor = nest.factors[d, s]
+        if factor == 1 or rest == tile:
+            continue
+        tile //= factor
+        whole = (rest - 1) // tile
+        rest -= whole * tile
+        role = _role(problem, s, outer, inner, stay)
+        if role == LASTS:
+            if whole > 0:
+                come += apart if reach >= rest else apart - 1
+            met = met and whole + 1 == factor
+        elif role == APART:
+            apart //= factor
+            come += 0 if met else whole * apart
+        elif role == ADDED:
+            reach -= (factor - 1) * tile
+            if whole > 0 and not met:
+                come, met = come + apart, True
+    return float((come if met else come + apart) * stays)
+
+
+@inlined
 def _window(rows: Integers, k: int, stop: int, first: int, second: int) -> tuple[int, int]:
     """Words of a window taken and served, where this dimension's loop goes on first."""
     if stop == first:
@@ -198,6 +274,8 @@ def moved(problem: Problem, nest: Nest, k: int) -> tuple[float, float]:
                         own *= factor
             if problem.ragged:
                 times = _times(problem, nest, d, tensor, inner, stay)
+                if tensor == PSUM:
+                    own = _come(problem, nest, d, outer, inner, stay)
             taken *= times
             served *= min(own, times)
     stays, stop = 1.0, -1
@@ -366,6 +444,7 @@ class Choices(NamedTuple):
         first: where the ways of each dimension begin in the next two, and where the last ends.
         splits: ``[ways of all dimensions, slots]``.
         moves: of each way, ``splits.neighbours``.
+        hops: of each way, ``splits.hops``; -1 where a dimension has fewer.
         rows, columns: of the windows: ``[ways of the first, ways of the second, pairs, 6]``.
         row_tiles, column_tiles: words of the windows' tiles: ``[.., .., levels]``.
         orders: of a level's temporal loops, ``[orders, 8]``.
@@ -376,6 +455,7 @@ class Choices(NamedTuple):
     first: Integers
     splits: Integers
     moves: Integers
+    hops: Integers
     rows: Integers
     columns: Integers
     row_tiles: Integers
@@ -445,8 +525,15 @@ def _some(factors: Integers, along: int, fixed: int) -> int:
 
 @compiled
 def _move(choices: Choices, movable: Integers, factors: Integers, ways: Integers) -> bool:
-    """Move a factor to another slot, or two of two dimensions the opposite ways."""
+    """Move a factor to another slot, or two of two dimensions the opposite ways; or resize."""
     a = movable[np.random.randint(len(movable))]
+    sizes = choices.hops.shape[1]
+    if sizes > 0 and np.random.random() < _RESIZES:
+        way = choices.hops[choices.first[a] + ways[a], np.random.randint(sizes)]
+        if way < 0:
+            return False
+        ways[a] = way
+        return True
     s = _some(factors, 0, a)
     t = np.random.randint(factors.shape[1])
     if s < 0 or s == t:

@@ -40,6 +40,8 @@ from rtl_gen.source import code_digest
 EFFORTS = {"quick": (1, 32_000), "normal": (3, 32_000), "thorough": (8, 100_000)}
 #: What an effort does first, so that it never finds less.
 _BEGINS_WITH = {"thorough": ("normal",)}
+#: Runs with larger sizes for each without: there is more to choose from.
+_RAGGED_RUNS = 2
 #: First and last temperature, as logarithms of cost.
 TEMPERATURES = (0.2, 0.01)
 SEEDS = (0, (1 << 31) - 1)
@@ -135,9 +137,9 @@ def map_layer(
 
 
 class _Place(NamedTuple):
-    """A map space of a layer: rounded up, or not, with a choice of what levels keep."""
+    """A map space of a layer: larger sizes of dimensions, and a choice of what levels keep."""
 
-    rounded: LayerShape | None
+    larger: tuple[tuple[str, tuple[int, ...]], ...]
     keeps: Keeps
 
 
@@ -148,22 +150,24 @@ def _search(
     options: Options,
     resident: Resident,
 ) -> Mapped:
-    """Search the spaces of the layer, and with less effort those of the layer rounded up."""
+    """Search the spaces of the layer, and then those with ragged edges, too."""
     hierarchy = resident.rest(accelerator.hierarchy)
     costs = costs_of(accelerator, energies, shape)
     found: dict[_Place, Found] = {}
-    best: tuple[LayerCost, _Place] | None = None
+    best: LayerCost | None = None
     evaluated = size = 0
 
     def search(place: _Place, effort: str) -> None:
         nonlocal best, evaluated, size
-        space = Space.of(hierarchy, shape, place.keeps, options.dataflow, place.rounded)
-        before = found.get(place)
-        size += 0 if before else space.size
+        space = Space.of(hierarchy, shape, place.keeps, options.dataflow, dict(place.larger))
+        known = [found[p] for p in (place, _Place((), place.keeps)) if p in found]
+        size += 0 if place in found else space.size
+        before = min(known, key=lambda each: each.score, default=None)
         start = (before.ways, before.orders) if before and before.score < math.inf else None
+        runs, tries = EFFORTS[effort]
         found[place] = new = space.search(
-            space.problem(costs), options.objective, options.seed, *EFFORTS[effort], TEMPERATURES,
-            start,
+            space.problem(costs), options.objective, options.seed,
+            runs * (_RAGGED_RUNS if place.larger else 1), tries, TEMPERATURES, start,
         )  # fmt: skip
         evaluated += new.evaluated
         if math.isinf(new.score):
@@ -171,26 +175,22 @@ def _search(
         try:
             cost = evaluate(accelerator, energies, shape, space.mapping(new), resident)
         except InputError:  # sums that are not added on the way can need more room
-            if place.rounded is None:
+            if not place.larger:
                 raise
             return
-        if best is None or _value(cost, options) < _value(best[0], options):
-            best = cost, place
+        if best is None or _value(cost, options) < _value(best, options):
+            best = cost
 
     for effort in (*_BEGINS_WITH.get(options.effort, ()), options.effort):
         every = effort == "thorough" or (effort == "normal" and options.objective != "energy")
-        for rounded in (None, *rounded_up(shape, axes_of(hierarchy), every=every)):
-            for keeps in kept_tensors(accelerator, resident):
-                place = _Place(rounded, keeps)
-                if rounded is None:
-                    search(place, effort)
-                elif place not in found:
-                    search(place, "quick")
-        if best is not None and best[1].rounded is not None and effort != "quick":
-            search(best[1], effort)
+        larger = rounded_up(shape, axes_of(hierarchy), every=every)
+        for keeps in kept_tensors(accelerator, resident):
+            search(_Place((), keeps), effort)
+            if larger:
+                search(_Place(tuple(larger.items()), keeps), effort)
     if best is None:
         raise InputError(_fits_nowhere(accelerator, shape, options.dataflow))
-    return Mapped(shape=shape, cost=best[0], evaluated=evaluated, space=size)
+    return Mapped(shape=shape, cost=best, evaluated=evaluated, space=size)
 
 
 def map_layers(

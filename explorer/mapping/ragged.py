@@ -1,16 +1,13 @@
-"""Layers rounded up, so that mappings with ragged edges are found.
+"""Sizes rounded up, so that mappings with ragged edges are found.
 
-A map space has whole factors: 197 words of a sequence, a prime, go over an array one by one or all
-at once. As 200 or 210 they can be split in many ways, and a mapping of the rounded layer is one of
-the layer itself, whose last tiles are smaller. What it costs is counted of the layer as it is.
+A map space of whole factors lets 197 words of a sequence, a prime, go over an array one by one or
+all at once. As 200 or 210 they can be split in many ways, and a mapping of the rounded layer is one
+of the layer itself, whose last tiles are smaller. What it costs is counted of the layer as it is.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection
-from dataclasses import replace
-from typing import Any
 
 from explorer.accelerators.hierarchy import Hierarchy
 from explorer.mapping.splits import prime_factors
@@ -20,38 +17,29 @@ from explorer.networks.layer import MOST, LayerShape
 _LARGEST_PRIME = 7
 #: A size grows by this factor at most: beyond, most of what is added is idle.
 _MOST_GROWTH = 1.5
-#: Of a dimension the attribute that sets its size; of P and Q with the step that a word takes.
-_SET_BY = {"N": "batch", "G": "groups", "M": "filters", "C": "channels"}
-_SLIDING = {"P": ("height", "stride_height"), "Q": ("width", "stride_width")}
+
+#: Of dimensions that are split in other sizes, too, these sizes.
+Larger = dict[str, tuple[int, ...]]
 
 
-def rounded_up(
-    shape: LayerShape, axes: Collection[int], *, every: bool = False
-) -> list[LayerShape]:
-    """Layers like this one with larger sizes, each at most once.
+def rounded_up(shape: LayerShape, axes: Collection[int], *, every: bool = False) -> Larger:
+    """Larger sizes that are worth a try: numbers of small primes, multiples of the array's axes.
 
     Args:
-        shape: the layer.
-        axes: instances along an axis, which the sizes are made multiples of.
+        shape: the layer; its filters stay as they are.
+        axes: instances along an axis.
         every: of all sizes; else of those alone that can hardly be split.
     """
-    sizes = {name: size for name, size in shape.sizes.items() if name not in "RS"}
-    hard = {name: smooth(size) for name, size in sizes.items() if smooth(size) != size}
-    found = [
-        {name: hard[name] for name in names}
-        for count in range(len(hard), 0, -1)
-        for names in itertools.combinations(hard, count)
-    ]
-    # A reduction whose last tile is smaller ends at other times in other instances, so that their
-    # sums are not added on the way.
-    outside = {name: size for name, size in hard.items() if name != "C"}
-    for name in sizes if every else hard:
-        for instances in sorted(set(axes) - {1}):
-            multiple = instances * smooth(-(-sizes[name] // instances))
-            if sizes[name] < multiple <= _MOST_GROWTH * sizes[name]:
-                found.append({**outside, name: multiple})
-    layers = [_of_sizes(shape, new) for new in found if max(new.values(), default=0) <= MOST]
-    return [layer for layer in dict.fromkeys(layers) if layer != shape]
+    found: Larger = {}
+    for name, size in shape.sizes.items():
+        least = smooth(size)
+        if name in "RS" or (least == size and not every):
+            continue
+        multiples = {n * smooth(-(-size // n)) for n in axes if n > 1}
+        sizes = {least, *(n for n in multiples if n <= _MOST_GROWTH * size)} - {size}
+        if larger := tuple(sorted(n for n in sizes if n <= MOST)):
+            found[name] = larger
+    return found
 
 
 def axes_of(hierarchy: Hierarchy) -> set[int]:
@@ -64,12 +52,3 @@ def smooth(size: int) -> int:
     while max(prime_factors(size), default=1) > _LARGEST_PRIME:
         size += 1
     return size
-
-
-def _of_sizes(shape: LayerShape, sizes: dict[str, int]) -> LayerShape:
-    new: dict[str, Any] = {_SET_BY[name]: size for name, size in sizes.items() if name in _SET_BY}
-    for name, (extent, step) in _SLIDING.items():
-        if name in sizes:
-            more = sizes[name] - shape.sizes[name]
-            new[extent] = getattr(shape, extent) + more * getattr(shape, step)
-    return replace(shape, **new)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +21,8 @@ from explorer.mapping.counts import window_axis
 from explorer.mapping.dataflow import DATAFLOWS, FREE
 from explorer.mapping.fast import Choices, Found, Problem
 from explorer.mapping.mapping import LevelLoops, Loop, Mapping
-from explorer.mapping.splits import Slot, neighbours, slots_of, splits
+from explorer.mapping.ragged import Larger
+from explorer.mapping.splits import Slot, hops, neighbours, slots_of, splits
 from explorer.mapping.windows import largest_windows, window_rows
 from explorer.networks.layer import DIMENSIONS, LayerShape
 
@@ -76,7 +78,7 @@ class Space:
         slots: places for loops.
         pairs: between which words move.
         choices: for the search.
-        ragged: whether sizes are those of the layer rounded up.
+        ragged: whether there are splits of larger sizes.
     """
 
     hierarchy: Hierarchy
@@ -101,7 +103,7 @@ class Space:
     @classmethod
     def of(
         cls, hierarchy: Hierarchy, shape: LayerShape, keeps: Keeps | None = None,
-        dataflow: str = FREE, rounded: LayerShape | None = None,
+        dataflow: str = FREE, larger: Larger | None = None,
     ) -> Space:  # fmt: skip
         """The space of a layer.
 
@@ -109,20 +111,21 @@ class Space:
             hierarchy, shape: accelerator and layer.
             keeps: tensors that each level keeps, if optional ones pass by.
             dataflow: of ``DATAFLOWS``.
-            rounded: the layer rounded up, whose sizes are split instead (``mapping.ragged``). Tiles
-                and cycles are those of the larger layer, words of this one.
+            larger: sizes of dimensions that are split beside the layer's own (``mapping.ragged``).
+                Tiles and cycles are those of the larger sizes, words of the layer. A split of the
+                layer's own sizes has the same number as without.
         """
-        split = rounded or shape
+        sizes = {name: (size, *(larger or {}).get(name, ())) for name, size in shape.sizes.items()}
         keeps = keeps or tuple(level.keeps for level in hierarchy.levels)
         slots = slots_of(hierarchy)
         pairs = _pairs(hierarchy, keeps)
         rule = DATAFLOWS[dataflow]
-        allowed = {name: _allowed(name, slots, hierarchy, dataflow) for name in split.sizes}
-        ways, moves = zip(
-            *(_splits(size, allowed[name]) for name, size in split.sizes.items()), strict=True
+        allowed = {name: _allowed(name, slots, hierarchy, dataflow) for name in sizes}
+        ways, moves, hops_of = zip(
+            *(_of_sizes(sizes[name], allowed[name]) for name in sizes), strict=True
         )
         windows = (
-            _windows(hierarchy, shape, split, slots, pairs, names, allowed)
+            _windows(hierarchy, shape, sizes, slots, pairs, names, allowed)
             for names in (("P", "R"), ("Q", "S"))
         )
         (rows, row_tiles), (columns, column_tiles) = windows
@@ -131,6 +134,7 @@ class Space:
             first=np.cumsum([0, *(len(w) for w in ways)]),
             splits=np.concatenate(ways),
             moves=np.concatenate(moves),
+            hops=_in_one(hops_of),
             rows=rows,
             columns=columns,
             row_tiles=row_tiles,
@@ -146,7 +150,7 @@ class Space:
         )
         return cls(
             hierarchy=hierarchy, shape=shape, keeps=keeps, slots=slots, pairs=pairs,
-            choices=choices, ragged=rounded is not None,
+            choices=choices, ragged=bool(larger),
         )  # fmt: skip
 
     def search(
@@ -304,29 +308,52 @@ def _splits(size: int, slots: tuple[Slot, ...]) -> tuple[Integers, Integers]:
     return ways, neighbours(ways, size)
 
 
+@functools.lru_cache(maxsize=256)
+def _of_sizes(sizes: tuple[int, ...], slots: tuple[Slot, ...]) -> tuple[Integers, ...]:
+    """Splits of all sizes, the moves from each to others of its size, and hops to other sizes."""
+    ways, moves = zip(*(_splits(size, slots) for size in sizes), strict=True)
+    starts = np.cumsum([0, *(len(w) for w in ways)])
+    shifted = [np.where(to < 0, to, to + start) for to, start in zip(moves, starts, strict=False)]
+    return np.concatenate(ways), np.concatenate(shifted), hops(list(ways))
+
+
+def _in_one(tables: Sequence[Integers]) -> Integers:
+    """Tables of different widths one below the other, -1 beside the narrow ones."""
+    width = max(table.shape[1] for table in tables)
+    return np.concatenate(
+        [np.pad(t, ((0, 0), (0, width - t.shape[1])), constant_values=-1) for t in tables]
+    )
+
+
 def _windows(
     hierarchy: Hierarchy,
     shape: LayerShape,
-    split: LayerShape,
+    sizes: dict[str, tuple[int, ...]],
     slots: tuple[Slot, ...],
     pairs: tuple[Pair, ...],
     names: tuple[str, str],
     allowed: dict[str, tuple[Slot, ...]],
 ) -> tuple[Integers, Integers]:
     """Words that move for each two splits of a window, and words of the tile at each level."""
-    first, second = (_splits(split.sizes[name], allowed[name])[0] for name in names)
-    axis = window_axis(split, names)._replace(high=window_axis(shape, names).high)
+    axis = window_axis(shape, names)
+    second, _ = _splits(shape.sizes[names[1]], allowed[names[1]])
     level_of = np.array([slot.level for slot in slots])
     temporal = np.array([slot.axis == "" for slot in slots])
     one_read = ~temporal & np.array([hierarchy.levels[v].multicast for v in level_of])
-    rows = np.zeros((len(first), len(second), len(pairs), 6), np.int64)
-    for k, (tensor, outer, inner, _) in enumerate(pairs):
-        if tensor == fast.IFMAP:
-            above = level_of < inner
-            factors, where = _both(first[:, above], second[:, above])
-            together = (one_read & (level_of >= outer))[above]
-            rows[:, :, k] = window_rows(axis, factors, temporal[above], together)[where]
-    return rows, _tiles(first, second, level_of, axis, hierarchy)
+    found, tiles = [], []
+    for size in sizes[names[0]]:
+        first, _ = _splits(size, allowed[names[0]])
+        of_size = axis._replace(sizes=np.array([size, axis.sizes[1]]))
+        rows = np.zeros((len(first), len(second), len(pairs), 6), np.int64)
+        for k, (tensor, outer, inner, _) in enumerate(pairs):
+            if tensor == fast.IFMAP:
+                above = level_of < inner
+                factors, where = _both(first[:, above], second[:, above])
+                together = (one_read & (level_of >= outer))[above]
+                rows[:, :, k] = window_rows(of_size, factors, temporal[above], together)[where]
+        found.append(rows)
+        tiles.append(_tiles(first, second, level_of, of_size, hierarchy))
+    return np.concatenate(found), np.concatenate(tiles)
 
 
 def _tiles(

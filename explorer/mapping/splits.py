@@ -12,11 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from explorer.accelerators.hierarchy import Hierarchy
 
 #: Splits of a dimension at most; beyond, the smallest prime factors stay together.
 MOST = 20_000
+#: Splits of another size that a hop leads to.
+_HOPS = 3
 
 Integers = NDArray[np.int64]
 
@@ -136,6 +139,36 @@ def neighbours(rows: Integers, size: int, most: int = MOST) -> Integers:
         exchanged = there @ (powers[:, :, s] - powers[:, :, t])
         look_up(keys + exchanged, some & (rows[:, t] != rows[:, s]), s, t, 2)
     return found
+
+
+def hops(sizes: list[Integers]) -> Integers:
+    """Splits of other sizes that are nearest to a split: ``[ways, 3 x (sizes - 1)]``.
+
+    Args:
+        sizes: of each size the rows of ``splits``; numbers go over all of them, in this order.
+
+    Near are those with the least sum of squared differences of the logarithms of iterations.
+    """
+    starts = np.cumsum([0, *(len(rows) for rows in sizes)])
+    logs = [np.log2(rows) for rows in sizes]
+    found = [
+        np.concatenate(
+            [
+                start + _nearest(own, others)
+                for start, others in zip(starts, logs, strict=False)
+                if others is not own
+            ]
+            or [np.zeros((len(own), 0), np.int64)],
+            axis=1,
+        )
+        for own in logs
+    ]
+    return np.concatenate(found)
+
+
+def _nearest(rows: NDArray[np.float64], others: NDArray[np.float64]) -> Integers:
+    _, found = cKDTree(others).query(rows, k=np.arange(1, min(_HOPS, len(others)) + 1))
+    return np.asarray(found[:, np.arange(_HOPS) % found.shape[1]], np.int64)
 
 
 def _powers(rows: Integers, prime: int) -> Integers:

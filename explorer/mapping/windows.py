@@ -79,6 +79,53 @@ def _total(axis: Axis, tile: Integers, shift: Integers, count: Integers, known: 
 
 
 @compiled
+def _in_stride(factors: Integers, together: Integers) -> bool:
+    """Whether the instances that one read serves have tiles with others between them."""
+    apart = False
+    for s in range(len(factors) - 1, -1, -1):
+        if factors[s] > 1:
+            if together[s] and apart:
+                return True
+            apart = apart or not together[s]
+    return False
+
+
+@compiled
+def _starts(inside: int, factors: Integers, chosen: Integers) -> Integers:
+    """Where the tiles of the chosen slots' iterations start."""
+    found = np.zeros(1, np.int64)
+    for s in range(len(factors) - 1, -1, -1):
+        if chosen[s]:
+            longer = np.empty(len(found) * factors[s], np.int64)
+            for i in range(factors[s]):
+                longer[i * len(found) : (i + 1) * len(found)] = found + i * inside
+            found = longer
+        inside *= factors[s]
+    return found
+
+
+@compiled
+def _served(axis: Axis, tile: Integers, factors: Integers, together: Integers) -> int:
+    """Words that the instances take together at each moment, each word once."""
+    seen = np.full(axis.high - axis.low, -1, np.int64)
+    total = moment = 0
+    of_p, of_r = _starts(tile[0], factors[0], together), _starts(tile[1], factors[1], together)
+    at_p, at_r = _starts(tile[0], factors[0], ~together), _starts(tile[1], factors[1], ~together)
+    for p in at_p:
+        for r in at_r:
+            for x in of_p + p:
+                for y in of_r + r:
+                    for i in range(tile[0]):
+                        for j in range(tile[1]):
+                            word = axis.stride * (x + i) + axis.dilation * (y + j)
+                            if axis.low <= word < axis.high and seen[word - axis.low] != moment:
+                                seen[word - axis.low] = moment
+                                total += 1
+            moment += 1
+    return total
+
+
+@compiled
 def _fill(
     row: Integers, axis: Axis, factors: Integers, temporal: Integers, together: Integers,
     known: Known,
@@ -98,7 +145,12 @@ def _fill(
                 merged[d] *= factors[d, s]
     alone = merged[0] == 1 and merged[1] == 1
     row[TAKEN] = _total(axis, tile, nothing, one, known)
-    row[SERVED] = row[TAKEN] if alone else _total(axis, tile * merged, nothing, one, known)
+    if alone or axis.sizes[0] == 1 or axis.sizes[1] == 1:
+        row[SERVED] = row[TAKEN]
+    elif _in_stride(factors[0], together) or _in_stride(factors[1], together):
+        row[SERVED] = _served(axis, tile, factors, together)
+    else:
+        row[SERVED] = _total(axis, tile * merged, nothing, one, known)
     for d, stays, kept in ((0, STAYS_FIRST, KEPT_FIRST), (1, STAYS_SECOND, KEPT_SECOND)):
         if count[d] > 1:
             moved, times = nothing.copy(), one.copy()

@@ -18,6 +18,7 @@ from explorer.mapping.mapper import Options, map_layer
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.ragged import axes_of, rounded_up, smooth
 from explorer.mapping.space import Space
+from explorer.mapping.splits import Slot, hops, splits
 from explorer.networks.layer import LayerShape
 from tests.explorer.mapping.drawn import shapes
 from tests.explorer.mapping.test_search import EYERISS, energy_pj, prices
@@ -33,34 +34,8 @@ def test_the_next_number_of_small_primes(size: int, expected: int) -> None:
     assert smooth(size) == expected
 
 
-def changed(shape: LayerShape, *, every: bool) -> list[dict[str, int]]:
-    """The sizes that each rounded layer has instead of the layer's."""
-    return [
-        {name: size for name, size in layer.sizes.items() if size != shape.sizes[name]}
-        for layer in rounded_up(shape, (12, 16, 1), every=every)
-    ]
-
-
-def test_hard_sizes_go_to_multiples_of_the_array() -> None:
-    assert changed(SCORES, every=False) == [
-        {"M": 200, "P": 200},
-        {"M": 200},
-        {"P": 200},
-        {"M": 216, "P": 200},
-        {"M": 224, "P": 200},
-        {"M": 200, "P": 216},
-        {"M": 200, "P": 224},
-    ]
-
-
-def test_a_reduction_also_stays_whole() -> None:
-    shape = replace(SCORES, filters=64, channels=197)
-    assert changed(shape, every=False)[:4] == [
-        {"C": 200, "P": 200},
-        {"C": 200},
-        {"P": 200},
-        {"C": 216, "P": 200},
-    ]
+def test_hard_sizes_go_to_small_primes_and_multiples_of_the_array() -> None:
+    assert rounded_up(SCORES, (12, 16, 1)) == {"M": (200, 216, 224), "P": (200, 216, 224)}
 
 
 def test_sizes_that_can_be_split_stay_unless_all_are_asked_for() -> None:
@@ -73,40 +48,51 @@ def test_sizes_that_can_be_split_stay_unless_all_are_asked_for() -> None:
         filter_width=7,
         padding=(3, 3, 3, 3),
     )
-    assert changed(shape, every=False) == []
-    assert changed(shape, every=True) == [{"M": 72}, {"P": 120}, {"Q": 120}]
+    assert rounded_up(shape, (12, 16, 1)) == {}
+    assert rounded_up(shape, (12, 16, 1), every=True) == {"M": (72,), "P": (120,), "Q": (120,)}
 
 
 @given(shapes(), st.booleans())
-def test_rounded_layers_are_larger_and_keep_their_filters(shape: LayerShape, every: bool) -> None:
-    for layer in rounded_up(shape, axes_of(EYERISS), every=every):
-        assert layer != shape
-        for name, size in shape.sizes.items():
-            assert layer.sizes[name] >= size
-        assert (layer.sizes["R"], layer.sizes["S"]) == (shape.sizes["R"], shape.sizes["S"])
-        assert layer.padding == shape.padding
+def test_larger_sizes_are_larger_and_filters_stay(shape: LayerShape, every: bool) -> None:
+    for name, larger in rounded_up(shape, axes_of(EYERISS), every=every).items():
+        assert name not in "RS"
+        assert list(larger) == sorted(set(larger))
+        assert shape.sizes[name] < larger[0]
+
+
+def test_hops_lead_to_the_nearest_splits_of_other_sizes() -> None:
+    slots = (Slot(0, "", 1 << 62), Slot(0, "x", 4))
+    sizes = [splits(13, slots), splits(14, slots)]
+    assert [rows.tolist() for rows in sizes] == [[[13, 1]], [[7, 2], [14, 1]]]
+    assert hops(sizes).tolist() == [[2, 1, 2], [0, 0, 0], [0, 0, 0]]
+
+
+def test_splits_of_the_own_sizes_have_the_same_numbers() -> None:
+    """So that a search goes on where one of whole factors ended."""
+    plain = Space.of(EYERISS, SCORES)
+    space = Space.of(EYERISS, SCORES, larger=rounded_up(SCORES, axes_of(EYERISS)))
+    found = plain.search(plain.problem(prices(EYERISS)), "energy", 1, 1, 500, (0.2, 0.01))
+    assert space.mapping(found) == plain.mapping(found)
 
 
 @settings(max_examples=60)
 @given(
-    st.integers(2, 60), st.integers(1, 12), st.integers(2, 60), st.integers(1, 300),
+    st.integers(2, 60), st.integers(1, 40), st.integers(2, 60), st.integers(1, 300),
     st.integers(0, 1 << 20),
 )  # fmt: skip
 def test_the_search_tells_no_less_than_there_is(
     filters: int, channels: int, rows: int, moves: int, seed: int
 ) -> None:
-    """Of matrices whose reduction stays whole; what it tells too much is idle work at the edges."""
+    """Of matrices; what it tells too much is idle work at the edges."""
     shape = LayerShape(filters=filters, channels=channels, height=rows, width=1)
     costs = replace(prices(EYERISS), cycle_pj=0.0, held=())
-    for rounded in rounded_up(shape, axes_of(EYERISS), every=True):
-        if rounded.channels != channels:
-            continue
-        space = Space.of(EYERISS, shape, rounded=rounded)
-        found = space.search(space.problem(costs), "energy", seed, 1, moves, (0.2, 0.01))
-        if math.isinf(found.score):
-            continue
-        exact = energy_pj(costs, count(EYERISS, shape, space.mapping(found)), 0)
-        assert exact * (1 - 1e-9) <= math.exp(found.score) <= 1.5 * exact
+    larger = rounded_up(shape, axes_of(EYERISS), every=True)
+    space = Space.of(EYERISS, shape, larger=larger)
+    found = space.search(space.problem(costs), "energy", seed, 1, moves, (0.2, 0.01))
+    if math.isinf(found.score):
+        return
+    exact = energy_pj(costs, count(EYERISS, shape, space.mapping(found)), 0)
+    assert exact * (1 - 1e-9) <= math.exp(found.score) <= 1.5 * exact
 
 
 def test_a_prime_size_is_spread_over_the_array(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +101,7 @@ def test_a_prime_size_is_spread_over_the_array(monkeypatch: pytest.MonkeyPatch) 
     options = Options(effort="quick")
     found = map_layer(on, energies, SCORES, options, cache=False).cost
     assert any(found.mapping.iterations(name) > 197 for name in "MP")
-    monkeypatch.setattr(mapper, "rounded_up", lambda *_, **__: [])
+    monkeypatch.setattr(mapper, "rounded_up", lambda *_, **__: {})
     whole = map_layer(on, energies, SCORES, options, cache=False).cost
     assert all(whole.mapping.iterations(name) == 197 for name in "MP")
     assert found.utilization > 0.7

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -12,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
-from explorer.mapping import fast
+from explorer.mapping import fast, ranks
 from explorer.mapping.counts import Counts, LevelCounts, count
 from explorer.mapping.fast import OBJECTIVES, Found
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.space import ORDERS, Costs, Space
 from explorer.mapping.splits import Slot, neighbours, slots_of, splits
+from explorer.mapping.windows import SERVED, window_rows
 from explorer.networks.layer import LayerShape
 from tests.explorer.mapping.drawn import shapes
 
@@ -29,6 +31,15 @@ EYERISS = Hierarchy(
         Level(name="ifmaps", kind="scratchpad", words=12, keeps=("ifmap",)),
         Level(name="filters", kind="scratchpad", words=24, keeps=("filter",)),
         Level(name="psums", kind="scratchpad", words=8, keeps=("psum",)),
+    )
+)
+#: No memory of ifmaps inside: one read serves instances between whose tiles others lie.
+SYSTOLIC = Hierarchy(
+    (
+        Level(name="DRAM", kind="dram", read_words_per_cycle=8, write_words_per_cycle=8),
+        Level(name="buffer", kind="sram", words=400, keeps=("ifmap", "psum"), fanout_x=4),
+        Level(name="columns", kind="sram", words=40, keeps=("psum",), fanout_x=4, fanout_y=3),
+        Level(name="weights", kind="scratchpad", words=6, keeps=("filter",)),
     )
 )
 PLAIN = Hierarchy(
@@ -116,45 +127,109 @@ def rate(space: Space, costs: Costs, found: Found) -> tuple[bool, np.ndarray]:
 def some_mappings(draw: st.DrawFn, space: Space) -> Found:
     """Any mapping, or one that fits: where a short search of any prices came to."""
     if draw(st.integers(0, 3)):
-        costs = replace(prices(EYERISS), cycle_pj=draw(st.sampled_from([0.0, 1e3])))
+        costs = replace(prices(space.hierarchy), cycle_pj=draw(st.sampled_from([0.0, 1e3])))
         tries, seed = draw(st.integers(1, 60)), draw(st.integers(0, 1 << 20))
         return space.search(space.problem(costs), "energy", seed, 1, tries, (9.0, 9.0))
     ways = [draw(st.integers(0, int(n) - 1)) for n in np.diff(space.choices.first)]
-    orders = [draw(st.integers(0, len(ORDERS) - 1)) for _ in EYERISS.levels]
+    orders = [draw(st.integers(0, len(ORDERS) - 1)) for _ in space.hierarchy.levels]
     return Found(0.0, np.array(ways), np.array(orders), 0, 0)
 
 
+@pytest.mark.parametrize("on", [EYERISS, SYSTOLIC], ids=["eyeriss", "systolic"])
 @given(shapes(most=4000), st.data())
 @settings(max_examples=150, deadline=None)
 def test_the_compiled_cost_is_the_exact_one_or_a_little_more(
-    shape: LayerShape, data: st.DataObject
+    on: Hierarchy, shape: LayerShape, data: st.DataObject
 ) -> None:
-    space = Space.of(EYERISS, shape)
-    costs = prices(EYERISS)
+    space = Space.of(on, shape)
+    costs = prices(on)
     found = data.draw(some_mappings(space))
     fits, result = rate(space, costs, found)
     mapping = space.mapping(found)
     room = all(
         math.prod(n for _, n in getattr(loops, axis)) <= getattr(level, f"fanout_{axis}")
-        for loops, level in zip(mapping.levels, EYERISS.levels, strict=True)
+        for loops, level in zip(mapping.levels, on.levels, strict=True)
         for axis in "xy"
     )
     if not room:
         assert not fits
         return
-    counts = count(EYERISS, shape, mapping, held=costs.held)
-    for index, level in enumerate(EYERISS.levels):
+    counts = count(on, shape, mapping, held=costs.held)
+    for index, level in enumerate(on.levels):
         used = sum(tile_of(costs, counts, c) for c in counts.levels if c.level == index)
         room &= level.words is None or used <= level.words
     assert fits == room
     if fits:
-        cycles = stalled(EYERISS, costs, counts)
+        cycles = stalled(on, costs, counts)
         exact = energy_pj(costs, counts, cycles)
         assert result[fast.CYCLES] >= cycles * (1 - 1e-12)
         assert exact * (1 - 1e-12) <= result[fast.ENERGY]
         if shape.sizes["R"] == shape.sizes["S"] == 1 and shape.padding == (0, 0, 0, 0):
             assert result[fast.ENERGY] == pytest.approx(exact, rel=1e-12)
             assert result[fast.CYCLES] == pytest.approx(cycles, rel=1e-12)
+
+
+def test_instances_served_together_may_have_others_between_them() -> None:
+    """Rows two apart, the odd ones in the next moment: windows of both overlap, and are read."""
+    shape = LayerShape(filters=1, channels=1, height=10, width=1, filter_height=3)
+    space = Space.of(SYSTOLIC, shape)
+    costs = prices(SYSTOLIC)
+    reads = []
+    for p in ([1, 2, 1, 1, 4, 1, 1], [1, 1, 1, 1, 4, 1, 2]):
+        wanted = {"P": p, "R": [1, 1, 1, 1, 1, 3, 1]}
+        splits_of = np.split(space.choices.splits, space.choices.first[1:-1])
+        ways = [
+            (rows == wanted.get(name, [1] * 7)).all(axis=1).argmax()
+            for name, rows in zip("NGMCPQRS", splits_of, strict=True)
+        ]
+        found = Found(0.0, np.array(ways), np.zeros(4, np.int64), 0, 0)
+        counts = count(SYSTOLIC, shape, space.mapping(found), held=costs.held)
+        exact = energy_pj(costs, counts, stalled(SYSTOLIC, costs, counts))
+        fits, result = rate(space, costs, found)
+        assert fits
+        assert result[fast.ENERGY] == pytest.approx(exact, rel=1e-12)
+        reads.append(counts.of(1, "ifmap").reads)
+    assert reads == [12, 18]
+
+
+@given(st.data())
+def test_windows_served_together_are_a_set_at_each_moment(data: st.DataObject) -> None:
+    """Against sets of words: any slots, tiles, strides, dilations and paddings."""
+    slots = data.draw(st.integers(1, 4))
+    factor = st.lists(st.integers(1, 3), min_size=slots, max_size=slots)
+    factors = np.array([data.draw(factor), data.draw(factor)])
+    tile = [data.draw(st.integers(1, 3)) for _ in range(2)]
+    together = np.array(data.draw(st.lists(st.booleans(), min_size=slots, max_size=slots)))
+    stride, dilation, low = (data.draw(st.integers(least, 3)) for least in (1, 1, 0))
+    sizes = factors.prod(axis=1) * tile
+    last = stride * (int(sizes[0]) - 1) + dilation * (int(sizes[1]) - 1)
+    high = data.draw(st.integers(low + 1, max(low + 1, last + 1)))
+    axis = ranks.Axis(ranks.WINDOW, sizes, stride, dilation, low, high)
+    words = 0
+    at_once = [
+        [range(n) if now else [0] for n, now in zip(f, together, strict=True)] for f in factors
+    ]
+    in_turn = [
+        [[0] if now else range(n) for n, now in zip(f, together, strict=True)] for f in factors
+    ]
+
+    def places(d: int, kinds: list[list[Iterable[int]]]) -> list[int]:
+        """Start of each tile."""
+        steps = [tile[d] * math.prod(factors[d, s + 1 :]) for s in range(slots)]
+        return [
+            sum(step * n for step, n in zip(steps, numbers, strict=True))
+            for numbers in itertools.product(*kinds[d])
+        ]
+
+    for p, r in itertools.product(places(0, in_turn), places(1, in_turn)):
+        seen = {
+            stride * (p + x + i) + dilation * (r + y + j)
+            for x, y in itertools.product(places(0, at_once), places(1, at_once))
+            for i, j in itertools.product(range(tile[0]), range(tile[1]))
+        }
+        words += sum(low <= word < high for word in seen)
+    rows = window_rows(axis, factors[None], np.zeros(slots, np.bool_), together)
+    assert rows[0, SERVED] == words
 
 
 @pytest.mark.parametrize("objective", range(3))
