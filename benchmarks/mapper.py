@@ -154,15 +154,16 @@ def round_up(layers: dict[LayerShape, int]) -> None:
     for objective, unit in (("energy", "uJ"), ("delay", "million cycles")):
         whole = best = 0.0
         for shape, times in layers.items():
-            start, score = None, math.inf
+            scores, start = [], None
             for larger in ({}, rounded_up(shape, axes_of(EYERISS))):
                 space = Space.of(EYERISS, shape, larger=larger)
                 found = space.search(
                     space.problem(costs()), objective, 1, *EFFORTS["quick"], TEMPERATURES, start
                 )
-                start, score = (found.ways, found.orders), min(score, found.score)
-                whole += 0.0 if larger else times * math.exp(found.score)
-            best += times * math.exp(score)
+                scores.append(found.score)
+                start = found.ways, found.orders
+            whole += times * math.exp(scores[0])
+            best += times * math.exp(min(scores))
         print(
             f"vit-b16, {objective}: {whole / 1e6:,.1f} {unit} with whole factors, "
             f"{best / 1e6:,.1f} with ragged edges"

@@ -187,6 +187,71 @@ def _longest_stay(problem: Problem, nest: Nest, d: int, tensor: int, inner: int)
 
 
 @inlined
+def _last_end(problem: Problem, nest: Nest, tensor: int, inner: int) -> int:
+    """The innermost loop that ends the stay of a level's tile: 8 x slot + place; -1 if none."""
+    found = -1
+    for s in range(len(problem.slot_level)):
+        if problem.slot_level[s] < inner and problem.temporal[s]:
+            for k in range(8):
+                dim = nest.orders[problem.slot_level[s], k]
+                if HAS[tensor, dim] and nest.factors[dim, s] > 1:
+                    found = 8 * s + k
+    return found
+
+
+@inlined
+def _spread(problem: Problem, nest: Nest, d: int, inner: int) -> tuple[int, int]:
+    """Over how many instances a dimension is spread outside a level, and what each has at once."""
+    share = instances = 1
+    for s in range(len(problem.slot_level) - 1, -1, -1):
+        if problem.slot_level[s] < inner and not problem.temporal[s]:
+            instances *= nest.factors[d, s]
+        elif instances == 1:
+            share *= nest.factors[d, s]
+    return instances, share
+
+
+@inlined
+def _again(problem: Problem, nest: Nest, d: int, tensor: int, inner: int) -> tuple[float, float]:
+    """How often as many words are served and taken, because some instances pause.
+
+    An instance without work in the last of the iterations over which its tile stays holds nothing:
+    where loops of other dimensions around them begin anew, it takes the tile again.
+    """
+    instances, share = _spread(problem, nest, d, inner)
+    tile = 1
+    for s in range(len(problem.slot_level)):
+        tile *= nest.factors[d, s]
+    rest = problem.sizes[d]
+    if instances == 1 or rest == tile:
+        return 1.0, 1.0
+    end = _last_end(problem, nest, tensor, inner)
+    served = taken = 1.0
+    others, blocks = 1, 0
+    for s in range(len(problem.slot_level)):
+        loops = problem.slot_level[s] < inner and problem.temporal[s]
+        for k in range(8 if loops else 1):
+            dim = nest.orders[problem.slot_level[s], k] if loops else d
+            factor = nest.factors[dim, s]
+            stays = loops and 8 * s + k > end
+            if dim != d:
+                others *= factor if stays else 1
+            elif factor > 1:
+                if stays and blocks == 0:
+                    blocks = -(-problem.sizes[d] // tile)
+                tile //= factor
+                whole = (rest - 1) // tile
+                rest -= whole * tile
+                idle = instances - min(instances, -(-rest // share))
+                if stays and whole > 0 and idle > 0:
+                    served += (others - 1) / blocks
+                    taken += (others - 1) * idle / (blocks * instances)
+                if not problem.temporal[s] and problem.slot_level[s] < inner:
+                    instances //= factor
+    return served, taken
+
+
+@inlined
 def _role(problem: Problem, s: int, outer: int, inner: int, stay: int) -> int:
     """What a slot's iterations of a reduction do to the sums that come to ``outer``."""
     level, temporal = problem.slot_level[s], problem.temporal[s]
@@ -276,8 +341,11 @@ def moved(problem: Problem, nest: Nest, k: int) -> tuple[float, float]:
                 times = _times(problem, nest, d, tensor, inner, stay)
                 if tensor == PSUM:
                     own = _come(problem, nest, d, outer, inner, stay)
-            taken *= times
-            served *= min(own, times)
+            more_served = more_taken = 1.0
+            if problem.ragged and stay:
+                more_served, more_taken = _again(problem, nest, d, tensor, inner)
+            taken *= times * more_taken
+            served *= min(own * more_served, times * more_taken)
     stays, stop = 1.0, -1
     if stay:
         stays, stop = _stays(problem, nest, tensor, inner)

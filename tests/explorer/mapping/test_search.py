@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
 from explorer.mapping import fast, ranks
+from explorer.mapping.compiled import Integers
 from explorer.mapping.counts import Counts, LevelCounts, count
 from explorer.mapping.fast import OBJECTIVES, Found
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.space import ORDERS, Costs, Space
 from explorer.mapping.splits import Slot, neighbours, slots_of, splits
 from explorer.mapping.windows import SERVED, window_rows
-from explorer.networks.layer import LayerShape
+from explorer.networks.layer import DIMENSIONS, LayerShape
 from tests.explorer.mapping.drawn import shapes
 
 EYERISS = Hierarchy(
@@ -110,6 +111,17 @@ def stalled(hierarchy: Hierarchy, costs: Costs, counts: Counts) -> float:
     return cycles
 
 
+def ways_of(space: Space, wanted: dict[str, list[int]]) -> Integers:
+    """Numbers of the splits with these iterations in each slot, one of the other dimensions."""
+    tables = np.split(space.choices.splits, space.choices.first[1:-1])
+    found = []
+    for name, rows in zip(DIMENSIONS, tables, strict=True):
+        same = (rows == wanted.get(name, [1] * len(space.slots))).all(axis=1)
+        assert same.sum() == 1
+        found.append(int(same.argmax()))
+    return np.array(found)
+
+
 def rate(space: Space, costs: Costs, found: Found) -> tuple[bool, np.ndarray]:
     """What the compiled model says of a mapping."""
     choices = space.choices
@@ -177,12 +189,7 @@ def test_instances_served_together_may_have_others_between_them() -> None:
     reads = []
     for p in ([1, 2, 1, 1, 4, 1, 1], [1, 1, 1, 1, 4, 1, 2]):
         wanted = {"P": p, "R": [1, 1, 1, 1, 1, 3, 1]}
-        splits_of = np.split(space.choices.splits, space.choices.first[1:-1])
-        ways = [
-            (rows == wanted.get(name, [1] * 7)).all(axis=1).argmax()
-            for name, rows in zip("NGMCPQRS", splits_of, strict=True)
-        ]
-        found = Found(0.0, np.array(ways), np.zeros(4, np.int64), 0, 0)
+        found = Found(0.0, ways_of(space, wanted), np.zeros(4, np.int64), 0, 0)
         counts = count(SYSTOLIC, shape, space.mapping(found), held=costs.held)
         exact = energy_pj(costs, counts, stalled(SYSTOLIC, costs, counts))
         fits, result = rate(space, costs, found)
