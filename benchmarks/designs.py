@@ -3,7 +3,8 @@
     python -m benchmarks.designs                  # a million designs x ResNet-18: time and memory
     python -m benchmarks.designs --compare 500    # of 20,000, beside the mapper: half an hour
 
-Of ``configs/designs/eyeriss-like.yaml``, with 8 bits everywhere; the naive version is the mapper.
+Needs surrogates: ``peforge train --dataset data/freepdk45``. Designs are those of
+``configs/designs/eyeriss-like.yaml``, with 8 bits everywhere; the naive version is the mapper.
 """
 
 from __future__ import annotations

@@ -48,6 +48,9 @@ class Growth:
 
 #: First and last temperature of a search from what is known.
 _WARM = (0.03, 0.005)
+#: With larger sizes there is more to choose from: so many times the moves of a search from scratch,
+#: and from what is known.
+_RAGGED = (4, 2)
 
 
 class LayerPool:
@@ -119,12 +122,14 @@ class LayerPool:
         prices = np.zeros((len(self.space.pairs), 2))
         prices_of(self._problem, self.ordered.fleet, i, prices)
         problem = problem_on(self._problem, self.ordered, i, prices, self._macs)
-        growth = self.growth
+        cold, warm = _RAGGED if self.space.ragged else (1, 1)
         if known is None:
-            found = self.space.search(problem, objective, seed, 1, growth.cold_tries, TEMPERATURES)
+            tries = cold * self.growth.cold_tries
+            found = self.space.search(problem, objective, seed, 1, tries, TEMPERATURES)
         else:
+            tries = warm * self.growth.warm_tries
             start = self.pool.ways[known].copy(), self.pool.picks[known].copy()
-            found = self.space.search(problem, objective, seed, 1, growth.warm_tries, _WARM, start)
+            found = self.space.search(problem, objective, seed, 1, tries, _WARM, start)
         key = found.ways.tobytes() + found.orders.tobytes()
         if math.isinf(found.score) or key in self._seen:
             return
