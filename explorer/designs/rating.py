@@ -82,7 +82,7 @@ class Fleet(NamedTuple):
     rates: Floats
     kind: Integers
     example: Integers
-    room: Floats
+    room: Integers
     packing: Floats
     whole: Floats
     per_cycle: Floats

@@ -308,6 +308,28 @@ def _come(problem: Problem, nest: Nest, d: int, outer: int, inner: int, held: bo
     return float((come if met else come + apart) * stays)
 
 
+@compiled
+def _at_edges(
+    problem: Problem, nest: Nest, d: int, k: int, stay: bool, own: float
+) -> tuple[float, float]:
+    """Iterations of a dimension that a pair's tensor does not have, where the last are smaller.
+
+    Args:
+        d: the dimension.
+        k: of the pair.
+        stay: whether the inner level keeps its tile.
+        own: iterations of which each is served by itself, all whole.
+    """
+    tensor, outer, inner = problem.pairs[k, 0], problem.pairs[k, 1], problem.pairs[k, 2]
+    times = _times(problem, nest, d, tensor, inner, stay)
+    if tensor == PSUM:
+        own = _come(problem, nest, d, outer, inner, stay)
+    if stay:
+        more_served, more_taken = _again(problem, nest, d, tensor, inner)
+        return own * more_served, times * more_taken
+    return own, times
+
+
 @inlined
 def _window(rows: Integers, k: int, stop: int, first: int, second: int) -> tuple[int, int]:
     """Words of a window taken and served, where this dimension's loop goes on first."""
@@ -338,14 +360,9 @@ def moved(problem: Problem, nest: Nest, k: int) -> tuple[float, float]:
                     if problem.temporal[s] or apart:
                         own *= factor
             if problem.ragged:
-                times = _times(problem, nest, d, tensor, inner, stay)
-                if tensor == PSUM:
-                    own = _come(problem, nest, d, outer, inner, stay)
-            more_served = more_taken = 1.0
-            if problem.ragged and stay:
-                more_served, more_taken = _again(problem, nest, d, tensor, inner)
-            taken *= times * more_taken
-            served *= min(own * more_served, times * more_taken)
+                own, times = _at_edges(problem, nest, d, k, stay, own)
+            taken *= times
+            served *= min(own, times)
     stays, stop = 1.0, -1
     if stay:
         stays, stop = _stays(problem, nest, tensor, inner)
