@@ -14,6 +14,7 @@ from explorer.cli_options import MODEL, JsonFlag, out, progress_bar
 from rtl_gen.errors import InputError, nearest, require_choice
 
 if TYPE_CHECKING:
+    from explorer.accelerators.pe_tables import Sources
     from explorer.mapping.cost import LayerCost
     from explorer.networks.network import Network
 
@@ -117,14 +118,13 @@ def map_verb(
     `peforge map -n resnet18 -a eyeriss --mode rtl`
     """
     from explorer.accelerators.accelerator import load_accelerator
-    from explorer.accelerators.pe_tables import DATASET, Sources
     from explorer.mapping.mapper import Options
     from explorer.mapping.network_cost import map_network
     from explorer.mapping.report import certificate_line, evaluated_line, show_layer, show_network
 
     chosen = chosen_network(network, bits, batch)
     on = load_accelerator(accelerator)
-    sources = Sources(actions=actions, dataset=dataset or DATASET, model=model)
+    sources = _sources(actions, dataset, model)
     alone = bool(layer) or mapping is not None
     asked = {"--objective": (objective, "energy"), "--dataflow": (dataflow, "free"),
              "--effort": (effort, "normal")}  # fmt: skip
@@ -257,7 +257,6 @@ def accelerators_verb(
     """
     from explorer.accelerators.accelerator import load_accelerator, presets
     from explorer.accelerators.energies import breakdown_table, energy_table, resolve_energies
-    from explorer.accelerators.pe_tables import DATASET, Sources
     from explorer.mapping.report import preset_row, reached, records, show_rows, show_table
 
     if not name:
@@ -266,7 +265,7 @@ def accelerators_verb(
         return
     on = load_accelerator(name)
     widths = _three(bits)
-    sources = Sources(actions=actions, dataset=dataset or DATASET, model=model)
+    sources = _sources(actions, dataset, model)
     energies = resolve_energies(on, *widths, source=sources)
     of_energies, of_parts = energy_table(on, energies), breakdown_table(energies)
     if as_json:
@@ -325,6 +324,20 @@ def networks_verb(
     show_table(f"{one.name}: {one.macs:,} MACs, {one.parameters:,} parameters", one.table())
     if save is not None:
         typer.echo(f"wrote {save}")
+
+
+def _sources(actions: Path | None, dataset: Path | None, model: Path) -> Sources:
+    """Where energies come from.
+
+    Raises:
+        InputError: if a folder was given that has no dataset.
+    """
+    from characterize.dataset_folder import read_manifest
+    from explorer.accelerators.pe_tables import DATASET, Sources
+
+    if dataset is not None:
+        read_manifest(dataset)
+    return Sources(actions=actions, dataset=dataset or DATASET, model=model)
 
 
 def _three(bits: str) -> tuple[int, int, int]:

@@ -19,7 +19,7 @@ from explorer.mapping.fast import IFMAP
 from explorer.mapping.mapper import kept_tensors
 from explorer.mapping.ragged import Larger, rounded_up
 from explorer.mapping.space import Space
-from explorer.mapping.threads import threads
+from explorer.mapping.threads import aside, threads
 from explorer.mapping.traffic import NARROWEST, words_at
 from explorer.networks.layer import LayerShape, Traffic
 from explorer.networks.network import Network
@@ -88,7 +88,7 @@ def rate_network(
         told()
         return _rate_layer(pools, [pool.ordered for pool in pools], len(scouts), objective)
 
-    _compile([pool for pools in few for pool in pools][:1], objective)
+    aside(lambda: _compile([pool for pools in few for pool in pools][:1], objective))
     energy, cycles = _in_threads(first, few, weights, len(scouts), jobs)
     best = _best_designs(_score(energy, cycles, objective))
     fleets = _fleets(found, of_shape)

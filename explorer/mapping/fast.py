@@ -124,9 +124,37 @@ def tile(problem: Problem, nest: Nest, level: int, tensor: int) -> int:
     return words
 
 
+@compiled
+def _moments_with_work(problem: Problem, factors: Integers) -> float:
+    """Those in which the first instance has work, of sizes that need not be the factors' product.
+
+    From the outermost slot on: iterations before the last one are whole, the last is followed.
+    """
+    total = 1.0
+    for d in range(8):
+        tile, inside = 1, 1
+        for s in range(len(problem.slot_level)):
+            tile *= factors[d, s]
+            inside *= factors[d, s] if problem.temporal[s] else 1
+        rest, count = problem.sizes[d], 0
+        for s in range(len(problem.slot_level)):
+            tile //= factors[d, s]
+            if problem.temporal[s]:
+                inside //= factors[d, s]
+                whole = (rest - 1) // tile
+                count += whole * inside
+                rest -= whole * tile
+            else:
+                rest = min(rest, tile)
+        total *= count + 1
+    return total
+
+
 @inlined
 def moments(problem: Problem, factors: Integers) -> float:
-    """Iterations of all temporal loops."""
+    """Iterations of all temporal loops in which there is work."""
+    if problem.ragged:
+        return _moments_with_work(problem, factors)
     total = 1.0
     for s in range(len(problem.slot_level)):
         if problem.temporal[s]:

@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ from explorer.mapping.resident import NOTHING, Resident
 from explorer.mapping.rtl_array import RtlArray
 from explorer.mapping.rtl_search import best_tiling
 from explorer.mapping.space import Keeps, Space
-from explorer.mapping.threads import threads
+from explorer.mapping.threads import aside, threads
 from explorer.networks.layer import LayerShape
 from rtl_gen.atomic import write_text
 from rtl_gen.errors import InputError, require_choice, require_int
@@ -130,7 +131,7 @@ def map_layer(
     path = _cached(accelerator, energies, shape, options, resident)
     if cache and (known := _read(path, accelerator, energies, shape, resident)) is not None:
         return known
-    best = _search(accelerator, energies, shape, options, resident)
+    best = aside(lambda: _search(accelerator, energies, shape, options, resident))
     if cache:
         _write(path, accelerator, best)
     return best
@@ -284,9 +285,9 @@ def certify(
     least, proven, spent = math.inf, True, 0.0
     for keeps in kept_tensors(accelerator):
         space = Space.of(accelerator.hierarchy, shape, keeps, options.dataflow)
-        bound = lower_bound(
-            space, costs, options.objective, _objective(mapped.cost, options), tolerance, seconds
-        )
+        known = _objective(mapped.cost, options)
+        prove = partial(lower_bound, space, costs, options.objective, known, tolerance, seconds)
+        bound = aside(prove)
         least, proven = min(least, bound.value), proven and bound.proven
         spent += bound.seconds
         if bound.mapping is not None:

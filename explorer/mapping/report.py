@@ -116,7 +116,7 @@ def certificate_line(certificates: list[Certificate]) -> str:
     gap = max(certificate.gap for certificate in certificates)
     ended = sum(certificate.proven for certificate in certificates)
     seconds = sum(certificate.seconds for certificate in certificates)
-    told = f"no mapping of the space costs less by more than {100 * gap:.2g} %"
+    told = f"no mapping with whole factors costs less by more than {100 * gap:.2g} %"
     if gap > _NOTHING:
         told = "nothing is known of some layers, as time was over"
     return (

@@ -234,6 +234,8 @@ def load_network(path_or_name: str | Path) -> Network:
         from explorer.networks.onnx_import import load_onnx  # noqa: PLC0415  # it needs this file
 
         return load_onnx(path)
+    if path.is_dir():
+        raise InputError(f"{path}: a network is a file .yaml or .onnx, not a folder")
     raise InputError(
         f"network must be one of {', '.join(builtin.NETWORKS)}, or a file .yaml or .onnx, not "
         f"{shown(name)}{nearest(name, builtin.NETWORKS)}"

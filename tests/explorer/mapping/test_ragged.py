@@ -15,7 +15,7 @@ from explorer.accelerators.energies import resolve_energies
 from explorer.mapping import mapper
 from explorer.mapping.cost import LayerCost, evaluate
 from explorer.mapping.counts import count
-from explorer.mapping.fast import ENERGY, Found
+from explorer.mapping.fast import CYCLES, ENERGY, Found, moments
 from explorer.mapping.mapper import Options, map_layer
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.ragged import axes_of, rounded_up, smooth
@@ -103,6 +103,29 @@ def test_the_search_tells_about_what_there_is(
         return
     exact = energy_pj(costs, count(EYERISS, shape, space.mapping(found)), 0)
     assert 0.98 * exact <= math.exp(found.score) <= 1.5 * exact
+
+
+@settings(max_examples=60)
+@given(shapes(most=2000), st.integers(1, 300), st.integers(0, 1 << 20))
+def test_the_search_counts_moments_with_work_alone(
+    shape: LayerShape, moves: int, seed: int
+) -> None:
+    """5 tiles of 3 rows for 13: the last of them has one, and takes a third of the time."""
+    costs = replace(prices(SYSTOLIC), cycle_pj=0.0)
+    larger = rounded_up(shape, axes_of(SYSTOLIC), every=True)
+    space = Space.of(SYSTOLIC, shape, larger=larger)
+    found = space.search(space.problem(costs), "delay", seed, 1, moves, (0.2, 0.01))
+    if math.isinf(found.score):
+        return
+    counts = count(SYSTOLIC, shape, space.mapping(found).trimmed(shape), held=costs.held)
+    fits, result = rate(space, costs, found)
+    assert fits
+    assert result[CYCLES] >= math.ceil(counts.steps / costs.macs_per_cycle)
+    assert moments(space.problem(costs), factors_of(space, found)) == counts.steps
+
+
+def factors_of(space: Space, found: Found) -> np.ndarray:
+    return space.choices.splits[space.choices.first[:-1] + found.ways]
 
 
 def test_the_search_knows_that_instances_that_pause_take_words_again() -> None:

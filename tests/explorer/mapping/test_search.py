@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import signal
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -12,11 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from explorer.accelerators.accelerator import load_accelerator
+from explorer.accelerators.energies import resolve_energies
 from explorer.accelerators.hierarchy import TENSORS, Hierarchy, Level
 from explorer.mapping import fast, ranks
 from explorer.mapping.compiled import Integers
 from explorer.mapping.counts import Counts, LevelCounts, count
 from explorer.mapping.fast import OBJECTIVES, Found
+from explorer.mapping.mapper import Options, map_layer
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.space import ORDERS, Costs, Space
 from explorer.mapping.splits import Slot, neighbours, slots_of, splits
@@ -267,6 +271,21 @@ def test_a_seed_gives_one_result() -> None:
     assert space.mapping(one) == space.mapping(two)
     mapping: Mapping = space.mapping(one)
     mapping.check(EYERISS, shape)
+
+
+def test_ctrl_c_while_compiled_code_runs() -> None:
+    """Where numba gives results to Python nothing may fail: the process would crash."""
+    on, shape = load_accelerator("edge-tiny"), LayerShape(filters=8, channels=8, height=4, width=4)
+    energies = resolve_energies(on, 8, 8, 8)
+    map_layer(on, energies, shape, Options(effort="quick"), cache=False)  # compiles
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            map_layer(on, energies, shape, Options(effort="thorough"), cache=False)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_a_layer_that_fits_nowhere_is_told_by_its_score() -> None:

@@ -148,6 +148,10 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
             ("accelerators", "small.yaml", "--bits", "0,8,8"),
             "act_bits must be an integer from 1 to 32, not 0",
         ),
+        (
+            ("accelerators", "small.yaml", "--dataset", "nowhere"),
+            "nowhere/manifest.json: cannot be read: No such file or directory",
+        ),
     ],
 )
 def test_wrong_input_is_said_in_a_line(

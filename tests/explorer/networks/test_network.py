@@ -231,6 +231,12 @@ def test_a_misspelt_name_is_named_with_the_nearest() -> None:
     )
 
 
+def test_a_folder_is_no_network(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_network(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: a network is a file .yaml or .onnx, not a folder"
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
     with pytest.raises(InputError) as caught:
