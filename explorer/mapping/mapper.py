@@ -337,7 +337,10 @@ def kept_tensors(accelerator: Accelerator, resident: Resident = NOTHING) -> list
 
 def _fits_nowhere(accelerator: Accelerator, shape: LayerShape, dataflow: str) -> str:
     if dataflow != FREE:
-        return f"no {dataflow} mapping of layer {_sizes(shape)} was found on {accelerator.name}"
+        return (
+            f"no {dataflow} mapping of layer {_sizes(shape)} was found on {accelerator.name}; "
+            f"dataflow {FREE} has more"
+        )
     return (
         f"layer {_sizes(shape)} fits nowhere on {accelerator.name}: even with one value of each "
         f"tensor at a time {' or '.join(_too_small(accelerator, shape)) or 'a level'} is too small"

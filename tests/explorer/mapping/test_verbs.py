@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from explorer.mapping.report import digits
 from explorer.networks.builtin import NETWORKS
 from explorer.networks.network import load_network
 from tests.explorer.mapping.test_cost import accelerator
@@ -159,6 +160,15 @@ def test_wrong_input_is_said_in_a_line(
 ) -> None:
     run = here(*arguments, cwd=folder)
     assert (run.returncode, run.stderr) == (2, f"peforge: error: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0012345, "0.001234"), (12.345678, "12.35"), (9999.4, "9,999"), (9999.6, "10,000"),
+     (118406.2, "118,406")],
+)  # fmt: skip
+def test_large_numbers_have_no_exponent(value: float, shown: str) -> None:
+    assert digits(value) == shown
 
 
 NET = """
