@@ -244,7 +244,9 @@ def _again(problem: Problem, nest: Nest, d: int, tensor: int, inner: int) -> tup
     """How often as many words are served and taken, because some instances pause.
 
     An instance without work in the last of the iterations over which its tile stays holds nothing:
-    where loops of other dimensions around them begin anew, it takes the tile again.
+    where loops of other dimensions around them begin anew, it takes the tile again. These are
+    instances without any share in the last iteration, and the one whose share is smaller, if it
+    has less iterations than the others.
     """
     instances, share = _spread(problem, nest, d, inner)
     tile = 1
@@ -255,7 +257,8 @@ def _again(problem: Problem, nest: Nest, d: int, tensor: int, inner: int) -> tup
         return 1.0, 1.0
     end = _last_end(problem, nest, tensor, inner)
     served = taken = 1.0
-    others, blocks = 1, 0
+    others, blocks, rounds, counted = 1, 0, 0, 1
+    smaller = False  # whether the last instance has less than the others
     for s in range(len(problem.slot_level)):
         loops = problem.slot_level[s] < inner and problem.temporal[s]
         for k in range(8 if loops else 1):
@@ -265,6 +268,9 @@ def _again(problem: Problem, nest: Nest, d: int, tensor: int, inner: int) -> tup
             if dim != d:
                 others *= factor if stays else 1
             elif factor > 1:
+                over = not problem.temporal[s] and problem.slot_level[s] < inner
+                if rounds == 0 and (stays or over):
+                    rounds = -(-problem.sizes[d] // tile)
                 if stays and blocks == 0:
                     blocks = -(-problem.sizes[d] // tile)
                 tile //= factor
@@ -274,8 +280,13 @@ def _again(problem: Problem, nest: Nest, d: int, tensor: int, inner: int) -> tup
                 if stays and whole > 0 and idle > 0:
                     served += (others - 1) / blocks
                     taken += (others - 1) * idle / (blocks * instances)
-                if not problem.temporal[s] and problem.slot_level[s] < inner:
+                elif stays and smaller and whole + 1 < factor:
+                    served += (others - counted) / rounds
+                    taken += (others - counted) / blocks
+                    counted = others
+                if over:
                     instances //= factor
+                    smaller = smaller or rest < tile
     return served, taken
 
 

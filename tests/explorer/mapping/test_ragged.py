@@ -155,6 +155,23 @@ def test_the_search_knows_that_instances_that_pause_take_words_again() -> None:
     assert exact <= result[ENERGY] <= 1.001 * exact
 
 
+def test_the_last_instance_pauses_too() -> None:
+    """13 rows, 2 in each of 7 columns: over two iterations, the last has work in the first alone.
+
+    Filters that stay over both it must take again for each of 31 columns of the ofmap, unless these
+    two iterations are inside of all others.
+    """
+    on = load_accelerator("eyeriss")
+    shape = LayerShape(
+        groups=31, filters=1, channels=1, height=13, width=31, filter_height=3, filter_width=3,
+        padding=(1, 1, 1, 1),
+    )  # fmt: skip
+    energies = resolve_energies(on, 8, 8, 8)
+    found = map_layer(on, energies, shape, Options(objective="edp"), cache=False).cost
+    assert found.cycles <= 1597
+    assert found.energy_pj <= 5.83e6
+
+
 def test_a_prime_size_is_spread_over_the_array(monkeypatch: pytest.MonkeyPatch) -> None:
     on = load_accelerator("eyeriss")
     energies = resolve_energies(on, 8, 8, 8)
