@@ -71,9 +71,9 @@ def option_words(row: Mapping[Any, Any]) -> str:
     return ", ".join(name for name, chosen in options.items() if chosen)
 
 
-def short(value: float) -> str:
-    """A number as people read it: four digits, or whole with thousands apart."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def short(value: float, digits: int = 4) -> str:
+    """A number as people read it: with so many digits, or all of those before its point."""
+    return f"{value:,.0f}" if abs(value) >= 10**digits - 0.5 else f"{value:,.{digits}g}"
 
 
 def write_csv(result: ExplorationResult, path: Path) -> None:

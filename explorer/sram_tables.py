@@ -17,6 +17,7 @@ from rich.table import Table
 
 from characterize import sram_table
 from characterize.cacti import PORTS, SETTINGS, ImpossibleShapeError, Shape
+from explorer.report import short
 from rtl_gen.atomic import check_target, write_text
 from rtl_gen.errors import InputError, require_choice
 
@@ -160,16 +161,11 @@ def cost_table(sweep: Sweep) -> Table:
     for row in rows.to_dict("records"):
         table.add_row(
             f"{row['words']:,}", str(row["bits"]), str(row["banks"]), str(row["ports"]),
-            *(_figure(row[name]) for name in _UNITS),
+            *(short(row[name]) for name in _UNITS),
         )  # fmt: skip
     if len(rows) < len(sweep.table):
         table.caption = f"the first {len(rows)} of {len(sweep.table):,}"
     return table
-
-
-def _figure(value: float) -> str:
-    """Four digits, and all of those before the point."""
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def left_out_line(sweep: Sweep) -> str:

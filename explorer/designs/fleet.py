@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from explorer.designs.figures import Bits, Costing, Figures
 from explorer.designs.rating import Fleet
@@ -57,10 +59,7 @@ def fleet_of(found: Figures, costing: Costing, space: Space, bits: Bits) -> Orde
     )  # fmt: skip
     shapes = np.concatenate([most, rates.reshape(len(rates), -1)], axis=1)
     frame_class = np.unique(shapes, axis=0, return_inverse=True)[1].ravel()
-    room = np.array(
-        [[v.usable_words or 0 for v in found.outlines[key].hierarchy.levels] for key in rows]
-    )
-    row_class = _classes(tables, room)
+    row_class = _classes(tables)
     codes = row_class[row_of[designs]] * (frame_class.max() + 1) + frame_class[frames]
     _, example, geometry = np.unique(codes, return_index=True, return_inverse=True)
     order = np.lexsort((costing.cycle_pj[designs], geometry.ravel()))
@@ -76,7 +75,6 @@ def fleet_of(found: Figures, costing: Costing, space: Space, bits: Bits) -> Orde
         row=row_of[designs],
         cycle_pj=costing.cycle_pj[designs],
         hops=np.ascontiguousarray(found.hops[designs]),
-        room=room,
         **tables,
     )
     return Ordered(
@@ -86,12 +84,17 @@ def fleet_of(found: Figures, costing: Costing, space: Space, bits: Bits) -> Orde
 
 def _tables(
     found: Figures, keys: list[tuple[int, int]], costs: list[Costs], space: Space, bits: Bits
-) -> dict[str, Floats]:
+) -> dict[str, NDArray[Any]]:
     """What belongs to PE and memories: a row for each pair."""
     prices = [Prices.of(space.pairs, len(space.keeps), each) for each in costs]
     packing, whole = zip(*(space.packings(each) for each in costs), strict=True)
+    room = [
+        [level.usable_words or 0 for level in found.outlines[key].hierarchy.levels] for key in keys
+    ]
     psum = found.space.pes["psum_bits"].to_numpy()
     return {
+        # Whole, as in ``fast.Problem``: what is compiled for it then serves here, too.
+        "room": np.array(room),
         "packing": np.array(packing),
         "whole": np.array(whole),
         "per_cycle": np.array([each.macs_per_cycle for each in costs]),
@@ -103,15 +106,11 @@ def _tables(
     }
 
 
-def _classes(tables: dict[str, Floats], room: Indices) -> Indices:
+def _classes(tables: dict[str, NDArray[Any]]) -> Indices:
     """Rows that take the same mappings, in the same cycles, have one number."""
-    values = np.concatenate(
-        [
-            room,
-            *(tables[name].reshape(len(room), -1) for name in ("packing", "whole", "per_cycle")),
-        ],
-        axis=1,
-    )
+    names = ("room", "packing", "whole", "per_cycle")
+    rows = len(tables["room"])
+    values = np.concatenate([tables[name].reshape(rows, -1) for name in names], axis=1)
     numbers: Indices = np.unique(values, axis=0, return_inverse=True)[1].ravel()
     return numbers
 

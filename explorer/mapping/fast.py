@@ -180,41 +180,6 @@ def _stays(problem: Problem, nest: Nest, tensor: int, inner: int) -> tuple[float
 
 
 @inlined
-def _times(problem: Problem, nest: Nest, d: int, tensor: int, inner: int, stay: bool) -> float:
-    """Iterations outside a level of a dimension that its tensor does not have, idle ones not.
-
-    Those of the loops over which the tile stays count as often as they are, whole or not.
-    """
-    tile, stays, staying = 1, 1, stay
-    for s in range(len(problem.slot_level) - 1, -1, -1):
-        if problem.slot_level[s] >= inner:
-            tile *= nest.factors[d, s]
-        elif problem.temporal[s]:
-            order = nest.orders[problem.slot_level[s]]
-            for k in range(7, -1, -1):
-                if staying and nest.factors[order[k], s] > 1:
-                    staying = not HAS[tensor, order[k]]
-                    if order[k] == d:
-                        stays *= nest.factors[d, s]
-    return float(np.ceil(problem.sizes[d] / (tile * stays)) * stays)
-
-
-@inlined
-def _longest_stay(problem: Problem, nest: Nest, d: int, tensor: int, inner: int) -> int:
-    """The outermost slot with a loop of a dimension over which a level's tile stays."""
-    found, staying = len(problem.slot_level), True
-    for s in range(len(problem.slot_level) - 1, -1, -1):
-        if problem.temporal[s] and problem.slot_level[s] < inner:
-            order = nest.orders[problem.slot_level[s]]
-            for k in range(7, -1, -1):
-                if staying and nest.factors[order[k], s] > 1:
-                    staying = not HAS[tensor, order[k]]
-                    if order[k] == d:
-                        found = s
-    return found
-
-
-@inlined
 def _last_end(problem: Problem, nest: Nest, tensor: int, inner: int) -> int:
     """The innermost loop that ends the stay of a level's tile: 8 x slot + place; -1 if none."""
     found = -1
@@ -225,6 +190,31 @@ def _last_end(problem: Problem, nest: Nest, tensor: int, inner: int) -> int:
                 if HAS[tensor, dim] and nest.factors[dim, s] > 1:
                     found = 8 * s + k
     return found
+
+
+@inlined
+def _within_stay(problem: Problem, nest: Nest, s: int, d: int, end: int) -> bool:
+    """Whether a slot's loop of a dimension is inside of the one that ends a tile's stay."""
+    if problem.temporal[s]:
+        for k in range(8):
+            if nest.orders[problem.slot_level[s], k] == d:
+                return 8 * s + k > end
+    return False
+
+
+@inlined
+def _times(problem: Problem, nest: Nest, d: int, inner: int, end: int) -> float:
+    """Iterations outside a level of a dimension that its tensor does not have, idle ones not.
+
+    Those of the loops over which the tile stays count as often as they are, whole or not.
+    """
+    tile, stays = 1, 1
+    for s in range(len(problem.slot_level)):
+        if problem.slot_level[s] >= inner:
+            tile *= nest.factors[d, s]
+        elif _within_stay(problem, nest, s, d, end):
+            stays *= nest.factors[d, s]
+    return float(np.ceil(problem.sizes[d] / (tile * stays)) * stays)
 
 
 @inlined
@@ -240,7 +230,7 @@ def _spread(problem: Problem, nest: Nest, d: int, inner: int) -> tuple[int, int]
 
 
 @inlined
-def _again(problem: Problem, nest: Nest, d: int, tensor: int, inner: int) -> tuple[float, float]:
+def _again(problem: Problem, nest: Nest, d: int, inner: int, end: int) -> tuple[float, float]:
     """How often as many words are served and taken, because some instances pause.
 
     An instance without work in the last of the iterations over which its tile stays holds nothing:
@@ -255,7 +245,6 @@ def _again(problem: Problem, nest: Nest, d: int, tensor: int, inner: int) -> tup
     rest = problem.sizes[d]
     if instances == 1 or rest == tile:
         return 1.0, 1.0
-    end = _last_end(problem, nest, tensor, inner)
     served = taken = 1.0
     others, blocks, rounds, counted = 1, 0, 0, 1
     smaller = False  # whether the last instance has less than the others
@@ -291,10 +280,10 @@ def _again(problem: Problem, nest: Nest, d: int, tensor: int, inner: int) -> tup
 
 
 @inlined
-def _role(problem: Problem, s: int, outer: int, inner: int, stay: int) -> int:
+def _role(problem: Problem, nest: Nest, s: int, d: int, outer: int, inner: int, end: int) -> int:
     """What a slot's iterations of a reduction do to the sums that come to ``outer``."""
     level, temporal = problem.slot_level[s], problem.temporal[s]
-    if level >= inner or (temporal and s >= stay):
+    if level >= inner or _within_stay(problem, nest, s, d, end):
         return LASTS if temporal else INSIDE
     if temporal or level < outer or not problem.multicast[s]:
         return APART
@@ -302,7 +291,7 @@ def _role(problem: Problem, s: int, outer: int, inner: int, stay: int) -> int:
 
 
 @inlined
-def _come(problem: Problem, nest: Nest, d: int, outer: int, inner: int, held: bool) -> float:
+def _come(problem: Problem, nest: Nest, d: int, outer: int, inner: int, end: int) -> float:
     """Sums that come to ``outer`` for one, where a reduction's last tiles are smaller.
 
     Instances that end their shares at one time are added on the way. In the last tile there are
@@ -311,11 +300,10 @@ def _come(problem: Problem, nest: Nest, d: int, outer: int, inner: int, held: bo
     Iterations for which the sums stay count as often as they are.
     """
     slots = len(problem.slot_level)
-    stay = _longest_stay(problem, nest, d, PSUM, inner) if held else slots
     tile, apart, stays, reach = 1, 1, 1, 0
     for s in range(slots - 1, -1, -1):
         factor = nest.factors[d, s]
-        role = _role(problem, s, outer, inner, stay)
+        role = _role(problem, nest, s, d, outer, inner, end)
         if role == LASTS and problem.slot_level[s] < inner:
             stays *= factor
         elif role == APART:
@@ -332,7 +320,7 @@ def _come(problem: Problem, nest: Nest, d: int, outer: int, inner: int, held: bo
         tile //= factor
         whole = (rest - 1) // tile
         rest -= whole * tile
-        role = _role(problem, s, outer, inner, stay)
+        role = _role(problem, nest, s, d, outer, inner, end)
         if role == LASTS:
             if whole > 0:
                 come += apart if reach >= rest else apart - 1
@@ -360,11 +348,12 @@ def _at_edges(
         own: iterations of which each is served by itself, all whole.
     """
     tensor, outer, inner = problem.pairs[k, 0], problem.pairs[k, 1], problem.pairs[k, 2]
-    times = _times(problem, nest, d, tensor, inner, stay)
+    end = _last_end(problem, nest, tensor, inner) if stay else 8 * len(problem.slot_level)
+    times = _times(problem, nest, d, inner, end)
     if tensor == PSUM:
-        own = _come(problem, nest, d, outer, inner, stay)
+        own = _come(problem, nest, d, outer, inner, end)
     if stay:
-        more_served, more_taken = _again(problem, nest, d, tensor, inner)
+        more_served, more_taken = _again(problem, nest, d, inner, end)
         return own * more_served, times * more_taken
     return own, times
 

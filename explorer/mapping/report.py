@@ -18,6 +18,7 @@ from explorer.mapping.cost import LayerCost
 from explorer.mapping.mapper import Certificate, Mapped
 from explorer.mapping.network_cost import NetworkCost
 from explorer.networks.network import Network
+from explorer.report import short
 
 #: A map space up to this is told in full; a gap above this tells nothing.
 _PLAIN, _NOTHING = 1_000_000, 0.995
@@ -37,7 +38,7 @@ def show_layer(on: Accelerator, network: Network, cost: LayerCost, *, as_json: b
         [
             {
                 "part": t.part, "tensor": t.tensor, "action": t.action, "times": f"{t.times:,.0f}",
-                "each pJ": f"{t.each_pj:.4g}", "uJ": digits(t.energy_pj / 1e6),
+                "each pJ": f"{t.each_pj:.4g}", "uJ": short(t.energy_pj / 1e6),
                 "origin": t.origin,
             }
             for t in sorted(cost.terms, key=lambda t: -t.energy_pj)
@@ -45,7 +46,7 @@ def show_layer(on: Accelerator, network: Network, cost: LayerCost, *, as_json: b
     )  # fmt: skip
     show_table(f"{network.name} {name} on {on.name}", terms)
     typer.echo(
-        f"{digits(cost.energy_pj / 1e6)} uJ, {cost.cycles:,} cycles ({cost.busy_cycles:,} without "
+        f"{short(cost.energy_pj / 1e6)} uJ, {cost.cycles:,} cycles ({cost.busy_cycles:,} without "
         f"stalls) of {cost.period_ps} ps, utilization {100 * cost.utilization:.1f} %, "
         f"{cost.tops_per_watt:.3g} TOPS/W"
         + (f", {cost.tops_per_mm2:.3g} TOPS/mm2" if cost.tops_per_mm2 else "")
@@ -61,7 +62,7 @@ def show_network(found: NetworkCost) -> None:
     table = found.table()
     shown = table.assign(
         macs=[f"{n:,}" for n in table["macs"]],
-        energy_uj=[digits(n) for n in table["energy_uj"]],
+        energy_uj=[short(n) for n in table["energy_uj"]],
         cycles=[f"{n:,}" for n in table["cycles"]],
         utilization=["" if pd.isna(n) else f"{100 * n:.1f} %" for n in table["utilization"]],
         tops_per_watt=["" if pd.isna(n) else f"{n:.3g}" for n in table["tops_per_watt"]],
@@ -73,15 +74,15 @@ def show_network(found: NetworkCost) -> None:
         titles.append("gap")
     if found.kept is not None:
         shown["stays"] = [f"{words:,}" if words else "" for words in shown["stays"]]
-        shown["saved_uj"] = [digits(saved) for saved in shown["saved_uj"]]
+        shown["saved_uj"] = [short(saved) for saved in shown["saved_uj"]]
         titles += ["stays, words", "saved uJ"]
     shown.columns = titles
     show_table(f"{found.network.name} on {found.accelerator.name}", shown)
     total = found.energy_pj
     parts = ", ".join(f"{part} {100 * pj / total:.1f} %" for part, pj in found.parts_pj().items())
-    rate = digits(1 / found.seconds) if found.seconds else "?"
+    rate = short(1 / found.seconds) if found.seconds else "?"
     typer.echo(
-        f"{digits(total / 1e6, 5)} uJ, {found.cycles:,} cycles, {digits(found.seconds * 1e3)} ms "
+        f"{short(total / 1e6, 5)} uJ, {found.cycles:,} cycles, {short(found.seconds * 1e3)} ms "
         f"({rate} a second), {2 * found.network.macs / total:.3g} TOPS/W"
     )
     typer.echo(f"energy: {parts}")
@@ -96,11 +97,6 @@ def show_network(found: NetworkCost) -> None:
         typer.echo(f"  {origin}")
     if found.unknown():
         typer.echo(f"in no sum: {', '.join(found.unknown())}")
-
-
-def digits(value: float, count: int = 4) -> str:
-    """A number with so many digits, or all before its point."""
-    return f"{value:,.0f}" if abs(value) >= 10**count - 0.5 else f"{value:,.{count}g}"
 
 
 def evaluated_line(mapped: Mapped) -> str:
@@ -137,7 +133,7 @@ def kept_line(found: NetworkCost) -> str:
     left_out = "" if totals["complete"] else "; there were more sets of ofmaps than were looked at"
     ofmaps = f"{len(totals['ofmaps'])} of {len(found.network.layers)} ofmaps"
     room = f"{totals['most_memory_words']:,} of {totals['level_memory_words']:,} memory words"
-    energy = f"{digits(totals['saved_pj'] / 1e6)} of {digits(totals['energy_pj_before'] / 1e6)} uJ"
+    energy = f"{short(totals['saved_pj'] / 1e6)} of {short(totals['energy_pj_before'] / 1e6)} uJ"
     cycles = f"{totals['saved_cycles']:,} of {totals['cycles_before']:,} cycles"
     return (
         f"in {totals['level']} stay {ofmaps}, at most {room} at once; saved {energy}, "
@@ -203,5 +199,5 @@ def show_table(title: str, table: pd.DataFrame) -> None:
 def cell(value: object) -> str:
     """A value of a table."""
     if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:,.4g}"
+        return "" if math.isnan(value) else short(value)
     return f"{value:,}" if isinstance(value, int) else str(value)

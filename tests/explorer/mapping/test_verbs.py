@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from explorer.mapping.report import digits
 from explorer.networks.builtin import NETWORKS
 from explorer.networks.network import load_network
+from explorer.report import short
 from tests.explorer.mapping.test_cost import accelerator
 from tests.explorer.test_cli import here
 
@@ -168,7 +168,7 @@ def test_wrong_input_is_said_in_a_line(
      (118406.2, "118,406")],
 )  # fmt: skip
 def test_large_numbers_have_no_exponent(value: float, shown: str) -> None:
-    assert digits(value) == shown
+    assert short(value) == shown
 
 
 NET = """
