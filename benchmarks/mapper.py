@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from operator import attrgetter
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from explorer.mapping.bound import lower_bound
 from explorer.mapping.compiled import Integers, compiled
 from explorer.mapping.counts import count
 from explorer.mapping.fast import Choices, Found, Nest, Problem
-from explorer.mapping.mapper import EFFORTS, TEMPERATURES
+from explorer.mapping.mapper import EFFORTS, Options, anneal
 from explorer.mapping.ragged import axes_of, rounded_up
 from explorer.mapping.space import Costs, Space
 from explorer.networks.layer import LayerShape
@@ -104,8 +105,13 @@ def fits(problem: Problem, choices: Choices, ways: Integers) -> Integers:
     return np.array(fitting, dtype=np.int64)
 
 
-def anneal(space: Space, problem: Problem, effort: str, seed: int = 1) -> Found:
-    return space.search(problem, "energy", seed, *EFFORTS[effort], TEMPERATURES)
+def best_of(space: Space, effort: str) -> tuple[Found, int]:
+    """The best mapping of a space, of whole factors, by energy; and how many were evaluated."""
+    options = Options(effort=effort)
+    found: list[Found] = []
+    for number, now in enumerate(EFFORTS[effort]):
+        found.append(anneal(space, costs(), options, number, () if now.anew else found))
+    return min(found, key=attrgetter("score")), sum(each.evaluated for each in found)
 
 
 def main() -> None:
@@ -113,7 +119,7 @@ def main() -> None:
     shape = list(layers)[3]
     space = Space.of(EYERISS, shape)
     problem = space.problem(costs())
-    anneal(space, problem, "quick")  # compiles
+    best_of(space, "quick")  # compiles
     ways, orders = distinct(space, problem)
     rate_all(problem, space.choices, ways[:1], orders[:1])
     start = time.process_time()
@@ -139,9 +145,9 @@ def search(layers: dict[LayerShape, int], effort: str) -> None:
     energy = evaluated = 0.0
     for shape, times in layers.items():
         space = Space.of(EYERISS, shape)
-        found = anneal(space, space.problem(costs()), effort)
+        found, tried = best_of(space, effort)
         energy += times * math.exp(found.score)
-        evaluated += found.evaluated
+        evaluated += tried
     seconds = time.process_time() - start
     print(
         f"{effort}: ResNet-18 in {seconds:.2f} s, {energy / 1e6:,.1f} uJ, "
@@ -154,16 +160,13 @@ def round_up(layers: dict[LayerShape, int]) -> None:
     for objective, unit in (("energy", "uJ"), ("delay", "million cycles")):
         whole = best = 0.0
         for shape, times in layers.items():
-            scores, start = [], None
+            options = Options(objective=objective, effort="quick")
+            found: list[Found] = []
             for larger in ({}, rounded_up(shape, axes_of(EYERISS))):
                 space = Space.of(EYERISS, shape, larger=larger)
-                found = space.search(
-                    space.problem(costs()), objective, 1, *EFFORTS["quick"], TEMPERATURES, start
-                )
-                scores.append(found.score)
-                start = found.ways, found.orders
-            whole += times * math.exp(scores[0])
-            best += times * math.exp(min(scores))
+                found.append(anneal(space, costs(), options, 0, found))
+            whole += times * math.exp(found[0].score)
+            best += times * math.exp(min(each.score for each in found))
         print(
             f"vit-b16, {objective}: {whole / 1e6:,.1f} {unit} with whole factors, "
             f"{best / 1e6:,.1f} with ragged edges"
@@ -174,15 +177,13 @@ def prove(layers: dict[LayerShape, int]) -> None:
     """Certificates of ResNet-18's layers: at most 1 % less, in 60 s each."""
     first = next(iter(layers))
     space = Space.of(EYERISS, first)
-    lower_bound(
-        space, costs(), "energy", math.exp(anneal(space, space.problem(costs()), "quick").score)
-    )
+    lower_bound(space, costs(), "energy", math.exp(best_of(space, "quick")[0].score))
     start = time.process_time()
     proven = 0
     found = bound = 0.0
     for shape, times in layers.items():
         space = Space.of(EYERISS, shape)
-        best = math.exp(anneal(space, space.problem(costs()), "normal").score)
+        best = math.exp(best_of(space, "normal")[0].score)
         known = lower_bound(space, costs(), "energy", best)
         proven += known.proven
         found, bound = found + times * known.cost, bound + times * known.value

@@ -24,7 +24,6 @@ from explorer.designs.rating import (
 from explorer.designs.space import Indices
 from explorer.mapping import fast
 from explorer.mapping.compiled import Floats
-from explorer.mapping.mapper import TEMPERATURES
 from explorer.mapping.space import Space
 from explorer.networks.layer import LayerShape
 
@@ -46,8 +45,8 @@ class Growth:
     best: int = 300
 
 
-#: First and last temperature of a search from what is known.
-_WARM = (0.03, 0.005)
+#: First and last temperature of a search from scratch, and of one from what is known.
+_COLD, _WARM = (0.2, 0.01), (0.03, 0.005)
 #: With larger sizes there is more to choose from: so many times the moves of a search from scratch,
 #: and from what is known.
 _RAGGED = (4, 2)
@@ -125,7 +124,7 @@ class LayerPool:
         cold, warm = _RAGGED if self.space.ragged else (1, 1)
         if known is None:
             tries = cold * self.growth.cold_tries
-            found = self.space.search(problem, objective, seed, 1, tries, TEMPERATURES)
+            found = self.space.search(problem, objective, seed, 1, tries, _COLD)
         else:
             tries = warm * self.growth.warm_tries
             start = self.pool.ways[known].copy(), self.pool.picks[known].copy()

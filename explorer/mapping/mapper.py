@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,22 +31,43 @@ from explorer.mapping.ragged import axes_of, rounded_up
 from explorer.mapping.resident import NOTHING, Resident
 from explorer.mapping.rtl_array import RtlArray
 from explorer.mapping.rtl_search import best_tiling
-from explorer.mapping.space import Keeps, Space
+from explorer.mapping.space import Costs, Keeps, Space
 from explorer.mapping.threads import aside, threads
 from explorer.networks.layer import LayerShape
 from rtl_gen.atomic import write_text
 from rtl_gen.errors import InputError, require_choice, require_int
 from rtl_gen.source import code_digest
 
-#: Moves of a search by effort, and runs, each from the best mapping of the one before.
-EFFORTS = {"quick": (1, 32_000), "normal": (3, 32_000), "thorough": (8, 100_000)}
-#: What an effort does first, so that it never finds less.
-_BEGINS_WITH = {"thorough": ("normal",)}
+
+class Round(NamedTuple):
+    """A round of a search, through the spaces of whole factors and of larger sizes.
+
+    Attributes:
+        runs: of ``TRIES`` moves in a space, each from the best mapping of the one before.
+        anew: begins with all loops in the outermost level, not with the best mapping so far.
+        every: objectives for which all sizes are rounded up, not those alone that can hardly be
+            split.
+    """
+
+    runs: int
+    anew: bool
+    every: tuple[str, ...]
+
+
+#: Moves of a run: several short ones find more than a long one.
+TRIES = 8_000
+_QUICK = (Round(4, True, ()),)
+_NORMAL = (*_QUICK, *(Round(4, anew, ("delay", "edp")) for anew in (True, False)))
+_LONG = tuple(Round(12, anew, OBJECTIVES) for anew in (True, False))
+#: Rounds of a search by effort: each does what the one before does, so that it never finds less.
+EFFORTS = {"quick": _QUICK, "normal": _NORMAL, "thorough": (*_NORMAL, *4 * _LONG)}
 #: Runs with larger sizes for each without: there is more to choose from.
 _RAGGED_RUNS = 2
-#: First and last temperature, as logarithms of cost.
-TEMPERATURES = (0.2, 0.01)
+#: First and last temperature of a run, as logarithms of cost.
+TEMPERATURES = (0.4, 0.003)
 SEEDS = (0, (1 << 31) - 1)
+#: From the seed of one round to that of the next: seeds of users are small numbers.
+_NEXT_SEED = 65_537
 _ROUNDING = 1e-9
 #: Counting modes that are searched: all mappings; tilings of the array of this project.
 MODES = ("exact", "rtl")
@@ -151,47 +173,63 @@ def _search(
     options: Options,
     resident: Resident,
 ) -> Mapped:
-    """Search the spaces of the layer, and then those with ragged edges, too."""
+    """Search the spaces of the layer, and those with ragged edges, as often as the effort says."""
     hierarchy = resident.rest(accelerator.hierarchy)
     costs = costs_of(accelerator, energies, shape)
     found: dict[_Place, Found] = {}
     best: LayerCost | None = None
     evaluated = size = 0
 
-    def search(place: _Place, effort: str) -> None:
+    def search(place: _Place, number: int, known: list[Found]) -> Found:
         nonlocal best, evaluated, size
         space = Space.of(hierarchy, shape, place.keeps, options.dataflow, dict(place.larger))
-        known = [found[p] for p in (place, _Place((), place.keeps)) if p in found]
         size += 0 if place in found else space.size
-        before = min(known, key=lambda each: each.score, default=None)
-        start = (before.ways, before.orders) if before and before.score < math.inf else None
-        runs, tries = EFFORTS[effort]
-        found[place] = new = space.search(
-            space.problem(costs), options.objective, options.seed,
-            runs * (_RAGGED_RUNS if place.larger else 1), tries, TEMPERATURES, start,
-        )  # fmt: skip
+        new = anneal(space, costs, options, number, known)
+        found[place] = min(new, found.get(place, new), key=attrgetter("score"))
         evaluated += new.evaluated
         if math.isinf(new.score):
-            return
+            return new
         try:
             cost = evaluate(accelerator, energies, shape, space.mapping(new), resident)
         except InputError:  # sums that are not added on the way can need more room
             if not place.larger:
                 raise
-            return
+            return new
         if best is None or _value(cost, options) < _value(best, options):
             best = cost
+        return new
 
-    for effort in (*_BEGINS_WITH.get(options.effort, ()), options.effort):
-        every = effort == "thorough" or (effort == "normal" and options.objective != "energy")
-        larger = rounded_up(shape, axes_of(hierarchy), every=every)
+    for number, now in enumerate(EFFORTS[options.effort]):
+        larger = rounded_up(shape, axes_of(hierarchy), every=options.objective in now.every)
         for keeps in kept_tensors(accelerator, resident):
-            search(_Place((), keeps), effort)
+            plain, ragged = _Place((), keeps), _Place(tuple(larger.items()), keeps)
+            known = [] if now.anew else [found[p] for p in (plain, ragged) if p in found]
+            whole = search(plain, number, known[:1])
             if larger:
-                search(_Place(tuple(larger.items()), keeps), effort)
+                search(ragged, number, [*known, whole])
     if best is None:
         raise InputError(_fits_nowhere(accelerator, shape, options.dataflow))
     return Mapped(shape=shape, cost=best, evaluated=evaluated, space=size)
+
+
+def anneal(
+    space: Space, costs: Costs, options: Options, number: int, known: Sequence[Found] = ()
+) -> Found:
+    """One round of a search in a space.
+
+    Args:
+        space: to search, for ``options.objective``, from ``options.seed``.
+        costs: of the layer on the accelerator.
+        number: of the round, in ``EFFORTS[options.effort]``.
+        known: what was found in this space or in that of whole factors: the best is where the
+            round begins.
+    """
+    before = min(known, key=attrgetter("score"), default=None)
+    start = (before.ways, before.orders) if before and before.score < math.inf else None
+    problem = space.problem(costs)
+    runs = EFFORTS[options.effort][number].runs * (_RAGGED_RUNS if problem.ragged else 1)
+    seed = options.seed + _NEXT_SEED * number
+    return space.search(problem, options.objective, seed, runs, TRIES, TEMPERATURES, start)
 
 
 def map_layers(
@@ -382,7 +420,7 @@ def _cached(
         "resident": [resident.level, *resident.tensors, resident.words],
         "options": [
             options.objective,
-            *EFFORTS[options.effort],
+            [TRIES, *TEMPERATURES, *EFFORTS[options.effort]],
             options.seed,
             options.dataflow,
         ],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +18,7 @@ from explorer.mapping import mapper
 from explorer.mapping.cost import LayerCost, evaluate
 from explorer.mapping.counts import count
 from explorer.mapping.fast import CYCLES, ENERGY, Found, moments
-from explorer.mapping.mapper import Options, map_layer
+from explorer.mapping.mapper import EFFORTS, Options, map_layer
 from explorer.mapping.mapping import Mapping
 from explorer.mapping.ragged import axes_of, rounded_up, smooth
 from explorer.mapping.space import ORDERS, Space
@@ -204,12 +206,29 @@ def test_instances_that_never_work_take_no_words_from_the_others() -> None:
     assert cost("M16 C4") == cost("M10 C4")
 
 
-def test_effort_never_costs() -> None:
-    """More effort adds searches; what the smaller ones find stays."""
-    on = load_accelerator("eyeriss")
+@pytest.mark.parametrize(
+    ("objective", "value"),
+    [("energy", lambda cost: cost.energy_pj), ("delay", lambda cost: cost.cycles),
+     ("edp", lambda cost: cost.edp_pj_s)],
+)  # fmt: skip
+@pytest.mark.parametrize("preset", ["eyeriss", "tpu-like"])
+def test_effort_never_costs(
+    preset: str, objective: str, value: Callable[[LayerCost], float]
+) -> None:
+    on = load_accelerator(preset)
     energies = resolve_energies(on, 8, 8, 8)
-    found = [
-        map_layer(on, energies, SCORES, Options(effort=effort), cache=False).cost.energy_pj
-        for effort in ("quick", "normal", "thorough")
-    ]
-    assert found == sorted(found, reverse=True)
+    quick, normal = (
+        value(
+            map_layer(
+                on, energies, SCORES, Options(objective=objective, effort=effort), cache=False
+            ).cost
+        )
+        for effort in ("quick", "normal")
+    )
+    assert normal <= quick
+
+
+def test_more_effort_begins_with_the_runs_of_less() -> None:
+    for less, more in itertools.pairwise(EFFORTS.values()):
+        assert more[: len(less)] == less
+        assert len(more) > len(less)
