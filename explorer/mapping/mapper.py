@@ -43,7 +43,7 @@ class Round(NamedTuple):
     """A round of a search, through the spaces of whole factors and of larger sizes.
 
     Attributes:
-        runs: of ``TRIES`` moves in a space, each from the best mapping of the one before.
+        runs: of ``_TRIES`` moves in a space, each from the best mapping of the one before.
         anew: begins with all loops in the outermost level, not with the best mapping so far.
         every: objectives for which all sizes are rounded up, not those alone that can hardly be
             split.
@@ -54,17 +54,16 @@ class Round(NamedTuple):
     every: tuple[str, ...]
 
 
-#: Moves of a run: several short ones find more than a long one.
-TRIES = 8_000
+#: Moves of a run with whole factors (several short ones find more than a long one), and with larger
+#: sizes, where there is more to choose from.
+_TRIES, _RAGGED_TRIES = 8_000, 16_000
 _QUICK = (Round(4, True, ()),)
 _NORMAL = (*_QUICK, *(Round(4, anew, ("delay", "edp")) for anew in (True, False)))
 _LONG = tuple(Round(12, anew, OBJECTIVES) for anew in (True, False))
 #: Rounds of a search by effort: each does what the one before does, so that it never finds less.
 EFFORTS = {"quick": _QUICK, "normal": _NORMAL, "thorough": (*_NORMAL, *4 * _LONG)}
-#: Runs with larger sizes for each without: there is more to choose from.
-_RAGGED_RUNS = 2
 #: First and last temperature of a run, as logarithms of cost.
-TEMPERATURES = (0.4, 0.003)
+_TEMPERATURES = (0.4, 0.003)
 SEEDS = (0, (1 << 31) - 1)
 #: From the seed of one round to that of the next: seeds of users are small numbers.
 _NEXT_SEED = 65_537
@@ -227,9 +226,10 @@ def anneal(
     before = min(known, key=attrgetter("score"), default=None)
     start = (before.ways, before.orders) if before and before.score < math.inf else None
     problem = space.problem(costs)
-    runs = EFFORTS[options.effort][number].runs * (_RAGGED_RUNS if problem.ragged else 1)
+    runs = EFFORTS[options.effort][number].runs
+    tries = _RAGGED_TRIES if problem.ragged else _TRIES
     seed = options.seed + _NEXT_SEED * number
-    return space.search(problem, options.objective, seed, runs, TRIES, TEMPERATURES, start)
+    return space.search(problem, options.objective, seed, runs, tries, _TEMPERATURES, start)
 
 
 def map_layers(
@@ -420,7 +420,7 @@ def _cached(
         "resident": [resident.level, *resident.tensors, resident.words],
         "options": [
             options.objective,
-            [TRIES, *TEMPERATURES, *EFFORTS[options.effort]],
+            EFFORTS[options.effort],
             options.seed,
             options.dataflow,
         ],
