@@ -330,13 +330,15 @@ def _sources(actions: Path | None, dataset: Path | None, model: Path) -> Sources
     """Where energies come from.
 
     Raises:
-        InputError: if a folder was given that has no dataset.
+        InputError: if a folder was given that has no dataset, or a file that is not there.
     """
     from characterize.dataset_folder import read_manifest
     from explorer.accelerators.pe_tables import DATASET, Sources
 
     if dataset is not None:
         read_manifest(dataset)
+    if model != MODEL and not model.is_file():
+        raise InputError(f"{model}: is no file: name one that 'peforge train' wrote")
     return Sources(actions=actions, dataset=dataset or DATASET, model=model)
 
 

@@ -78,6 +78,8 @@ class Level:
                 raise InputError(f"{where}optional tensor {tensor} must be one of keeps")
         if self.kind == "network" and self.keeps:
             raise InputError(f"{where}a network keeps nothing, not {', '.join(self.keeps)}")
+        if self.kind == "network" and self.words is not None:
+            raise InputError(f"{where}a network has no words, not {self.words!r}")
         if self.words is not None:
             require_int(where + "words", self.words, *_WORDS)
         require_int(where + "word_bits", self.word_bits, *_WORD_BITS)

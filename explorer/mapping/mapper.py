@@ -241,6 +241,7 @@ def map_layers(
     jobs: int = 1,
     cache: bool = True,
     told: Callable[[], None] = lambda: None,
+    where: Callable[[LayerShape], str] = lambda _: "",
 ) -> dict[LayerShape, Mapped]:
     """Search for the mappings of several layers; those that are alike once.
 
@@ -252,6 +253,7 @@ def map_layers(
         jobs: threads; they change no result.
         cache: whether to take what an earlier search found.
         told: called behind each layer.
+        where: what messages about a layer begin with.
 
     Raises:
         InputError: as ``map_layer``.
@@ -260,7 +262,11 @@ def map_layers(
     resolved = [energies(shape) for shape in unique]
 
     def one(index: int) -> Mapped:
-        mapped = map_layer(accelerator, resolved[index], unique[index], options, cache=cache)
+        shape = unique[index]
+        try:
+            mapped = map_layer(accelerator, resolved[index], shape, options, cache=cache)
+        except InputError as error:
+            raise InputError(f"{where(shape)}{error}") from None
         told()
         return mapped
 

@@ -241,6 +241,10 @@ def map_network(
 
     shapes = list(network.unique_shapes())
 
+    def where(of: LayerShape | Traffic) -> str:
+        name = next((x.name for x in network.layers_with_macs if x.shape == of), "")
+        return f"{network.name}, layer {name!r}: " if name else ""
+
     def energies(of: LayerShape | Traffic) -> Energies:
         shape = shapes[0] if isinstance(of, Traffic) and shapes else of
         bits = NARROWEST
@@ -250,12 +254,12 @@ def map_network(
             try:
                 known[bits] = resolve_energies(accelerator, *bits, source=sources)
             except InputError as error:
-                of_layer = next((x.name for x in network.layers_with_macs if x.shape == of), "")
-                where = f"{network.name}, layer {of_layer!r}: " if of_layer else ""
-                raise InputError(f"{where}{error}") from None
+                raise InputError(f"{where(of)}{error}") from None
         return known[bits]
 
-    mapped = map_layers(accelerator, energies, shapes, options, jobs=jobs, cache=cache, told=told)
+    mapped = map_layers(
+        accelerator, energies, shapes, options, jobs=jobs, cache=cache, told=told, where=where
+    )
     traffic = {
         layer.name: traffic_cost(accelerator, energies(layer), layer)
         for layer in network.layers

@@ -109,7 +109,7 @@ def evaluated_line(mapped: Mapped) -> str:
     size = f"{mapped.space:,}" if mapped.space < _PLAIN else f"{mapped.space:.1e}"
     if not mapped.evaluated:
         return f"found before, in a space of {size} mappings; --fresh searches again"
-    return f"{mapped.evaluated:,} evaluated, in a space of {size} mappings"
+    return f"{mapped.evaluated:,} evaluations in a space of {size} mappings"
 
 
 def certificate_line(certificates: list[Certificate]) -> str:

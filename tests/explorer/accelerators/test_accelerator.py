@@ -231,6 +231,11 @@ def test_a_wrong_entry_is_named(
         (1, {"words": None}, "level 'buffer': needs words"),
         (
             1,
+            {"kind": "network", "keeps": []},
+            "level 'buffer': a network has no words, not 4096",
+        ),
+        (
+            1,
             {"words": 4095},
             "level 'buffer': words = 4095 must be a multiple of access_words = 2",
         ),

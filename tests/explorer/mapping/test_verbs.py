@@ -123,7 +123,7 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
         ),
         (
             ("map", "-a", "small.yaml", "--mode", "rtl"),
-            "mode rtl: small needs a pe, not energies alone",
+            "resnet18, layer 'conv1': mode rtl: small needs a pe, not energies alone",
         ),
         (
             ("map", "-a", "edge-tiny", "--mode", "rtl", "--certify", "10"),
@@ -152,6 +152,15 @@ def test_a_mapping_is_written_changed_and_rated(folder: Path) -> None:
         (
             ("accelerators", "small.yaml", "--dataset", "nowhere"),
             "nowhere/manifest.json: cannot be read: No such file or directory",
+        ),
+        (
+            ("accelerators", "small.yaml", "--model", "nowhere.json"),
+            "nowhere.json: is no file: name one that 'peforge train' wrote",
+        ),
+        (
+            ("map", "-a", "edge-tiny", "-n", "alexnet", "--mode", "rtl"),
+            "alexnet, layer 'conv1': mode rtl: a filter 11 wide does not fit a PE with "
+            "ifmap_depth 4 and filter_depth 208",
         ),
     ],
 )
