@@ -326,9 +326,11 @@ def _intervals(
     measured: Sequence[Primitives], foretold: Sequence[Matrix], names: Sequence[str]
 ) -> Intervals:
     """Of the energy of any primitive of a new design: those of one are off in one direction."""
-    scores = [
-        np.abs(np.log(one.energies_pj / said)) for one, said in zip(measured, foretold, strict=True)
-    ]
+    with np.errstate(divide="ignore"):  # what is foretold as nothing is off by any factor
+        scores = [
+            np.abs(np.log(one.energies_pj / said))
+            for one, said in zip(measured, foretold, strict=True)
+        ]
     of_family = {
         name: [own for own, other in zip(scores, names, strict=True) if other == name]
         for name in sorted(set(names))

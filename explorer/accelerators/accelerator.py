@@ -122,6 +122,7 @@ class Accelerator:
             text = getattr(self, name)
             if not isinstance(text, str) or not text.isprintable() or not text:
                 raise InputError(f"{name} must be a text of one line, not {shown(text)}")
+        find_platform(self.platform)
         require_int("period_ps", self.period_ps, *PERIOD_PS)
         require_choice("packing", self.packing, PACKINGS)
         require_choice("sram_transistors", self.sram_transistors, TRANSISTORS)

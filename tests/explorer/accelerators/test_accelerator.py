@@ -209,6 +209,7 @@ ELSEWHERE = "; a memory beside the PE is kind sram"
         ),
         ({"levels": []}, "levels must be a list of at least one level, not []"),
         ({"energies": 3}, "energies must be a path, not 3"),
+        ({"platform": "freepdk15"}, "platform must be one of "),
     ],
 )
 def test_a_wrong_entry_is_named(
@@ -233,6 +234,12 @@ def test_a_wrong_entry_is_named(
             1,
             {"kind": "network", "keeps": []},
             "level 'buffer': a network has no words, not 4096",
+        ),
+        (
+            1,
+            {"keeps": []},
+            "level 'buffer': keeps must name at least one of ifmap, filter, psum; what keeps none "
+            "is of kind network",
         ),
         (
             1,
