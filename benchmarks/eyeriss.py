@@ -244,10 +244,10 @@ def cost(layer: Layer) -> LayerCost:
     return evaluate(accelerator, _energies(accelerator), layer.shape, mapping)
 
 
-def best(layer: Layer, objective: str = "energy") -> LayerCost:
+def best(layer: Layer, objective: str = "energy", effort: str = "thorough") -> LayerCost:
     """What the search finds."""
     accelerator = chip()
-    options = Options(objective=objective, effort="thorough")
+    options = Options(objective=objective, effort=effort)
     return map_layer(accelerator, _energies(accelerator), layer.shape, options, cache=False).cost
 
 

@@ -22,8 +22,8 @@ import rtl_gen
 from characterize.action_counts import DESCRIPTIONS, action_counts
 from characterize.action_files import raw_actions_code
 from characterize.directed import directed_steps, effort_for, fill_count
-from characterize.kit_library import cache_dir
 from characterize.movement import measure_statistics
+from characterize.user_cache import cache_dir
 from rtl_gen.atomic import write_bytes
 from rtl_gen.design import PEDesign
 from rtl_gen.errors import InputError

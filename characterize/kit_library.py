@@ -9,7 +9,6 @@ from __future__ import annotations
 import fnmatch
 import gzip
 import hashlib
-import os
 import re
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from characterize.liberty import read_units
+from characterize.user_cache import cache_dir
 from rtl_gen.atomic import write_bytes
 from rtl_gen.errors import InputError
 from rtl_gen.source import code_digest
@@ -45,12 +45,6 @@ class Mending:
     def nothing(self) -> bool:
         """Nothing."""
         return not (self.left_out or self.reserved or self.areas)
-
-
-def cache_dir() -> Path:
-    """Where the copies are: ``peforge`` in the user's cache folder (XDG base directories)."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "peforge"
 
 
 def is_plain(sources: Sequence[Path], mending: Mending) -> bool:

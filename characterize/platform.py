@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from characterize import kit_library
+from characterize.cell_cache import cells_of
 from characterize.kit_library import Mending
 from characterize.lef import Macro, read_macros
-from characterize.liberty import LibraryCell, Units, as_used, read_cells, read_units
+from characterize.liberty import LibraryCell, Units, as_used, read_units
 from characterize.openroad_kit import OpenroadKit, read_kit
 from characterize.platform_values import value_problems
 from rtl_gen.errors import InputError, shown
@@ -230,7 +231,7 @@ class Platform:
         return frozenset(self.roles["flop"].get("tied", {}))
 
     def cells(self) -> dict[str, LibraryCell]:
-        """Every Liberty cell by name (read once in a process; takes about 2 s)."""
+        """Every Liberty cell by name (read once in a process)."""
         gate = self.roles["clock_gate"]
         own = "parts" in gate or "tied" in gate
         names = (gate["cell"], *gate["larger"]) if own else ()
@@ -252,7 +253,7 @@ def _cells(
     """The cells of a file, as the flow uses them, and of macros."""
     if blocks is not None:
         return {**_cells(path, None, gates, tied), **blocks.cells}
-    return as_used(read_cells(path), gates, tied)
+    return as_used(cells_of(path), gates, tied)
 
 
 @functools.cache

@@ -20,6 +20,7 @@ from characterize.platform import Platform
 from characterize.process import die_with_parent
 from characterize.store import pack
 from characterize.toolchain import Tool
+from characterize.user_cache import kept
 from rtl_gen.atomic import make_folder, write_bytes
 from rtl_gen.errors import InputError
 from rtl_gen.source import code_digest
@@ -99,19 +100,24 @@ def prepare_power_library(folder: Path, platform: Platform, *, later: bool) -> P
     except (OSError, UnicodeDecodeError):
         pass  # not there yet, or damaged: made anew
     make_folder(folder)
+    data = kept(f"power/{path.name}", lambda: _power_library(folder, platform, later=later))
+    write_bytes(path, data)
+    write_bytes(checksum, _sha256(data).encode())
+    return path.resolve()
+
+
+def _power_library(folder: Path, platform: Platform, *, later: bool) -> bytes:
+    """What is in the file, made in a folder beside others."""
     try:
         with tempfile.TemporaryDirectory(dir=folder) as making:
-            made = Path(making, path.name)
+            made = Path(making, "power.lib")
             if later:
                 power_library.write_later_library(platform.liberty, made)
             else:
                 power_library.write_power_library(platform.liberty, made, platform.tied_pins())
-            data = made.read_bytes()
+            return made.read_bytes()
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror}") from None
-    write_bytes(path, data)
-    write_bytes(checksum, _sha256(data).encode())
-    return path.resolve()
 
 
 def _sha256(data: bytes) -> str:

@@ -110,6 +110,7 @@ def assess(
             raise InputError(f"at least one {what} is needed: {', '.join(allowed)}")
         for name in names:
             require_choice(f"a {what}", name, allowed)
+    noise = pd.DataFrame() if replicates is None else noise_floor(replicates)
     table = training_table(dataset)
     last = held_out(table)
     parts = [
@@ -132,7 +133,7 @@ def assess(
         versions={name: version(name) for name in LIBRARIES},
         predictions=predictions,
         regret=regret(table[~last], predictions, seed=seed) if answered else pd.DataFrame(),
-        noise=pd.DataFrame() if replicates is None else noise_floor(replicates),
+        noise=noise,
         intervals=unseen,
         chosen=of_chosen(table[~last], unseen, seed=seed) if intervals else unseen,
     )

@@ -15,7 +15,7 @@ import numpy as np
 from numba.core import config
 from numpy.typing import NDArray
 
-from characterize.kit_library import cache_dir
+from characterize.user_cache import cache_dir
 from rtl_gen.source import code_digest
 
 Integers = NDArray[np.int64]

@@ -19,7 +19,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from characterize.kit_library import cache_dir
+from characterize.user_cache import cache_dir
 from explorer.accelerators.accelerator import Accelerator
 from explorer.accelerators.energies import Energies
 from explorer.mapping.bound import lower_bound

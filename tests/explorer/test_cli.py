@@ -260,7 +260,7 @@ def test_evaluate_prints_json_and_writes_a_report(tmp_path: Path) -> None:
     assert {row["split"] for row in found["errors"]} == {"datapaths", "families"}
     assert {row["model"] for row in found["errors"]} == {"linear", "mean"}
     assert found["dataset_digest"] in (tmp_path / "a.md").read_text()
-    again = peforge(*options, cwd=tmp_path)
+    again = here(*options, cwd=tmp_path)
     assert "Mean error by split" in again.stdout
     assert again.stdout.endswith("wrote a.md\n")
 
@@ -271,23 +271,23 @@ def test_a_model_is_trained_asked_and_explained(tmp_path: Path) -> None:
     report = json.loads(trained.stdout)
     assert report["points"] == 78
     assert (tmp_path / report["card"]).read_text().startswith("# Model card: surrogate.json\n")
-    asked = json.loads(peforge("query", "--preset", "INT8", "--json", cwd=tmp_path).stdout)
+    asked = json.loads(here("query", "--preset", "INT8", "--json", cwd=tmp_path).stdout)
     low, high = asked["interval"]["area_um2"]
     assert low < asked["predicted"]["area_um2"] < high
     assert asked["outside"] is None
-    beyond = peforge("query", "--preset", "INT8", "--filter-depth", "512", cwd=tmp_path)
+    beyond = here("query", "--preset", "INT8", "--filter-depth", "512", cwd=tmp_path)
     assert "Outside what was measured: filter_depth 512 is not in the " in beyond.stdout
-    why = peforge("explain", "--preset", "INT8", "--json", cwd=tmp_path)
+    why = here("explain", "--preset", "INT8", "--json", cwd=tmp_path)
     (area, *_) = json.loads(why.stdout)["explanations"]
     assert area["predicted"] == asked["predicted"]["area_um2"]
     data = ("--dataset", str(FLOWS), "--flow", "placed")
-    formulas = json.loads(peforge("explain", "--formulas", *data, "--json", cwd=tmp_path).stdout)
+    formulas = json.loads(here("explain", "--formulas", *data, "--json", cwd=tmp_path).stdout)
     assert formulas["formulas"][0]["text"].startswith("area_um2 = ")
-    plotted = peforge("explain", *data, "--plot", "d.png", cwd=tmp_path)
+    plotted = here("explain", *data, "--plot", "d.png", cwd=tmp_path)
     assert plotted.stdout.endswith("wrote d.png\n")
     assert (tmp_path / "d.png").read_bytes().startswith(b"\x89PNG")
     (tmp_path / "fine.yaml").write_text(SPACES["fine.yaml"])
-    many = peforge("predict", "--space", "fine.yaml", "-o", "p.csv", "--json", cwd=tmp_path)
+    many = here("predict", "--space", "fine.yaml", "-o", "p.csv", "--json", cwd=tmp_path)
     assert json.loads(many.stdout) == {"output": "p.csv", "designs": 1, "outside": 0}
 
 

@@ -309,7 +309,7 @@ def total(on: Accelerator, network: Network, stays: frozenset[str], objective: s
 
 @pytest.mark.parametrize(
     ("words", "objective"),
-    [*((words, "energy") for words in (100, 200, 300, 512)), (100, "delay"), (512, "delay")],
+    [(100, "energy"), (200, "energy"), (512, "energy"), (300, "delay")],
 )
 def test_no_other_set_of_ofmaps_costs_less(small: Accelerator, words: int, objective: str) -> None:
     """Against all sets, each added up layer by layer."""
