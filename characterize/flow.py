@@ -93,7 +93,9 @@ def content_key(
     content = {
         "flow": point.flow,
         "rtl": rtl_digest,
-        "scripts": scripts(point, platform),
+        "scripts": {
+            name: timing.first_wording(text) for name, text in scripts(point, platform).items()
+        },
         "libraries": {
             name: digest for name, digest in platform.hashes.items() if name != "platform"
         },

@@ -439,6 +439,11 @@ def _check_level(level: Level) -> None:
     where = f"level {level.name!r}: "
     if level.kind in ("dram", "network"):
         return
+    if not level.keeps:
+        raise InputError(
+            f"{where}keeps must name at least one of {', '.join(TENSORS)}; what keeps none is of "
+            "kind network"
+        )
     if level.words is None:
         raise InputError(f"{where}needs words")
     if level.words % level.access_words:

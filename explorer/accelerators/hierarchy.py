@@ -78,11 +78,6 @@ class Level:
                 raise InputError(f"{where}optional tensor {tensor} must be one of keeps")
         if self.kind == "network" and self.keeps:
             raise InputError(f"{where}a network keeps nothing, not {', '.join(self.keeps)}")
-        if self.kind != "network" and not self.keeps:
-            raise InputError(
-                f"{where}keeps must name at least one of {', '.join(TENSORS)}; "
-                "what keeps none is of kind network"
-            )
         if self.kind == "network" and self.words is not None:
             raise InputError(f"{where}a network has no words, not {self.words!r}")
         if self.words is not None:

@@ -47,8 +47,8 @@ def test_every_mutant_differs_from_the_design_in_one_line() -> None:
     ids=lambda design: design.name,
 )
 def test_the_bench_catches_nearly_all(design: PEDesign) -> None:
-    result = try_mutants(design, 50, seed=7, jobs=2)
-    assert result.count("caught") + result.count("survived") >= 45
+    result = try_mutants(design, 30, seed=7, jobs=2)
+    assert result.count("caught") + result.count("survived") >= 27
     assert result.caught_share >= 0.95
 
 

